@@ -1,0 +1,1 @@
+"""kqlite: Azure Resource Graph in a box."""

@@ -1,0 +1,5 @@
+"""The base of every error that kqlite raises on purpose."""
+
+
+class KqliteError(Exception):
+    """Something a user can cause and can mend; the message names the thing and the way out."""

@@ -1,0 +1,364 @@
+"""The syntax tree: what a query says, before anything in it has a meaning.
+
+Nodes are frozen and each has its `span`. A table may stand wherever a scalar may (`in (T | project k)`, `toscalar(..)`), because the
+grammar cannot tell them apart; the binder refuses the wrong one by name and place.
+"""
+
+from dataclasses import dataclass
+
+from kqlite.language.source import Span
+from kqlite.language.types import Type
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    span: Span
+
+
+# Scalars
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Node):
+    """A column, table or value by name; `['x y']` is the name `x y`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Literal(Node):
+    """A value of a scalar type other than dynamic.
+
+    value: None for a typed null, else bool, int (int, long), float, str (string, guid in lower case with hyphens), or ticks as int
+    (datetime, timespan). `datetime()` is the call `now()`, not a literal.
+    """
+
+    type: Type
+    value: bool | int | float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DynamicLiteral(Node):
+    """`dynamic(..)`. json: compact JSON text, or None for `dynamic(null)`; datetimes and the like inside are strings in KQL's text form."""
+
+    json: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TypeLiteral(Node):
+    """`typeof(long)`."""
+
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Star(Node):
+    """`*`, where a list or a call allows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberAccess(Node):
+    """`base.name`, `base['name']`, `base.['name']`."""
+
+    base: "Scalar"
+    name: str
+    name_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class IndexAccess(Node):
+    """`base[index]` where the index is no string literal (that is a MemberAccess); `a[-1]` has the index Unary("-", 1)."""
+
+    base: "Scalar"
+    index: "Scalar"
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    function: str
+    arguments: tuple["Item", ...]
+    name_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Unary(Node):
+    """operator: `-` or `+`."""
+
+    operator: str
+    operand: "Scalar"
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(Node):
+    """One operator between two operands: comparisons and string operators, spelled as in KQL (`==`, `=~`, `!has_cs`, `matches regex`, ..).
+
+    `<>` is written `!=`. operator_span: where the operator stands.
+    """
+
+    operator: str
+    left: "Scalar"
+    right: "Scalar"
+    operator_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Chain(Node):
+    """Operands of one level joined from left to right: `a + b - c`, `a * b / c`, `a and b and c`, `a or b`.
+
+    operators has one item less than operands. Flat, so that a long `or` is not a deep tree.
+    """
+
+    operands: tuple["Scalar", ...]
+    operators: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InList(Node):
+    """`value in (..)`. operator: `in`, `!in`, `in~`, `!in~`, `has_any`, `has_all`. An item may be a Pipeline or the name of a table."""
+
+    operator: str
+    value: "Scalar"
+    items: tuple["Scalar", ...]
+    operator_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Between(Node):
+    """`value between (low .. high)`; negated: `!between`."""
+
+    value: "Scalar"
+    low: "Scalar"
+    high: "Scalar"
+    negated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Named(Node):
+    """`x = e`, `(x, y) = e`; an item of a list or an argument by name."""
+
+    names: tuple[Name, ...]
+    value: "Scalar"
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline(Node):
+    """A source and what it goes through. source: None where the query begins with an operator (the table is then `resources`).
+
+    A lone name or call is not wrapped in a Pipeline where a scalar could stand; at the top of a query it is.
+    """
+
+    source: "Scalar | Source | None"
+    operators: tuple["Operator", ...]
+
+
+Scalar = (
+    Name
+    | Literal
+    | DynamicLiteral
+    | TypeLiteral
+    | Star
+    | MemberAccess
+    | IndexAccess
+    | Call
+    | Unary
+    | Binary
+    | Chain
+    | InList
+    | Between
+    | Pipeline
+)
+Item = Scalar | Named
+
+# Sources which are no scalars
+
+
+@dataclass(frozen=True, slots=True)
+class Print(Node):
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range(Node):
+    """`range x from a to b step s`."""
+
+    column: Name
+    start: Scalar
+    stop: Scalar
+    step: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Datatable(Node):
+    """values: row by row, flat; each a literal or a constant call."""
+
+    columns: tuple["ColumnDeclaration", ...]
+    values: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDeclaration(Node):
+    name: str
+    type: Type
+
+
+# Tabular operators
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter(Node):
+    """`kind=inner`, `hint.strategy=shuffle`, `withsource=S`; value as written, a quoted string without its quotes."""
+
+    name: str
+    value: str
+    value_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Where(Node):
+    condition: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Extend(Node):
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Project(Node):
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectAway(Node):
+    """patterns: names in which `*` stands for any characters."""
+
+    patterns: tuple[Name, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectKeep(Node):
+    patterns: tuple[Name, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRename(Node):
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey(Node):
+    """ascending: None where nothing is said (which is descending). nulls_first: None where nothing is said."""
+
+    value: Item
+    ascending: bool | None
+    nulls_first: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sort(Node):
+    """`sort by` and `order by`."""
+
+    keys: tuple[SortKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Take(Node):
+    """`take` and `limit`."""
+
+    count: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Top(Node):
+    count: Scalar
+    keys: tuple[SortKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Count(Node):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct(Node):
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Summarize(Node):
+    aggregates: tuple[Item, ...]
+    by: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Union(Node):
+    """`T | union (U), V`; as a source its own table is None. legs: names, calls and pipelines."""
+
+    parameters: tuple[Parameter, ...]
+    legs: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Node):
+    """conditions: names, or Binary("==", $left.a, $right.b), where `$left` and `$right` are Names; `and` gives a Chain."""
+
+    parameters: tuple[Parameter, ...]
+    right: Scalar
+    conditions: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded(Node):
+    """One item of `mv-expand`. to_type: `to typeof(..)`."""
+
+    value: Item
+    to_type: Type | None
+
+
+@dataclass(frozen=True, slots=True)
+class MvExpand(Node):
+    """keyword: `mv-expand` or `mvexpand`, which differ in their limit. parameters: kind, bagexpansion, with_itemindex."""
+
+    keyword: str
+    parameters: tuple[Parameter, ...]
+    items: tuple[Expanded, ...]
+    limit: Scalar | None
+
+
+Operator = (
+    Where
+    | Extend
+    | Project
+    | ProjectAway
+    | ProjectKeep
+    | ProjectRename
+    | Sort
+    | Take
+    | Top
+    | Count
+    | Distinct
+    | Summarize
+    | Union
+    | Join
+    | MvExpand
+)
+Source = Print | Range | Datatable | Union
+
+
+# Statements
+
+
+@dataclass(frozen=True, slots=True)
+class Let(Node):
+    """`let name = value;`, a scalar or a table."""
+
+    name: Name
+    value: Scalar | Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Query(Node):
+    """statements run before the last one, `body`, which is the answer. A query that is a bare scalar has it as `source` of the body."""
+
+    statements: tuple[Let, ...]
+    body: Pipeline
