@@ -1,0 +1,121 @@
+"""The resource tables: their names, their columns, and what is known ahead about the documents of each resource type.
+
+Source: Azure Resource Graph docs, "Understanding the Azure Resource Graph query language"; the columns as recorded from the service.
+"""
+
+from kqlite.language.schema import Column, Schema
+from kqlite.language.types import Type
+
+DEFAULT_TABLE = "resources"
+
+COLUMNS = Schema(
+    (
+        Column("id", Type.STRING),
+        Column("name", Type.STRING),
+        Column("type", Type.STRING),
+        Column("tenantId", Type.STRING),
+        Column("kind", Type.STRING),
+        Column("location", Type.STRING),
+        Column("resourceGroup", Type.STRING),
+        Column("subscriptionId", Type.STRING),
+        Column("managedBy", Type.STRING),
+        Column("sku", Type.DYNAMIC),
+        Column("plan", Type.DYNAMIC),
+        Column("properties", Type.DYNAMIC),
+        Column("tags", Type.DYNAMIC),
+        Column("identity", Type.DYNAMIC),
+        Column("zones", Type.DYNAMIC),
+        Column("extendedLocation", Type.DYNAMIC),
+        Column("apiVersion", Type.STRING, hidden=True),
+        Column("systemData", Type.DYNAMIC, hidden=True),
+    )
+)
+"""The columns of every resource table; the hidden ones can be asked for by name and are not in the default output."""
+
+KEY_COLUMN = "_key"
+"""The id, case folded, since ARM changes the case of ids: what a change replaces by."""
+
+SEQUENCE_COLUMN = "_seq"
+"""The sequence number of the event that made the row; 0 for imported rows."""
+
+HOT_LEAVES = {
+    "microsoft.compute/virtualmachines": (
+        "properties.provisioningState",
+        "properties.platformFaultDomain",
+        "properties.extended.instanceView.powerState.code",
+        "properties.extended.instanceView.powerState.displayStatus",
+    ),
+    "microsoft.compute/virtualmachinescalesets": (
+        "properties.provisioningState",
+        "sku.capacity",
+    ),
+}
+"""For each type, the leaves that most changes touch: held in columns of their own, so that a change updates them in place."""
+
+RESOURCE_TABLES = (
+    "resources",
+    "resourcecontainers",
+    "computeresources",
+    "resourcechanges",
+    "resourcecontainerchanges",
+    "healthresources",
+    "healthresourcechanges",
+    "patchassessmentresources",
+    "patchinstallationresources",
+    "advisorresources",
+    "alertsmanagementresources",
+    "appserviceresources",
+    "authorizationresources",
+    "awsresources",
+    "azurebusinesscontinuityresources",
+    "chaosresources",
+    "communitygalleryresources",
+    "desktopvirtualizationresources",
+    "dnsresources",
+    "edgeorderresources",
+    "elasticsanresources",
+    "extendedlocationresources",
+    "featureresources",
+    "guestconfigurationresources",
+    "insightsresources",
+    "iotsecurityresources",
+    "kubernetesconfigurationresources",
+    "kustoresources",
+    "maintenanceresources",
+    "managedservicesresources",
+    "migrateresources",
+    "networkresources",
+    "orbitalresources",
+    "policyresources",
+    "recoveryservicesresources",
+    "securityresources",
+    "servicefabricresources",
+    "servicehealthresources",
+    "spotresources",
+    "supportresources",
+    "tagsresources",
+)
+"""Every table of the service. A table without rows here is empty, not unknown; names ignore case."""
+
+CONTAINER_TYPES = frozenset(
+    {
+        "microsoft.management/managementgroups",
+        "microsoft.resources/subscriptions",
+        "microsoft.resources/subscriptions/resourcegroups",
+    }
+)
+"""The types whose rows belong to `resourcecontainers`."""
+
+_TABLE_OF_PREFIX = (
+    ("microsoft.compute/virtualmachinescalesets/virtualmachines", "computeresources"),
+    ("microsoft.resources/changes", "resourcechanges"),
+    ("microsoft.resourcehealth/", "healthresources"),
+)
+
+
+def table_of(resource_type: str) -> str:
+    """The table that holds rows of a type (any case) when an imported row does not say so itself."""
+    folded = resource_type.lower()
+    if folded in CONTAINER_TYPES:
+        return "resourcecontainers"
+    return next((table for prefix, table in _TABLE_OF_PREFIX if folded.startswith(prefix)), DEFAULT_TABLE)
