@@ -1,0 +1,247 @@
+"""The event log: append, commit, read after a sequence number; durable in SQLite, or in memory.
+
+An event is visible to readers only when the commit that holds it has returned. One commit holds any number of events and the
+time that was reached, and is whole or absent after a crash: the file is in WAL mode with `synchronous=FULL`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from kqlite.errors import KqliteError
+from kqlite.orchestration.events import Event, Kind
+from kqlite.orchestration.model import image_of, value_of
+
+FORMAT_VERSION = 1
+APPLICATION_ID = 0x6B716C67  # "kqlg"
+
+_SCHEMA = """
+CREATE TABLE texts (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE events (
+  sequence INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind INTEGER NOT NULL, type INTEGER NOT NULL, scope INTEGER NOT NULL,
+  name TEXT NOT NULL, version INTEGER NOT NULL, operation INTEGER NOT NULL, actor INTEGER NOT NULL, cause INTEGER NOT NULL,
+  image TEXT NOT NULL, previous TEXT
+);
+"""
+_INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_SELECT = "SELECT * FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?"
+
+_KINDS = tuple(Kind)
+_KIND_CODES = {kind: code for code, kind in enumerate(_KINDS)}
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class LogError(KqliteError):
+    """The log can't be read or written: the message names the file and the reason."""
+
+
+class EventLog(Protocol):
+    """Where events are kept. `commit` appends all of them and the facts, or nothing."""
+
+    @property
+    def last(self) -> int:
+        """The sequence number of the last committed event; 0 where there is none."""
+
+    def commit(self, events: Sequence[Event], facts: Mapping[str, str]) -> None:
+        """Make these events and facts durable, in one transaction. Raises LogError and changes nothing where that fails."""
+
+    def facts(self) -> dict[str, str]:
+        """What was committed beside the events: the time reached, the seed, the profile."""
+
+    def read(self, after: int = 0, limit: int = 10_000) -> list[Event]:
+        """At most `limit` committed events after this sequence number, in order."""
+
+    def close(self) -> None:
+        """Give back what is held."""
+
+
+def every_event(log: EventLog, after: int = 0) -> Iterator[Event]:
+    """All committed events after a sequence number, read in pages."""
+    while page := log.read(after):
+        yield from page
+        after = page[-1].sequence
+
+
+class MemoryLog:
+    """A log that lives as long as the process."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._facts: dict[str, str] = {}
+
+    @property
+    def last(self) -> int:
+        """See EventLog."""
+        return len(self._events)
+
+    def commit(self, events: Sequence[Event], facts: Mapping[str, str]) -> None:
+        """See EventLog."""
+        self._events.extend(events)
+        self._facts.update(facts)
+
+    def facts(self) -> dict[str, str]:
+        """See EventLog."""
+        return dict(self._facts)
+
+    def read(self, after: int = 0, limit: int = 10_000) -> list[Event]:
+        """See EventLog."""
+        return self._events[after : after + limit]
+
+    def close(self) -> None:
+        """See EventLog."""
+
+
+class SqliteLog:
+    """A log in a SQLite file.
+
+    path: the file; made when it is absent. synchronous: "FULL", or "NORMAL" for a caller who can lose the last commits to a power cut.
+    read_only: read what another process writes; `commit` then fails.
+    Raises LogError for a file that is not such a log, was written by a newer version, or is damaged.
+    """
+
+    def __init__(self, path: Path | str, synchronous: str = "FULL", read_only: bool = False) -> None:
+        if synchronous not in ("FULL", "NORMAL"):
+            raise LogError(f"synchronous is FULL or NORMAL, not {synchronous!r}")
+        self.path = Path(path)
+        try:
+            target = f"{self.path.absolute().as_uri()}?mode=ro" if read_only else str(self.path)
+            self._db = sqlite3.connect(target, uri=read_only, isolation_level=None, check_same_thread=False)
+            self._open(synchronous, read_only)
+        except sqlite3.Error as error:
+            raise LogError(f"{self.path}: not a readable event log ({error})") from error
+        self._texts: dict[str, int] = {}
+        self._text_of: dict[int, str] = {}
+        self._load_texts()
+        self._last = int(self._db.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0])
+
+    def _open(self, synchronous: str, read_only: bool) -> None:
+        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        application = int(self._db.execute("PRAGMA application_id").fetchone()[0])
+        empty = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        if not empty and application != APPLICATION_ID:
+            raise LogError(f"{self.path}: a SQLite file, but not an event log of kqlite")
+        if version > FORMAT_VERSION:
+            raise LogError(f"{self.path}: written by a newer kqlite (format {version}, this one reads up to {FORMAT_VERSION})")
+        if read_only:
+            return
+        self._db.execute("PRAGMA journal_mode=WAL")
+        # FULL syncs the WAL at each commit: an answer that was given survives a power cut.
+        self._db.execute("PRAGMA synchronous=FULL" if synchronous == "FULL" else "PRAGMA synchronous=NORMAL")
+        if empty:
+            self._db.executescript(
+                f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={FORMAT_VERSION};COMMIT;"
+            )
+
+    def _load_texts(self) -> None:
+        last = max(self._text_of, default=0)
+        for number, text in self._db.execute("SELECT id, text FROM texts WHERE id > ?", (last,)):
+            text = sys.intern(text)
+            self._text_of[number], self._texts[text] = text, number
+
+    @property
+    def last(self) -> int:
+        """See EventLog."""
+        return self._last
+
+    def setting(self, name: str) -> str:
+        """The value of `journal_mode` or `synchronous` as SQLite reports it."""
+        statement = {"journal_mode": "PRAGMA journal_mode", "synchronous": "PRAGMA synchronous"}[name]
+        return str(self._db.execute(statement).fetchone()[0])
+
+    def commit(self, events: Sequence[Event], facts: Mapping[str, str]) -> None:
+        """See EventLog."""
+        fresh: dict[str, int] = {}
+        rows = [self._row(event, fresh) for event in events]
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            if fresh:
+                self._db.executemany("INSERT INTO texts VALUES (?, ?)", [(number, text) for text, number in fresh.items()])
+            self._db.executemany(_INSERT, rows)
+            self._db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", list(facts.items()))
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            for text in fresh:
+                del self._texts[text]
+            raise LogError(f"{self.path}: the log could not be written ({error}); nothing was changed") from error
+        self._text_of.update((number, text) for text, number in fresh.items())
+        if events:
+            self._last = events[-1].sequence
+
+    def _row(self, event: Event, fresh: dict[str, int]) -> tuple[Any, ...]:
+        number = self._number
+        return (
+            event.sequence,
+            event.time,
+            _KIND_CODES[event.kind],
+            number(event.type, fresh),
+            number(event.scope, fresh),
+            event.name,
+            event.version,
+            number(event.operation, fresh),
+            number(event.actor, fresh),
+            number(event.cause, fresh),
+            _encode(event.image),
+            _encode(event.previous) if event.previous else None,
+        )
+
+    def _number(self, text: str, fresh: dict[str, int]) -> int:
+        number = self._texts.get(text)
+        if number is None:
+            number = self._texts[text] = len(self._texts) + 1
+            fresh[text] = number
+        return number
+
+    def facts(self) -> dict[str, str]:
+        """See EventLog."""
+        return dict(self._db.execute("SELECT name, value FROM facts"))
+
+    def read(self, after: int = 0, limit: int = 10_000) -> list[Event]:
+        """See EventLog."""
+        try:
+            rows = self._db.execute(_SELECT, (after, limit)).fetchall()
+            return [self._event(row) for row in rows]
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            raise LogError(f"{self.path}: the log is damaged after event {after} ({error})") from error
+
+    def _event(self, row: tuple[Any, ...]) -> Event:
+        sequence, time, kind, type_, scope, name, version, operation, actor, cause, image, previous = row
+        type_name = self._text(type_)
+        before = {field: value_of(value) for field, value in json.loads(previous).items()} if previous else {}
+        return Event(
+            sequence,
+            time,
+            _KINDS[kind],
+            type_name,
+            self._text(scope),
+            sys.intern(name),
+            version,
+            self._text(operation),
+            self._text(actor),
+            self._text(cause),
+            image_of(type_name, json.loads(image)),
+            before,
+        )
+
+    def _text(self, number: int) -> str:
+        text = self._text_of.get(number)
+        if text is None:
+            self._load_texts()  # another process writes, this one reads
+            text = self._text_of[number]
+        return text
+
+    def close(self) -> None:
+        """See EventLog."""
+        self._db.close()
+
+
+def encoded(event: Event) -> bytes:
+    """The event as one line of JSON: what "the same log byte for byte" compares."""
+    return _encode(event).encode()

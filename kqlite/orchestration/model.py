@@ -1,0 +1,422 @@
+"""The resources, as compact immutable images, and their states.
+
+An image is a named tuple of strings, numbers and tuples, so that a million of them fit in memory and one is written as a
+short JSON array. `0`, `""` and `()` mean "none". Times are microseconds since 1970-01-01T00:00Z. Fields named `model`,
+`profile` or `definition` are numbers of definitions: immutable documents that were logged before.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+Tags = tuple[tuple[str, str], ...]
+Failure = tuple[str, str]  # code, message
+
+
+class Type(StrEnum):
+    """Resource types in ARM's casing; the last few are the core's own records and no Azure resources."""
+
+    SUBSCRIPTION = "Microsoft.Resources/subscriptions"
+    GROUP = "Microsoft.Resources/subscriptions/resourceGroups"
+    SCALE_SET = "Microsoft.Compute/virtualMachineScaleSets"
+    VM = "Microsoft.Compute/virtualMachines"
+    EXTENSION = "Microsoft.Compute/virtualMachines/extensions"
+    DISK = "Microsoft.Compute/disks"
+    NIC = "Microsoft.Network/networkInterfaces"
+    PUBLIC_IP = "Microsoft.Network/publicIPAddresses"
+    LOAD_BALANCER = "Microsoft.Network/loadBalancers"
+    PLACEMENT_GROUP = "Microsoft.Compute/proximityPlacementGroups"
+    AUTOSCALE = "Microsoft.Insights/autoscaleSettings"
+    LOCK = "Microsoft.Authorization/locks"
+    FEATURE = "Microsoft.Features/providers/features"
+    PROVIDER = "Microsoft.Resources/providers"
+    OPERATION = "Microsoft.Compute/locations/operations"
+    DEFINITION = "kqlite/definitions"
+    FAULT = "kqlite/faults"
+    METRIC = "kqlite/metrics"
+    NOTE = "kqlite/notes"
+
+
+class Provisioning(StrEnum):
+    """`provisioningState`."""
+
+    CREATING = "Creating"
+    UPDATING = "Updating"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    DELETING = "Deleting"
+
+
+class Power(StrEnum):
+    """`PowerState/..` of an instance view; NONE while nothing was allocated yet."""
+
+    NONE = ""
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    DEALLOCATING = "deallocating"
+    DEALLOCATED = "deallocated"
+    UNKNOWN = "unknown"
+
+
+class Health(StrEnum):
+    """`HealthState/..`; NONE where no Application Health extension reports."""
+
+    NONE = ""
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    INITIALIZING = "initializing"
+    UNKNOWN = "unknown"
+
+
+class Step(StrEnum):
+    """What is under way on a VM; the step ends at the image's `due`."""
+
+    NONE = ""
+    ALLOCATE = "allocate"
+    BOOT = "boot"
+    PROVISION = "provision"
+    EXTENSIONS = "extensions"
+    START = "start"
+    POWER_OFF = "powerOff"
+    DEALLOCATE = "deallocate"
+    RESTART = "restart"
+    REDEPLOY = "redeploy"
+    REIMAGE = "reimage"
+    REAPPLY = "reapply"
+    UPDATE = "update"
+    DELETE = "delete"
+    NOTICE = "terminate-notice"
+    APPROVED = "terminate-approved"
+    PREEMPT = "preempt-notice"
+    EVICT_DELETE = "evict"
+    OUTAGE = "outage"
+    REBOOT = "reboot"
+    FREEZE = "freeze"
+    LATE_SUCCESS = "late-success"
+
+
+class Definition(NamedTuple):
+    """An immutable document and its number. kind: "instance" (size and profile of a scale set), "vm", "set", "extension", "setting", .."""
+
+    number: int
+    kind: str
+    document: dict[str, Any]
+
+
+class SubscriptionImage(NamedTuple):
+    """A subscription."""
+
+    name: str
+    version: int
+    created: int
+
+
+class GroupImage(NamedTuple):
+    """A resource group."""
+
+    name: str
+    version: int
+    uid: int
+    location: str
+    tags: Tags
+    created: int
+    provisioning: str
+    operation: str
+    due: int
+
+
+class ScaleSetImage(NamedTuple):
+    """A scale set: what is wanted (`capacity`, `profile`), and how far the controller is.
+
+    model: the definition of everything but the profile; profile: the definition of size and profile, 0 where there is none.
+    serial: how many instances were created from the profile; it numbers the streams that their names are drawn from.
+    operation: the operation that scaling works for, "" when quiet. due: when the controller wakes. repair_due: when repair looks.
+    """
+
+    name: str
+    version: int
+    uid: int
+    location: str
+    zones: tuple[str, ...]
+    domains: int
+    model: int
+    profile: int
+    tags: Tags
+    created: int
+    provisioning: str
+    failure: Failure | tuple[()]
+    capacity: int
+    serial: int
+    operation: str
+    due: int
+    repair: str
+    repair_rounds: int
+    repair_due: int
+
+
+class VmImage(NamedTuple):
+    """A virtual machine.
+
+    set: the name of its scale set, in the same group. model: a definition of kind "instance" or "vm".
+    domain: the fault domain, -1 outside a scale set; domain_asked: it was named in the request. rack: hidden, for outages.
+    changed: when the provisioning state last changed. settled: when the last change of state was complete (repair's grace).
+    step, due: what is under way and when it ends. work: for whom, "set", "repair" or an operation id; "" when idle.
+    turn: one more at each step; numbers the random draws. extensions: (name, definition, provisioning state, version, failure code).
+    answer: what its application answers to probes, "" for healthy. health_due: when the health state will change.
+    disk_version: the version of those of its disks and interfaces that follow from the model alone.
+    """
+
+    name: str
+    version: int
+    uid: int
+    location: str
+    zone: str
+    set: str
+    model: int
+    tags: Tags
+    created: int
+    domain: int
+    domain_asked: bool
+    rack: int
+    provisioning: str
+    power: str
+    failure: Failure | tuple[()]
+    changed: int
+    settled: int
+    step: str
+    due: int
+    work: str
+    turn: int
+    extensions: tuple[tuple[str, int, str, int, str], ...]
+    health: str
+    answer: str
+    health_due: int
+    disk_version: int
+    generalized: bool
+
+
+class ExtensionImage(NamedTuple):
+    """An extension of a VM; the VM's own image repeats its state."""
+
+    name: str
+    version: int
+    vm: str
+    location: str
+    definition: int
+    provisioning: str
+    failure: str
+
+
+class DiskImage(NamedTuple):
+    """A managed disk. vm: the name of the VM that holds it, "" when unattached. lun: -1 for an OS disk. state: `diskState`."""
+
+    name: str
+    version: int
+    uid: int
+    location: str
+    zone: str
+    tags: Tags
+    created: int
+    vm: str
+    lun: int
+    size_gb: int
+    sku: str
+    os_type: str
+    state: str
+
+
+class NicImage(NamedTuple):
+    """A network interface. definition: a document of kind "nic" with its configuration. vm: the name of its VM, or ""."""
+
+    name: str
+    version: int
+    uid: int
+    location: str
+    tags: Tags
+    created: int
+    vm: str
+    definition: int
+    address: str
+    public_ip: str
+
+
+class PublicIpImage(NamedTuple):
+    """A public address. nic: the name of the interface that uses it, or ""."""
+
+    name: str
+    version: int
+    uid: int
+    location: str
+    tags: Tags
+    created: int
+    nic: str
+    address: str
+    sku: str
+
+
+class ResourceImage(NamedTuple):
+    """A resource that is kept and shown as it was given: placement groups, load balancers, locks, autoscale settings."""
+
+    name: str
+    version: int
+    uid: int
+    location: str
+    tags: Tags
+    created: int
+    definition: int
+
+
+class SettingImage(NamedTuple):
+    """An autoscale setting. blocked: no action before this time (cooldown). missing: the metric was absent at the last look."""
+
+    name: str
+    version: int
+    uid: int
+    location: str
+    tags: Tags
+    created: int
+    definition: int
+    target: str
+    blocked: int
+    last_action: int
+    missing: bool
+
+
+class FeatureImage(NamedTuple):
+    """A preview feature of a subscription and its registration."""
+
+    name: str
+    version: int
+    state: str
+    due: int
+
+
+class ProviderImage(NamedTuple):
+    """The registration of a resource provider. effective: the features that were registered when its last registration ended."""
+
+    name: str
+    version: int
+    state: str
+    due: int
+    effective: tuple[str, ...]
+
+
+class OperationImage(NamedTuple):
+    """A long-running request. target: id of the resource. status: InProgress, Succeeded, Failed or Canceled."""
+
+    name: str
+    version: int
+    verb: str
+    target: str
+    location: str
+    started: int
+    ended: int
+    status: str
+    failure: Failure | tuple[()]
+
+
+class FaultImage(NamedTuple):
+    """A fault that was injected. spec: its keys and values. active: between its start and its end. used: how often it struck.
+
+    stage: where a fault that walks (maintenance) stands. due: when it starts, takes its next step or ends.
+    """
+
+    name: str
+    version: int
+    uid: int
+    fault: str
+    spec: tuple[tuple[str, Any], ...]
+    start: int
+    end: int
+    active: bool
+    used: int
+    stage: int
+    due: int
+
+
+class MetricImage(NamedTuple):
+    """A value fed for a metric of a scale set or of one instance. name: `{target id in lower case}|{metric}`."""
+
+    name: str
+    version: int
+    value: float
+
+
+class NoteImage(NamedTuple):
+    """An entry of the activity log about the resource `target`."""
+
+    name: str
+    version: int
+    target: str
+    text: str
+
+
+Image = (
+    Definition
+    | SubscriptionImage
+    | GroupImage
+    | ScaleSetImage
+    | VmImage
+    | ExtensionImage
+    | DiskImage
+    | NicImage
+    | PublicIpImage
+    | ResourceImage
+    | SettingImage
+    | FeatureImage
+    | ProviderImage
+    | OperationImage
+    | FaultImage
+    | MetricImage
+    | NoteImage
+)
+
+IMAGES: dict[str, type[Image]] = {
+    Type.SUBSCRIPTION: SubscriptionImage,
+    Type.GROUP: GroupImage,
+    Type.SCALE_SET: ScaleSetImage,
+    Type.VM: VmImage,
+    Type.EXTENSION: ExtensionImage,
+    Type.DISK: DiskImage,
+    Type.NIC: NicImage,
+    Type.PUBLIC_IP: PublicIpImage,
+    Type.LOAD_BALANCER: ResourceImage,
+    Type.PLACEMENT_GROUP: ResourceImage,
+    Type.AUTOSCALE: SettingImage,
+    Type.LOCK: ResourceImage,
+    Type.FEATURE: FeatureImage,
+    Type.PROVIDER: ProviderImage,
+    Type.OPERATION: OperationImage,
+    Type.DEFINITION: Definition,
+    Type.FAULT: FaultImage,
+    Type.METRIC: MetricImage,
+    Type.NOTE: NoteImage,
+}
+
+_shared: dict[Any, Any] = {}
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, list):
+        frozen = tuple(_frozen(item) for item in value)
+        # The same few tuples (tags, extension states) stand in most images of a fleet: one copy of each is enough.
+        return _shared.setdefault(frozen, frozen) if len(_shared) < 100_000 else frozen
+    return sys.intern(value) if isinstance(value, str) and len(value) < 40 else value
+
+
+def image_of(type_: str, values: Sequence[Any]) -> Image:
+    """The image of a resource of this type, of the values that a JSON array gave back."""
+    if type_ == Type.DEFINITION:
+        return Definition(*values)
+    make: Callable[..., Image] = IMAGES[type_]
+    return make(*[_frozen(value) if isinstance(value, (list, str)) else value for value in values])
+
+
+def value_of(value: Any) -> Any:
+    """A field's value, of what JSON gave back."""
+    return _frozen(value) if isinstance(value, (list, str)) else value

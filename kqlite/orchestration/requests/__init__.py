@@ -1,0 +1,1 @@
+"""One module for each family of resources: validate all of a request, then decide."""
