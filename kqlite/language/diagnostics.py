@@ -88,3 +88,134 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
     known = {candidate.casefold(): candidate for candidate in candidates}
     near = get_close_matches(name.casefold(), known, n=1)
     return f"did you mean `{known[near[0]]}`?" if near else None
+
+
+# 2xx: names
+
+
+def unknown_column(name: str, span: Span, in_scope: Iterable[str]) -> Diagnostic:
+    return Diagnostic("KQL201", f"no column `{name}` in scope", span, did_you_mean(name, in_scope))
+
+
+def unknown_table(name: str, span: Span, known: Iterable[str]) -> Diagnostic:
+    return Diagnostic("KQL202", f"no table `{name}`", span, did_you_mean(name, known))
+
+
+def unknown_function(name: str, span: Span, known: Iterable[str]) -> Diagnostic:
+    return Diagnostic("KQL203", f"no function `{name}`", span, did_you_mean(name, known))
+
+
+def name_twice(name: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL204", f"`{name}` is named twice", span, "a column of the result needs a name of its own")
+
+
+def aggregate_outside_summarize(name: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL205", f"`{name}` folds many rows into one value, which only `summarize` does", span)
+
+
+def column_outside_aggregate(name: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL206", f"the column `{name}` has many values here", span, f"fold it: `take_any({name})`, `max({name})`, ..")
+
+
+def aggregate_within_aggregate(name: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL207", f"`{name}` stands inside another aggregate", span)
+
+
+def no_columns_match(pattern: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL208", f"no column matches `{pattern}`", span)
+
+
+def not_common(name: str, side: str, span: Span, known: Iterable[str]) -> Diagnostic:
+    return Diagnostic("KQL209", f"the {side} side of the join has no column `{name}`", span, did_you_mean(name, known))
+
+
+def let_twice(name: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL210", f"`{name}` is bound twice by `let`", span)
+
+
+# 3xx: types
+
+
+def wrong_arity(name: str, given: int, signatures: str, span: Span) -> Diagnostic:
+    arguments = "1 argument" if given == 1 else f"{given} arguments"
+    return Diagnostic("KQL301", f"`{name}` does not take {arguments}", span, f"it takes {signatures}")
+
+
+def wrong_argument(name: str, parameter: str, wanted: str, found: str, span: Span, hint: str | None = None) -> Diagnostic:
+    return Diagnostic("KQL302", f"`{parameter}` of `{name}` is a {wanted}, found a {found}", span, hint)
+
+
+def wrong_operands(operator: str, left: str, right: str, span: Span, hint: str | None = None) -> Diagnostic:
+    return Diagnostic("KQL303", f"`{operator}` does not take a {left} and a {right}", span, hint)
+
+
+def wrong_operand(operator: str, found: str, span: Span, hint: str | None = None) -> Diagnostic:
+    return Diagnostic("KQL304", f"`{operator}` does not take a {found}", span, hint)
+
+
+def not_a_condition(found: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL305", f"a condition is a bool, found a {found}", span, "compare it, or convert it with `tobool()`")
+
+
+def not_constant(what: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL306", f"{what} must be a constant here", span)
+
+
+def dynamic_key(operator: str, expression: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL307", f"`{operator}` does not take a dynamic value", span, f"convert it first: `tostring({expression})`")
+
+
+def table_for_scalar(span: Span) -> Diagnostic:
+    return Diagnostic("KQL308", "a table stands where one value is expected", span)
+
+
+def scalar_for_table(found: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL309", f"a {found} stands where a table is expected", span)
+
+
+def assignment_for_condition(name: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL310", f"`{name} = ..` names a column; a condition is expected", span, "`==` compares")
+
+
+def join_key_types(left: str, right: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL311", f"the keys of the join are a {left} and a {right}", span, "convert one of them before the join")
+
+
+def bad_regex(reason: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL312", f"not a regular expression that can be run: {reason}", span)
+
+
+def types_do_not_meet(name: str, found: Sequence[str], span: Span) -> Diagnostic:
+    return Diagnostic("KQL313", f"the values of `{name}` have no common type: {', '.join(found)}", span, "convert them to one type, as with `tostring()`")
+
+
+def not_expandable(found: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL314", f"`mv-expand` takes a dynamic, found a {found}", span)
+
+
+def wrong_count_of_values(columns: int, values: int, span: Span) -> Diagnostic:
+    return Diagnostic("KQL315", f"{values} values do not fill rows of {columns} columns", span)
+
+
+def out_of_range(what: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL316", what, span)
+
+
+# 4xx: KQL that kqlite does not run
+
+
+def unsupported(what: str, span: Span, hint: str | None = None) -> Diagnostic:
+    return Diagnostic("KQL401", f"{what} is not supported", span, hint)
+
+
+def unsupported_join_kind(kind: str, span: Span, known: Iterable[str]) -> Diagnostic:
+    return Diagnostic("KQL402", f"the join kind `{kind}` is not known", span, did_you_mean(kind, known))
+
+
+def unknown_parameter(operator: str, name: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL403", f"`{operator}` has no parameter `{name}`", span)
+
+
+def undecided(what: str, span: Span, hint: str | None = None) -> Diagnostic:
+    """For what the documentation leaves open: no answer rather than a guess."""
+    return Diagnostic("KQL404", f"{what}: its answer is not documented, so it is refused", span, hint)

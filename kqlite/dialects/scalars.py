@@ -1,0 +1,243 @@
+"""Scalars of the plan to SQL expressions."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from kqlite.dialects import conversions, documents, sql
+from kqlite.language import plan
+from kqlite.language.functions.declare import Custom
+from kqlite.language.schema import JSON, Array, JsonLeaf, Object, Shape
+from kqlite.language.types import Type
+
+if TYPE_CHECKING:
+    from kqlite.language.functions.declare import Function
+
+SQL_TYPES = {
+    Type.BOOL: "BOOLEAN",
+    Type.INT: "INTEGER",
+    Type.LONG: "BIGINT",
+    Type.REAL: "DOUBLE",
+    Type.STRING: "VARCHAR",
+    Type.DATETIME: "BIGINT",
+    Type.TIMESPAN: "BIGINT",
+    Type.GUID: "VARCHAR",
+    Type.DYNAMIC: "JSON",
+}
+
+CustomLowering = Callable[["ScalarLowering", plan.Invoke], sql.Expression]
+CUSTOM: dict[str, CustomLowering] = {}
+"""The lowering functions that declarations name by `Custom(..)`."""
+
+
+def custom(name: str) -> Callable[[CustomLowering], CustomLowering]:
+    """Registers the lowering function for `Custom(name)`."""
+
+    def register(function: CustomLowering) -> CustomLowering:
+        assert name not in CUSTOM, name
+        CUSTOM[name] = function
+        return function
+
+    return register
+
+
+class ScalarLowering:
+    """Lowers scalars over the columns of one SELECT.
+
+    columns: the expression for each attribute in reach. query_of: lowers a relation that stands inside a scalar. order: what the rows are sorted by, for
+    aggregates that depend on it.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[plan.Attribute, sql.Expression],
+        query_of: Callable[[plan.Relation], sql.Query],
+        order: tuple[sql.Ordering, ...] = (),
+    ):
+        self.columns = columns
+        self.query_of = query_of
+        self.order = order
+
+    def lower(self, scalar: plan.Scalar) -> sql.Expression:
+        """The value in its own form: of a dynamic a struct, list, native scalar, or JSON text."""
+        match scalar:
+            case plan.Reference():
+                return self.columns[scalar.attribute]
+            case plan.Constant():
+                return constant(scalar)
+            case plan.Variable():
+                return sql.Cast(sql.Parameter(scalar.name), SQL_TYPES[scalar.of])
+            case plan.Path():
+                return self._path(scalar)
+            case plan.Pick():
+                return self._pick(scalar)
+            case plan.Document():
+                return self._value(scalar.base)
+            case plan.Invoke():
+                return self._invoke(scalar)
+            case plan.Convert():
+                return self._convert(scalar)
+            case plan.AsJson():
+                return self.json(scalar.operand)
+            case plan.InTable():
+                return self._in_table(scalar)
+        raise AssertionError(scalar)
+
+    _value = lower
+
+    def json(self, scalar: plan.Scalar) -> sql.Expression:
+        """Any value as a value of DuckDB's type JSON, NULL where it is null; what JSON functions and `to_json` of a list want."""
+        if scalar.type is not Type.DYNAMIC:
+            return conversions.scalar_to_json(self.lower(scalar), scalar.type)
+        value = self.text(scalar)
+        return value if scalar.form == JSON else sql.Cast(value, "JSON")
+
+    def text(self, scalar: plan.Scalar) -> sql.Expression:
+        """The JSON text of a dynamic, NULL where it is null: strings with their quotes."""
+        assert scalar.type is Type.DYNAMIC
+        hot: documents.Hot = documents.NO_HOT
+        if isinstance(scalar, plan.Document):
+            hot = {path: self.lower(column) for path, column in scalar.hot.items()}
+        return documents.text(self.lower(scalar), scalar.form or JSON, hot)
+
+    def plain_text(self, scalar: plan.Scalar) -> sql.Expression:
+        """Any value as KQL's text of it, NULL where it is null: a string inside a dynamic without its quotes, an object as JSON."""
+        if scalar.type is not Type.DYNAMIC:
+            return conversions.to_text(self.lower(scalar), scalar.type)
+        if scalar.form == JSON:
+            if isinstance(scalar, plan.Path):
+                base, shape, rest = self._native_part(scalar)
+                if rest:
+                    assert shape == JSON
+                    return sql.call("json_extract_string", base, sql.Literal(json_path(rest)))
+            return sql.operation("->>", self.lower(scalar), sql.Literal("$"))
+        if isinstance(scalar.form, Array | Object):
+            return self.text(scalar)
+        return conversions.leaf_to_text(self.lower(scalar), scalar.form)
+
+    def condition(self, scalar: plan.Scalar) -> sql.Expression:
+        """A condition where null counts as false: at the top of a `where`, in `countif`, `iff`. Simpler SQL, which the engine can push down."""
+        if isinstance(scalar, plan.Invoke):
+            if scalar.function.name in ("and", "or"):
+                operator = scalar.function.name.upper()
+                return sql.Operation(operator, tuple(self.condition(argument) for argument in scalar.arguments))
+            relaxed = CUSTOM.get(f"{scalar.function.name} as condition")
+            if relaxed is not None:
+                return relaxed(self, scalar)
+        return self.lower(scalar)
+
+    # Dynamic paths
+
+    def _native_part(self, path: plan.Path) -> tuple[sql.Expression, Shape, tuple[str | int, ...]]:
+        """Follows a path as long as the shape does. What remains is empty, or a path inside JSON."""
+        base = path.base
+        shape: Shape = base.form or JSON
+        value = self.lower(base)
+        walked: tuple[str, ...] = ()
+        for number, step in enumerate(path.steps):
+            if shape == JSON:
+                return value, shape, path.steps[number:]
+            inner = plan.step_into(shape, step)
+            if inner is None:
+                return sql.Cast(sql.NULL, "JSON"), JSON, ()
+            if isinstance(step, str):
+                walked += (step,)
+                if isinstance(base, plan.Document) and walked in base.hot:
+                    value = self.lower(base.hot[walked])
+                else:
+                    value = sql.Field(value, step)
+            else:
+                value = sql.Element(value, sql.Literal(step + 1 if step >= 0 else step))
+            shape = inner
+        return value, shape, ()
+
+    def _path(self, path: plan.Path) -> sql.Expression:
+        value, _, rest = self._native_part(path)
+        if not rest:
+            return value
+        # A member that is null in the text is NULL, like one that is absent.
+        return sql.call("nullif", sql.call("json_extract", value, sql.Literal(json_path(rest))), sql.Literal("null"))
+
+    def _pick(self, pick: plan.Pick) -> sql.Expression:
+        index = self.lower(pick.index)
+        if pick.index.type.is_numeric:
+            if isinstance(pick.base.form, Array):
+                position = sql.Case(((sql.operation(">=", index, sql.Literal(0)), sql.operation("+", index, sql.Literal(1))),), index)
+                return sql.Element(self.lower(pick.base), position)
+            template = "nullif(CASE WHEN {i} >= 0 THEN json_extract({json}, '$[' || {i} || ']') ELSE json_extract({json}, '$[#' || {i} || ']') END, 'null')"
+            return sql.Template(template, {"i": index, "json": self.json(pick.base)})
+        template = (
+            "nullif(CASE WHEN json_type({json}) = 'OBJECT' THEN json_extract({json}, '/' || replace(replace({key}, '~', '~0'), '/', '~1')) END, 'null')"
+        )
+        return sql.Template(template, {"key": index, "json": self.json(pick.base)})
+
+    # Calls
+
+    def _invoke(self, invoke: plan.Invoke) -> sql.Expression:
+        function = invoke.function
+        chosen = self._template_for(function, invoke)
+        if isinstance(chosen, Custom):
+            return CUSTOM[chosen.name](self, invoke)
+        as_lists = ("duckdb", "list") in function.sql and chosen == function.sql[("duckdb", "list")]
+        signature = signature_for(function, len(invoke.arguments))
+        holes: dict[str, sql.Expression] = {}
+        repeated: list[sql.Expression] = []
+        for number, argument in enumerate(invoke.arguments):
+            lowered = self.lower(argument) if as_lists or argument.type is not Type.DYNAMIC else self.json(argument)
+            if signature.repeats and number >= len(signature.parameters) - 1:
+                repeated.append(lowered)
+            holes[signature.parameter(number).name] = lowered
+        if repeated:
+            holes[signature.parameters[-1].name] = sql.CommaSeparated(tuple(repeated))
+        return sql.Template(chosen, holes)
+
+    def _template_for(self, function: "Function", invoke: plan.Invoke) -> str | Custom:
+        first_dynamic = next((argument for argument in invoke.arguments if argument.type is Type.DYNAMIC), None)
+        if first_dynamic is not None and isinstance(first_dynamic.form, Array) and ("duckdb", "list") in function.sql:
+            return function.sql[("duckdb", "list")]
+        by_count = function.sql.get(("duckdb", len(invoke.arguments)))
+        return by_count if by_count is not None else function.sql["duckdb"]
+
+    def _convert(self, convert: plan.Convert) -> sql.Expression:
+        operand = convert.operand
+        if convert.to is Type.STRING:
+            text = self.plain_text(operand)
+            return sql.call("coalesce", text, sql.Literal("")) if operand.nullable else text
+        if operand.type is Type.DYNAMIC and isinstance(operand.form, Array | Object):
+            return sql.Cast(sql.NULL, SQL_TYPES[convert.to])
+        return conversions.convert(self.lower(operand), operand.type, operand.form, convert.to)
+
+    def _in_table(self, scalar: plan.InTable) -> sql.Expression:
+        value = self.lower(scalar.value)
+        query = self.query_of(scalar.relation)
+        if scalar.ignores_case:
+            value = sql.call("lower", value)
+        return sql.call("coalesce", sql.In(value, query), sql.FALSE)
+
+
+def signature_for(function: "Function", count: int):  # type: ignore[no-untyped-def]
+    """The signature that takes `count` arguments; their parameters' names agree where several do."""
+    fitting = [s for s in function.signatures if s.least <= count and (s.most is None or count <= s.most)]
+    return fitting[0] if fitting else function.signatures[0]
+
+
+def constant(scalar: plan.Constant) -> sql.Expression:
+    """A constant; a null keeps its type."""
+    if scalar.value is None or scalar.of is Type.DYNAMIC:
+        return sql.Cast(sql.Literal(scalar.value), SQL_TYPES[scalar.of])
+    return sql.Literal(scalar.value)
+
+
+def json_path(steps: tuple[str | int, ...]) -> str:
+    """A path as DuckDB's JSON functions read it."""
+    if any(isinstance(step, str) and ('"' in step or "\\" in step) for step in steps):
+        return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+    parts = ["$"]
+    for step in steps:
+        if isinstance(step, str):
+            parts.append(f'."{step}"')
+        else:
+            parts.append(f"[{step}]" if step >= 0 else f"[#{step}]")
+    return "".join(parts)
+
+
+__all__ = ["CUSTOM", "SQL_TYPES", "JsonLeaf", "ScalarLowering", "constant", "custom", "json_path"]

@@ -1,0 +1,525 @@
+"""The typed plan: what a query means. Relations know their columns and order, scalars their type, form and whether they may be null.
+
+A column of a relation is an `Attribute`, known by identity and not by name: two columns of one name never get mixed up. The binder makes a
+plan in which a dynamic column of a table has no form yet (`form` is None); `rules.narrow` chooses the partitions and gives every dynamic a form.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kqlite.language.schema import JSON, Array, Object, Partition, Shape, Table
+from kqlite.language.types import Type
+
+if TYPE_CHECKING:
+    from kqlite.language.functions.declare import Function
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attribute:
+    """A column of a relation. form: of a dynamic, None until the rules have run."""
+
+    name: str
+    type: Type
+    form: Shape | None = None
+
+
+# Scalars
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scalar:
+    """A value for each row. Strings are never null, whatever they are made of."""
+
+    @property
+    def type(self) -> Type:
+        raise TypeError(type(self))
+
+    @property
+    def form(self) -> Shape | None:
+        """How a dynamic is held; None for every other type."""
+        return JSON if self.type is Type.DYNAMIC else None
+
+    @property
+    def nullable(self) -> bool:
+        return self.type is not Type.STRING
+
+    @property
+    def children(self) -> tuple["Scalar", ...]:
+        return ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference(Scalar):
+    attribute: Attribute
+
+    @property
+    def type(self) -> Type:
+        return self.attribute.type
+
+    @property
+    def form(self) -> Shape | None:
+        return self.attribute.form
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constant(Scalar):
+    """A value of any type: None, bool, int (ticks too), float, str; of a dynamic its JSON text."""
+
+    of: Type
+    value: None | bool | int | float | str
+
+    @property
+    def type(self) -> Type:
+        return self.of
+
+    @property
+    def nullable(self) -> bool:
+        return self.value is None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variable(Scalar):
+    """A value that is bound when the query runs: `now`, or a parameter of the caller."""
+
+    name: str
+    of: Type
+
+    @property
+    def type(self) -> Type:
+        return self.of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Path(Scalar):
+    """Members (str) and elements (int, from 0, negative from the end) picked out of a dynamic."""
+
+    base: Scalar
+    steps: tuple[str | int, ...]
+
+    @property
+    def type(self) -> Type:
+        return Type.DYNAMIC
+
+    @property
+    def form(self) -> Shape | None:
+        form = self.base.form
+        for step in self.steps:
+            form = step_into(form, step) if form is not None else None
+        return form or JSON
+
+    @property
+    def children(self) -> tuple[Scalar, ...]:
+        return (self.base,)
+
+
+def step_into(shape: Shape, step: str | int) -> Shape | None:
+    """The shape of a member or element of a value of `shape`, None where it has none."""
+    if shape == JSON:
+        return JSON
+    if isinstance(step, str):
+        member = shape.member(step) if isinstance(shape, Object) else None
+        return member.shape if member else None
+    return shape.element if isinstance(shape, Array) else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pick(Scalar):
+    """One member or element of a dynamic, chosen by a computed string or whole number."""
+
+    base: Scalar
+    index: Scalar
+
+    @property
+    def type(self) -> Type:
+        return Type.DYNAMIC
+
+    @property
+    def form(self) -> Shape | None:
+        base = self.base.form
+        return base.element if isinstance(base, Array) and self.index.type.is_numeric else JSON
+
+    @property
+    def children(self) -> tuple[Scalar, ...]:
+        return (self.base, self.index)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Document(Scalar):
+    """A dynamic column put together with its hot columns. hot: for the path of each hot leaf, the column that holds it."""
+
+    base: Reference
+    hot: Mapping[tuple[str, ...], Reference]
+
+    @property
+    def type(self) -> Type:
+        return Type.DYNAMIC
+
+    @property
+    def form(self) -> Shape | None:
+        return self.base.form
+
+    @property
+    def children(self) -> tuple[Scalar, ...]:
+        return (self.base, *self.hot.values())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Invoke(Scalar):
+    """A call of a declared function or operator with arguments of the types that its signature wants."""
+
+    function: "Function"
+    arguments: tuple[Scalar, ...]
+    returns: Type
+
+    @property
+    def type(self) -> Type:
+        return self.returns
+
+    @property
+    def form(self) -> Shape | None:
+        if self.returns is not Type.DYNAMIC:
+            return None
+        return self.function.shape(self.arguments) if self.function.shape else JSON
+
+    @property
+    def nullable(self) -> bool:
+        return self.returns is not Type.STRING and self.function.nullable
+
+    @property
+    def children(self) -> tuple[Scalar, ...]:
+        return self.arguments
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Convert(Scalar):
+    """A conversion to another type, as the function `to<type>` makes it: what cannot be read becomes null."""
+
+    operand: Scalar
+    to: Type
+
+    @property
+    def type(self) -> Type:
+        return self.to
+
+    @property
+    def children(self) -> tuple[Scalar, ...]:
+        return (self.operand,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AsJson(Scalar):
+    """Any value as a dynamic in the form JSON."""
+
+    operand: Scalar
+
+    @property
+    def type(self) -> Type:
+        return Type.DYNAMIC
+
+    @property
+    def nullable(self) -> bool:
+        return self.operand.nullable
+
+    @property
+    def children(self) -> tuple[Scalar, ...]:
+        return (self.operand,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InTable(Scalar):
+    """Whether a value is in the only column of a relation. ignores_case: as `in~` does."""
+
+    value: Scalar
+    relation: "Relation"
+    ignores_case: bool
+
+    @property
+    def type(self) -> Type:
+        return Type.BOOL
+
+    @property
+    def nullable(self) -> bool:
+        return False
+
+    @property
+    def children(self) -> tuple[Scalar, ...]:
+        return (self.value,)
+
+
+def walk(scalar: Scalar) -> Iterator[Scalar]:
+    """`scalar` and all scalars in it."""
+    yield scalar
+    for child in scalar.children:
+        yield from walk(child)
+
+
+# Relations
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SortKey:
+    value: Scalar
+    ascending: bool
+    nulls_first: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Relation:
+    """Rows. attributes: the columns in order; order: the keys by which the rows are sorted, none where they are in no order."""
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        raise TypeError(type(self))
+
+    @property
+    def order(self) -> tuple[SortKey, ...]:
+        return ()
+
+    @property
+    def inputs(self) -> tuple["Relation", ...]:
+        return ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scan(Relation):
+    """All rows of a table, all its columns, in its partitions. Only between binder and rules."""
+
+    table: Table
+    partitions: tuple[Partition, ...]
+    columns: tuple[Attribute, ...]
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Extract:
+    """What a partition gives for one column: a physical column, or a path inside one. `column` is None where the partition has nothing there."""
+
+    column: str | None
+    shape: Shape | None = None
+    steps: tuple[str | int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartitionScan(Relation):
+    """Rows of one partition. outputs: the columns that are asked for, and where they come from."""
+
+    partition: Partition
+    outputs: tuple[tuple[Attribute, Extract], ...]
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return tuple(attribute for attribute, _ in self.outputs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows(Relation):
+    """Constant rows; each value is a scalar without references."""
+
+    columns: tuple[Attribute, ...]
+    rows: tuple[tuple[Scalar, ...], ...]
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series(Relation):
+    """A row for each value from `start` to `stop`, which is included, in steps; in that order."""
+
+    column: Attribute
+    start: Scalar
+    stop: Scalar
+    step: Scalar
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return (self.column,)
+
+    @property
+    def order(self) -> tuple[SortKey, ...]:
+        return (SortKey(Reference(self.column), ascending=True, nulls_first=True),)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Filter(Relation):
+    """The rows of `input` for which `condition` is true; null is not."""
+
+    input: Relation
+    condition: Scalar
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.input.attributes
+
+    @property
+    def order(self) -> tuple[SortKey, ...]:
+        return self.input.order
+
+    @property
+    def inputs(self) -> tuple[Relation, ...]:
+        return (self.input,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Project(Relation):
+    """New columns made of those of `input`, row by row. An output that is a Reference to its own attribute hands a column on."""
+
+    input: Relation
+    outputs: tuple[tuple[Attribute, Scalar], ...]
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return tuple(attribute for attribute, _ in self.outputs)
+
+    @property
+    def order(self) -> tuple[SortKey, ...]:
+        return self.input.order
+
+    @property
+    def inputs(self) -> tuple[Relation, ...]:
+        return (self.input,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sort(Relation):
+    input: Relation
+    keys: tuple[SortKey, ...]
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.input.attributes
+
+    @property
+    def order(self) -> tuple[SortKey, ...]:
+        return self.keys
+
+    @property
+    def inputs(self) -> tuple[Relation, ...]:
+        return (self.input,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Take(Relation):
+    """At most `count` rows of `input`: the first ones of its order, any where it has none."""
+
+    input: Relation
+    count: int
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.input.attributes
+
+    @property
+    def order(self) -> tuple[SortKey, ...]:
+        return self.input.order
+
+    @property
+    def inputs(self) -> tuple[Relation, ...]:
+        return (self.input,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aggregate(Relation):
+    """One row for each distinct combination of keys, or one row where there are none. Each aggregate is an Invoke of an aggregate function."""
+
+    input: Relation
+    keys: tuple[tuple[Attribute, Scalar], ...]
+    aggregates: tuple[tuple[Attribute, Invoke], ...]
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return tuple(attribute for attribute, _ in (*self.keys, *self.aggregates))
+
+    @property
+    def inputs(self) -> tuple[Relation, ...]:
+        return (self.input,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Join(Relation):
+    """kind: innerunique, inner, leftouter, rightouter, fullouter, leftsemi, leftanti, rightsemi, rightanti.
+
+    conditions: pairs of keys, left and right, of one type; null meets null. outputs: the columns of the result, each from one side; an unmatched side
+    gives null, or `''` for a string.
+    """
+
+    kind: str
+    left: Relation
+    right: Relation
+    conditions: tuple[tuple[Scalar, Scalar], ...]
+    outputs: tuple[tuple[Attribute, Attribute], ...]
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return tuple(attribute for attribute, _ in self.outputs)
+
+    @property
+    def inputs(self) -> tuple[Relation, ...]:
+        return (self.left, self.right)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Union(Relation):
+    """The rows of all legs. Each leg has, in order, one scalar for each column; None where it has none of that name."""
+
+    columns: tuple[Attribute, ...]
+    legs: tuple[tuple[Relation, tuple[Scalar | None, ...]], ...]
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.columns
+
+    @property
+    def inputs(self) -> tuple[Relation, ...]:
+        return tuple(relation for relation, _ in self.legs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expansion:
+    """One dynamic that is expanded. to_type: what its elements are converted to, by their JSON type; None leaves them dynamic."""
+
+    attribute: Attribute
+    value: Scalar
+    to_type: Type | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MvExpand(Relation):
+    """A row for each element of the expanded dynamics, side by side; the other columns are repeated.
+
+    kept: the columns of `input` that remain; output_order: all columns as the result shows them. index: a column that counts from 0. as_pairs: a bag gives arrays of
+    key and value in place of bags of one member.
+    """
+
+    input: Relation
+    expansions: tuple[Expansion, ...]
+    columns: tuple[Attribute, ...]
+    index: Attribute | None = None
+    limit: int | None = None
+    as_pairs: bool = False
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.columns
+
+    @property
+    def inputs(self) -> tuple[Relation, ...]:
+        return (self.input,)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A bound query. names: what the result's columns are called, in the order of `relation.attributes`."""
+
+    relation: Relation
+    variables: Mapping[str, Type] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        from kqlite.language.showing import show
+
+        return show(self.relation)
