@@ -14,9 +14,6 @@ import pyarrow as pa
 from kqlite.formats.table import TableView, lay_out
 from kqlite.language.schema import Schema
 
-FORMATS = ("table", "json", "jsonl", "csv", "markdown", "parquet", "arrow")
-BINARY = frozenset({"parquet", "arrow"})
-
 
 class Rows(Protocol):
     """What of a query's result is needed to print it."""
