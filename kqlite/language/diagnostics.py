@@ -1,6 +1,7 @@
 """Every message a user can get about a query: one function for each, codes by stage.
 
-1xx syntax, 2xx names, 3xx types, 4xx KQL that kqlite does not run, 5xx the inventory. Code, span and hint are data; `render` alone draws carets.
+1xx syntax, 2xx names, 3xx types, 4xx KQL that kqlite does not run, 5xx the inventory. Code, span and hint are data;
+`render` alone draws carets.
 """
 
 from collections.abc import Iterable, Sequence
@@ -88,6 +89,57 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
     known = {candidate.casefold(): candidate for candidate in candidates}
     near = get_close_matches(name.casefold(), known, n=1)
     return f"did you mean `{known[near[0]]}`?" if near else None
+
+
+# 1xx: syntax
+
+
+def query_too_long(length: int, limit: int) -> Diagnostic:
+    return Diagnostic("KQL100", f"the query has {length:,} characters, the limit is {limit:,}", Span(limit, limit + 1))
+
+
+def unexpected(found: str, expected: Sequence[str], span: Span, hint: str | None = None) -> Diagnostic:
+    """found, expected: in KQL words, with their backticks."""
+    wanted = f"expected {' or '.join(filter(None, [', '.join(expected[:-1]), expected[-1]]))}, " if expected else ""
+    return Diagnostic("KQL101", f"{wanted}found {found}", span, hint)
+
+
+def unclosed_string(quote: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL102", f"this string has no closing `{quote}`", span)
+
+
+def unclosed_bracket(bracket: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL103", f"this `{bracket}` is not closed", span)
+
+
+def unknown_operator(name: str, span: Span, known: Iterable[str]) -> Diagnostic:
+    return Diagnostic("KQL104", f"no operator `{name}`", span, did_you_mean(name, known))
+
+
+def no_such_character(character: str, span: Span) -> Diagnostic:
+    shown = f"`{character}`" if character.isprintable() and not character.isspace() else f"U+{ord(character):04X}"
+    return Diagnostic("KQL105", f"{shown} has no meaning here", span)
+
+
+def bad_literal(type_name: str, text: str, span: Span, hint: str | None = None) -> Diagnostic:
+    shown = text if len(text) <= 40 else f"{text[:40]}.."
+    return Diagnostic("KQL106", f"`{shown}` is no {type_name}", span, hint)
+
+
+def bad_string(reason: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL107", reason, span)
+
+
+def nested_too_deep(limit: int, span: Span) -> Diagnostic:
+    return Diagnostic("KQL108", f"nested deeper than {limit} levels", span)
+
+
+def unknown_type(name: str, span: Span, known: Iterable[str]) -> Diagnostic:
+    return Diagnostic("KQL109", f"no type `{name}`", span, did_you_mean(name, known))
+
+
+def not_a_name(span: Span) -> Diagnostic:
+    return Diagnostic("KQL110", "only a name can stand in parentheses before `=`", span)
 
 
 # 2xx: names
@@ -186,7 +238,9 @@ def bad_regex(reason: str, span: Span) -> Diagnostic:
 
 
 def types_do_not_meet(name: str, found: Sequence[str], span: Span) -> Diagnostic:
-    return Diagnostic("KQL313", f"the values of `{name}` have no common type: {', '.join(found)}", span, "convert them to one type, as with `tostring()`")
+    return Diagnostic(
+        "KQL313", f"the values of `{name}` have no common type: {', '.join(found)}", span, "convert them to one type, as with `tostring()`"
+    )
 
 
 def not_expandable(found: str, span: Span) -> Diagnostic:

@@ -1,0 +1,256 @@
+"""What is said about a token that does not fit, and where to go on after it."""
+
+import re
+
+from kqlite.language import diagnostics
+from kqlite.language.automaton import END, Automaton, Token
+from kqlite.language.diagnostics import Diagnostic, did_you_mean
+from kqlite.language.source import Span
+
+MOST_ERRORS = 5
+"""Diagnostics of one query. A missing bracket moves the level of all that follows, so that more of them would say little."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+OPERATORS = _words("""
+    where filter extend project project-away project-keep project-rename sort order take limit top count distinct summarize union join
+    mv-expand mvexpand
+""")
+"""The words with which a stage of a query may begin."""
+
+UNSUPPORTED_OPERATORS = _words("""
+    as assert-schema consume evaluate execute-and-cache externaldata facet find fork getschema graph-mark-components graph-match graph-merge
+    graph-shortest-paths graph-to-table graph-where-edges graph-where-nodes inline invoke lookup macro-expand make-graph make-series
+    materialize mv-apply parse parse-kv parse-where partition partition-by project-by-names project-reorder project-smart reduce render
+    sample sample-distinct scan search serialize top-hitters top-nested
+""")
+"""Operators of KQL that kqlite does not run."""
+
+_UNSUPPORTED_SOURCES = _words("search find externaldata evaluate graph macro-expand")
+_UNSUPPORTED_STATEMENTS = _words("set declare alias restrict")
+
+# What a terminal is in KQL words. Plain words and marks stand for themselves.
+WORDS = {
+    "NAME": "a name",
+    "STRING": "a string",
+    "INT": "a whole number",
+    "REAL": "a number",
+    "TIMESPAN": "a timespan",
+    "TYPED": "a literal such as `datetime(2024-01-01)`",
+    "DYNAMIC": "`dynamic(`",
+    "SIGN": "`-`",
+    "MATCHES": "a string operator such as `contains`",
+    "AMONG": "`in`",
+    "BETWEEN": "`between`",
+    "EQUALS": "`==`",
+    "ORDERS": "`<`",
+    "PROJECT": "`project`",
+    "PROJECT_AWAY": "`project-away`",
+    "PROJECT_KEEP": "`project-keep`",
+    "PROJECT_RENAME": "`project-rename`",
+    "MV_EXPAND": "`mv-expand`",
+    "TOP": "`top`",
+    "PRINT": "`print`",
+    "RANGE": "`range`",
+    "DATATABLE": "`datatable`",
+    "PARAMETER": "a parameter such as `kind=`",
+    "HINT": "a hint",
+    "PATTERN": "a name with `*`",
+    END: "the end of the query",
+}
+
+# Where all of the first are expected, the phrase is said, and none of the second beside it.
+_OPERATOR_WORDS = _words("""
+    WHERE FILTER EXTEND PROJECT PROJECT_AWAY PROJECT_KEEP PROJECT_RENAME SORT ORDER TAKE LIMIT TOP COUNT DISTINCT SUMMARIZE UNION JOIN
+    MV_EXPAND
+""")
+_LITERAL_WORDS = _words("STRING INT REAL TIMESPAN TYPED DYNAMIC SIGN TRUE FALSE TITLE_TRUE TITLE_FALSE UPPER_TRUE UPPER_FALSE")
+_OPERAND_WORDS = _LITERAL_WORDS | _words("NAME STAR TYPEOF PRINT RANGE DATATABLE UNION LPAR LSQB")
+_JSON_WORDS = _LITERAL_WORDS | _words("NULL LSQB LBRACE")
+_AFTER_OPERAND = _words("MATCHES AMONG BETWEEN EQUALS ORDERS SIGN STAR SLASH PERCENT COLON AND OR DOT LSQB LPAR EQUAL")
+_PHRASES = (
+    ({"LET", "NAME"}, _OPERAND_WORDS | _OPERATOR_WORDS | {"LET", "VBAR"}, "a table, a value or an operator"),
+    ({"STRING", "NULL", "LBRACE"}, _JSON_WORDS, "a JSON value"),
+    ({"NAME", "STRING", "INT", "TYPEOF"}, _OPERAND_WORDS, "an expression"),
+    ({"WHERE", "EXTEND", "TAKE"}, _OPERATOR_WORDS, "an operator such as `where`"),
+    ({"EQUALS", "AND", "OR"}, _AFTER_OPERAND, "an operator such as `==` or `and`"),
+    ({"AND", "OR"}, _AFTER_OPERAND, "`and`, `or`"),
+    ({"SIGN", "STAR"}, _AFTER_OPERAND, "an operator such as `+`"),
+    ({"DOT", "LSQB"}, {"DOT", "LSQB", "LPAR"}, ""),
+)
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+
+# Steps over what hides brackets; a bracket, `|`, `;` or the rest of a broken string is what it stops at.
+_LANDMARK = re.compile(
+    r"//[^\r\n]*"
+    r'|[hH]?(?:"(?:[^"\\\r\n]|\\.)*"|\'(?:[^\'\\\r\n]|\\.)*\'|@"(?:[^"\r\n]|"")*"|@\'(?:[^\'\r\n]|\'\')*\'|```[\s\S]*?```|~~~[\s\S]*?~~~)'
+    r"|[()\[\]{}|;]"
+)
+_WORD = re.compile(r"\s*([\w-]+)")
+_FUNCTION = re.compile(r"\s*let\s+\w+\s*=\s*(?:view\s*)?\((?:[^()]|\([^()]*\))*\)\s*\{")
+
+
+class SyntaxErrors:
+    """The errors of one text, as its parser meets them."""
+
+    def __init__(self, automaton: Automaton):
+        self._automaton = automaton
+        self._text = automaton.text
+        self._lexer = automaton.table.lexer
+        self._names = {name: text for text, name in (self._lexer.keywords | self._lexer.punctuation).items()}
+        self._resume_at: int | None = 0
+        self._resume_marks = "|;)]}"
+
+    def describe(self, token: Token) -> Diagnostic:
+        """The diagnostic for a token that does not fit; decides where `go_on` will look for the next stage."""
+        span = Span(token.start, token.end)
+        self._resume_at, self._resume_marks = token.start, "|;)]}"
+        if token.terminal == "":
+            return self._unreadable(token, span)
+        if refusal := self._unsupported(token):
+            return refusal
+        expected = self._automaton.table.expected(self._automaton.states)
+        if token.terminal == END:
+            self._resume_at = None
+            if bracket := self._open_bracket(expected):
+                return bracket
+        if "WHERE" in expected and "NAME" not in expected and (word := self._word_at(token.start)):
+            return diagnostics.unknown_operator(word, Span(token.start, token.start + len(word)), OPERATORS)
+        found = "the end of the query" if token.terminal == END else f"`{_shortened(token.text)}`"
+        return diagnostics.unexpected(found, self._phrases(expected), span, self._hint(token))
+
+    def go_on(self) -> bool:
+        """Brings the parser to the next stage, statement or closing bracket after the error; False where there is none it takes."""
+        if self._resume_at is None:
+            return False
+        position = self._next_mark(self._resume_at, self._resume_marks)
+        if position is None:
+            return False
+        if self._resume_marks == ";":
+            # Past a whole statement: the next one begins where `let` might.
+            return self._automaton.drop_until("LET", position + 1)
+        return self._automaton.drop_until(self._lexer.punctuation[self._text[position]], position)
+
+    def _unreadable(self, token: Token, span: Span) -> Diagnostic:
+        """Something at which no token begins."""
+        self._resume_at = None
+        mark = next((mark for mark in ("```", "~~~", '"', "'") if self._text.startswith(mark, token.start)), None)
+        if token.text == "@" and self._text[token.end : token.end + 1] in ('"', "'"):
+            mark = self._text[token.end]
+        if mark is None:
+            return diagnostics.no_such_character(token.text, span)
+        line_end = re.compile(r"[\r\n]|\Z").search(self._text, token.start)
+        end = line_end.start() if line_end else token.end
+        broken = re.compile(r"\"(?:[^\"\\\r\n]|\\.)*\"|'(?:[^'\\\r\n]|\\.)*'").match(self._text, token.start)
+        return diagnostics.unclosed_string(mark, Span(token.start, broken.end() if broken else end))
+
+    def _unsupported(self, token: Token) -> Diagnostic | None:
+        """The refusal where what does not fit is KQL that kqlite does not run."""
+        word = self._word_at(token.start)
+        if word in UNSUPPORTED_OPERATORS and self._text[: token.start].rstrip().endswith("|"):
+            return diagnostics.unsupported(f"the operator `{word}`", Span(token.start, token.start + len(word)))
+        start = self._statement_start(token.start)
+        first = self._word_at(start)
+        if self._text.startswith(("{{", "."), start):
+            self._resume_at = None
+            what = "a shared query `{{..}}`" if self._text[start] == "{" else "a management command"
+            return diagnostics.unsupported(what, Span(start, max(token.end, start + 1)))
+        if first in _UNSUPPORTED_STATEMENTS:
+            self._resume_at, self._resume_marks = start, ";"
+            return diagnostics.unsupported(f"the statement `{first}`", Span(start, start + len(first)))
+        if first == "let" and _FUNCTION.match(self._text, start):
+            self._resume_at, self._resume_marks = start, ";"
+            return diagnostics.unsupported("a function of one's own (`let f = (..) {..}`)", Span(start, start + len(first)))
+        stage = self._stage_start(token.start)
+        first = self._word_at(stage)
+        if first in _UNSUPPORTED_SOURCES and not self._text[:stage].rstrip().endswith("|"):
+            self._resume_at = stage
+            return diagnostics.unsupported(f"the operator `{first}`", Span(stage, stage + len(first)))
+        return None
+
+    def _open_bracket(self, expected: set[str]) -> Diagnostic | None:
+        """The bracket that the end of the text leaves open, where closing it would have been right."""
+        place, _ = self._levels(len(self._text))[-1]
+        if place < 0 or self._lexer.punctuation[_CLOSING[self._text[place]]] not in expected:
+            return None
+        return diagnostics.unclosed_bracket(self._text[place], Span(place, place + 1))
+
+    def _levels(self, end: int) -> list[tuple[int, int]]:
+        """For each level at `end`, from the outside: its bracket (-1 for the text itself), and where its last stage begins."""
+        levels = [(-1, 0)]
+        for landmark in _LANDMARK.finditer(self._text, 0, end):
+            mark = landmark[0]
+            if mark in _CLOSING:
+                levels.append((landmark.start(), landmark.end()))
+            elif mark in ")]}" and len(levels) > 1:
+                levels.pop()
+            elif mark in "|;":
+                levels[-1] = (levels[-1][0], landmark.end())
+        return levels
+
+    def _stage_start(self, end: int) -> int:
+        return self._lexer.skip(self._text, self._levels(end)[-1][1])
+
+    def _statement_start(self, end: int) -> int:
+        start, depth = 0, 0
+        for landmark in _LANDMARK.finditer(self._text, 0, end):
+            depth += (landmark[0] in _CLOSING) - (landmark[0] in ")]}")
+            if landmark[0] == ";" and depth <= 0:
+                start = landmark.end()
+        return self._lexer.skip(self._text, start)
+
+    def _next_mark(self, position: int, marks: str) -> int | None:
+        """The next of `marks` on the level of `position`; a bracket that closes more than was opened since ends the search."""
+        depth = 0
+        for landmark in _LANDMARK.finditer(self._text, position):
+            mark = landmark[0]
+            if mark in _CLOSING:
+                depth += 1
+            elif depth == 0 and mark in marks:
+                return landmark.start()
+            elif mark in ")]}":
+                if depth == 0:
+                    return None
+                depth -= 1
+        return None
+
+    def _word_at(self, position: int) -> str:
+        match = _WORD.match(self._text, position)
+        return match[1] if match and match.start(1) == position else ""
+
+    def _hint(self, token: Token) -> str | None:
+        """For a query whose first word is no table but an operator misspelt, and for `!x`."""
+        if token.text == "=" or self._text.startswith("!", token.start):
+            return "`not(..)` negates" if token.text != "=" else "`==` compares"
+        stage = self._stage_start(token.start)
+        first = self._word_at(stage)
+        between = self._text[stage + len(first) : token.start]
+        return did_you_mean(first, OPERATORS) if first and first not in OPERATORS and between and not between.strip() else None
+
+    def _phrases(self, expected: set[str]) -> list[str]:
+        """What may come next, in KQL words, the most telling first."""
+        left = set(expected)
+        phrases = []
+        for signs, covered, phrase in _PHRASES:
+            if signs <= left:
+                left -= covered
+                if phrase:
+                    phrases.append(phrase)
+        if len(phrases) + len(left) > 1:
+            left -= {"SEMICOLON"}
+        return phrases + sorted(dict.fromkeys(self.word(terminal) for terminal in left), key=_marks_last)
+
+    def word(self, terminal: str) -> str:
+        return WORDS.get(terminal) or f"`{self._names[terminal]}`"
+
+
+def _marks_last(phrase: str) -> tuple[bool, str]:
+    return (not phrase.strip("`")[:1].isalpha(), phrase)
+
+
+def _shortened(text: str) -> str:
+    line = text.splitlines()[0] if text else ""
+    return line if len(line) <= 40 and line == text else f"{line[:40]}.."
