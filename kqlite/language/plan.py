@@ -5,10 +5,10 @@ plan in which a dynamic column of a table has no form yet (`form` is None); `rul
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kqlite.language.schema import JSON, Array, Object, Partition, Shape, Table
+from kqlite.language.schema import JSON, Array, Column, Object, Partition, Schema, Shape, Table
 from kqlite.language.types import Type
 
 if TYPE_CHECKING:
@@ -233,6 +233,26 @@ class InTable(Scalar):
     value: Scalar
     relation: "Relation"
     ignores_case: bool
+
+    @property
+    def type(self) -> Type:
+        return Type.BOOL
+
+    @property
+    def nullable(self) -> bool:
+        return False
+
+    @property
+    def children(self) -> tuple[Scalar, ...]:
+        return (self.value,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Within(Scalar):
+    """Whether a string is, without regard to case, in the list of strings in lower case that is bound as `variable` when the query runs."""
+
+    value: Scalar
+    variable: str
 
     @property
     def type(self) -> Type:
@@ -514,10 +534,13 @@ class MvExpand(Relation):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A bound query. names: what the result's columns are called, in the order of `relation.attributes`."""
+    """A bound query: its rows, whose attributes are the columns of the result."""
 
     relation: Relation
-    variables: Mapping[str, Type] = field(default_factory=dict)
+
+    @property
+    def schema(self) -> Schema:
+        return Schema(Column(attribute.name, attribute.type) for attribute in self.relation.attributes)
 
     def __str__(self) -> str:
         from kqlite.language.showing import show

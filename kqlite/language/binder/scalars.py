@@ -1,0 +1,397 @@
+"""Scalars of the syntax tree to scalars of the plan: names are resolved, types checked, conversions written out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kqlite.language import plan, syntax
+from kqlite.language.binder import choices
+from kqlite.language.binder.operators import (
+    EQUALITY,
+    ORDER,
+    arithmetic,
+    comparable,
+    comparison,
+    convert,
+    invoke,
+    negate,
+    string_operator,
+)
+from kqlite.language.binder.scope import Columns, Muted, Problems
+from kqlite.language.diagnostics import (
+    Diagnostic,
+    Refused,
+    aggregate_outside_summarize,
+    assignment_for_condition,
+    bad_regex,
+    not_a_condition,
+    not_constant,
+    table_for_scalar,
+    unknown_column,
+    unknown_function,
+    unsupported,
+    wrong_argument,
+    wrong_arity,
+    wrong_operand,
+    wrong_operands,
+)
+from kqlite.language.functions import FUNCTIONS
+from kqlite.language.functions.declare import Function, Parameter, Signature
+from kqlite.language.functions.regexes import check_regex
+from kqlite.language.source import Span
+from kqlite.language.types import Type, widest
+
+if TYPE_CHECKING:
+    from kqlite.language.binder.scope import Table
+
+_CHOICES: dict[str, tuple[Callable[..., tuple[Type, list[plan.Scalar]]], Callable[[int], Sequence[int]]]] = {
+    "iff": (choices.of_branches, lambda count: (1, 2)),
+    "case": (choices.of_branches, lambda count: (*range(1, count - 1, 2), count - 1)),
+    "coalesce": (choices.of_coalesce, range),
+    "max_of": (choices.of_extremes, range),
+    "min_of": (choices.of_extremes, range),
+}
+"""Functions whose arguments must find a common type, and which of `count` arguments these are."""
+
+
+@dataclass(slots=True)
+class Environment:
+    """What an expression may use besides columns.
+
+    values: scalars by name, from `let` and from the caller's parameters. bind_table: binds a table that stands inside an expression.
+    """
+
+    problems: Problems
+    bind_table: "Callable[[syntax.Scalar], Table]"
+    values: Mapping[str, plan.Scalar] = field(default_factory=dict)
+    is_table: Callable[[str], bool] = lambda name: False
+
+
+class ScalarBinder:
+    """Binds expressions over the columns of one operator's input."""
+
+    def __init__(self, columns: Columns, environment: Environment):
+        self.columns = columns
+        self.environment = environment
+
+    # Entry points
+
+    def bind(self, node: syntax.Item) -> plan.Scalar:
+        """The value of an expression. Raises Refused for what is wrong with it, Muted where all of it has been reported."""
+        match node:
+            case syntax.Name():
+                return self._name(node)
+            case syntax.Literal():
+                return plan.Constant(node.type, "" if node.type is Type.STRING and node.value is None else node.value)
+            case syntax.DynamicLiteral():
+                return plan.Constant(Type.DYNAMIC, node.json)
+            case syntax.MemberAccess():
+                return self._step(self.bind(node.base), node.name, node)
+            case syntax.IndexAccess():
+                return self._index(node)
+            case syntax.Call():
+                return self._call(node)
+            case syntax.Unary():
+                operand = self.bind(node.operand)
+                if node.operator == "-":
+                    return negate(operand, node.span)
+                if not (operand.type.is_numeric or operand.type is Type.TIMESPAN):
+                    raise Refused(wrong_operand("+", str(operand.type), node.span))
+                return operand
+            case syntax.Binary():
+                return self._binary(node)
+            case syntax.Chain():
+                return self._chain(node)
+            case syntax.InList():
+                return self._in_list(node)
+            case syntax.Between():
+                return self._between(node)
+            case syntax.Named():
+                raise Refused(assignment_for_condition(node.names[0].name, node.span))
+            case syntax.Pipeline():
+                raise Refused(table_for_scalar(node.span))
+            case syntax.Star():
+                raise Refused(unsupported("`*` in this place", node.span))
+            case syntax.TypeLiteral():
+                raise Refused(unsupported("`typeof()` in this place", node.span))
+
+    def condition(self, node: syntax.Item) -> plan.Scalar:
+        """A bool. A dynamic counts as one: the service takes `where properties.flag`."""
+        condition = self.bind(node)
+        if condition.type is Type.DYNAMIC:
+            return convert(condition, Type.BOOL)
+        if condition.type is not Type.BOOL:
+            raise Refused(not_a_condition(str(condition.type), node.span))
+        return condition
+
+    def constant(self, node: syntax.Item, what: str, type_: Type) -> plan.Constant:
+        """A constant of a type."""
+        value = self.bind(node)
+        if isinstance(value, plan.Constant) and value.of is not type_ and value.of.is_numeric and type_.is_numeric:
+            value = convert(value, type_)
+        if not isinstance(value, plan.Constant) or value.of is not type_ or value.value is None:
+            raise Refused(not_constant(what, node.span))
+        return value
+
+    def all(self, nodes: Sequence[syntax.Item]) -> list[plan.Scalar]:
+        """Several expressions: what is wrong with each of them is reported, not only the first."""
+        bound: list[plan.Scalar] = []
+        for node in nodes:
+            try:
+                bound.append(self.bind(node.value if isinstance(node, syntax.Named) else node))
+            except Refused as refused:
+                self.environment.problems.add(refused.diagnostic)
+            except Muted:
+                pass
+        if len(bound) < len(nodes):
+            raise Muted
+        return bound
+
+    # Names and paths
+
+    def _name(self, node: syntax.Name) -> plan.Scalar:
+        attribute = self.columns.find(node.name)
+        if attribute is not None:
+            return self.reference(attribute, node)
+        value = self.environment.values.get(node.name)
+        if value is not None:
+            return value
+        if self.environment.is_table(node.name):
+            raise Refused(table_for_scalar(node.span))
+        raise Refused(unknown_column(node.name, node.span, [*self.columns.names(), *self.environment.values]))
+
+    def reference(self, attribute: plan.Attribute, node: syntax.Name) -> plan.Scalar:
+        """A column of the input, as a value."""
+        return plan.Reference(attribute)
+
+    def _step(self, base: plan.Scalar, step: str | int, node: syntax.MemberAccess | syntax.IndexAccess) -> plan.Scalar:
+        if base.type is not Type.DYNAMIC:
+            shown = f".{step}" if isinstance(step, str) else f"[{step}]"
+            hint = "parse it first: `parse_json()`" if base.type is Type.STRING else None
+            raise Refused(wrong_operand(shown, str(base.type), node.span, hint))
+        if isinstance(base, plan.Path):
+            return plan.Path(base.base, (*base.steps, step))
+        return plan.Path(base, (step,))
+
+    def _index(self, node: syntax.IndexAccess) -> plan.Scalar:
+        base, index = self.all((node.base, node.index))
+        if isinstance(index, plan.Constant) and isinstance(index.value, int | str) and index.of in (Type.LONG, Type.INT, Type.STRING):
+            return self._step(base, index.value, node)
+        if base.type is not Type.DYNAMIC:
+            raise Refused(wrong_operand("[..]", str(base.type), node.span))
+        if index.type is Type.DYNAMIC:
+            index = convert(index, Type.STRING)
+        if index.type not in (Type.LONG, Type.INT, Type.STRING):
+            raise Refused(wrong_operands("[..]", str(base.type), str(index.type), node.span, "an index is a whole number or a string"))
+        return plan.Pick(base, index)
+
+    # Operators
+
+    def _binary(self, node: syntax.Binary) -> plan.Scalar:
+        left, right = self.all((node.left, node.right))
+        if node.operator in EQUALITY or node.operator in ORDER:
+            return comparison(node.operator, left, right, node.span)
+        if node.operator == "matches regex":
+            self._check_regex(right, node.right.span)
+        return string_operator(node.operator, left, right, node.span)
+
+    def _check_regex(self, pattern: plan.Scalar, span: Span) -> None:
+        if not isinstance(pattern, plan.Constant):
+            raise Refused(not_constant("a regular expression", span))
+        reason = check_regex(str(pattern.value))
+        if reason is not None:
+            raise Refused(bad_regex(reason, span))
+
+    def _chain(self, node: syntax.Chain) -> plan.Scalar:
+        operator = node.operators[0]
+        if operator in ("and", "or"):
+            return invoke(operator, self._conditions(node.operands))
+        operands = self.all(node.operands)
+        value = operands[0]
+        for number, operand in enumerate(operands[1:]):
+            span = node.operands[0].span.to(node.operands[number + 1].span)
+            value = arithmetic(node.operators[number], value, operand, span)
+        return value
+
+    def _conditions(self, nodes: Sequence[syntax.Item]) -> list[plan.Scalar]:
+        bound: list[plan.Scalar] = []
+        for node in nodes:
+            try:
+                bound.append(self.condition(node))
+            except Refused as refused:
+                self.environment.problems.add(refused.diagnostic)
+            except Muted:
+                pass
+        if len(bound) < len(nodes):
+            raise Muted
+        return bound
+
+    def _in_list(self, node: syntax.InList) -> plan.Scalar:
+        if len(node.items) == 1 and self._is_table(node.items[0]):
+            return self._in_table(node)
+        value, *items = self.all((node.value, *node.items))
+        operator = node.operator
+        if operator in ("has_any", "has_all") or operator.endswith("~"):
+            for item, item_node in zip(items, node.items, strict=True):
+                string_operator("=~" if operator.endswith("~") else "has", value, item, node.value.span.to(item_node.span))
+            return invoke(operator, (value, *items))
+        if len(items) == 1 and items[0].type is Type.DYNAMIC:
+            return invoke(operator, (value, items[0]))
+        if value.type is not Type.DYNAMIC:
+            wide = widest([value.type, *(item.type for item in items)])
+            if wide is not None:
+                value = convert(value, wide)
+        fitted = []
+        for item, item_node in zip(items, node.items, strict=True):
+            left, right = comparable("==", value, item, node.value.span.to(item_node.span))
+            if left is not value:
+                raise Refused(wrong_operands(operator, str(value.type), str(item.type), item_node.span))
+            fitted.append(right)
+        return invoke(operator, (value, *fitted))
+
+    def _is_table(self, node: syntax.Scalar) -> bool:
+        if isinstance(node, syntax.Pipeline):
+            return True
+        return isinstance(node, syntax.Name) and self.columns.find(node.name) is None and self.environment.is_table(node.name)
+
+    def _in_table(self, node: syntax.InList) -> plan.Scalar:
+        if node.operator not in ("in", "!in", "in~", "!in~"):
+            raise Refused(unsupported(f"`{node.operator}` with a table", node.items[0].span))
+        value = self.bind(node.value)
+        table = self.environment.bind_table(node.items[0])
+        attribute = table.visible()[0]
+        item: plan.Scalar = plan.Reference(attribute)
+        ignores_case = node.operator.endswith("~")
+        wanted = Type.STRING if ignores_case or Type.STRING in (value.type, item.type) else value.type
+        wide = widest([value.type, item.type])
+        wanted = wide or wanted
+        if wanted is Type.DYNAMIC:
+            wanted = Type.STRING
+        if wide is None and value.type is not item.type and Type.DYNAMIC not in (value.type, item.type):
+            raise Refused(wrong_operands(node.operator, str(value.type), str(item.type), node.span))
+        only = plan.Attribute(attribute.name, wanted)
+        relation = plan.Project(table.relation, ((only, convert(item, wanted)),))
+        found: plan.Scalar = plan.InTable(convert(value, wanted), relation, ignores_case)
+        return found if not node.operator.startswith("!") else invoke("not", (found,))
+
+    def _between(self, node: syntax.Between) -> plan.Scalar:
+        value, low, high = self.all((node.value, node.low, node.high))
+        operator = "!between" if node.negated else "between"
+        if Type.STRING in (value.type, low.type, high.type):
+            raise Refused(wrong_operands(operator, str(value.type), str(low.type), node.span, "strings have no order here"))
+        if value.type is Type.DYNAMIC:
+            value = convert(value, Type.LONG if low.type is Type.INT else low.type)
+        if low.type is Type.DATETIME and high.type is Type.TIMESPAN:
+            high = arithmetic("+", low, high, node.span)
+        wide = widest([value.type, low.type, high.type])
+        if wide is not None:
+            value, low, high = (convert(bound, wide) for bound in (value, low, high))
+        for bound, bound_node in ((low, node.low), (high, node.high)):
+            if bound.type is not value.type:
+                raise Refused(wrong_operands(operator, str(value.type), str(bound.type), bound_node.span))
+        if value.type not in (Type.INT, Type.LONG, Type.REAL, Type.DATETIME, Type.TIMESPAN):
+            raise Refused(wrong_operand(operator, str(value.type), node.span))
+        return invoke(operator, (value, low, high))
+
+    # Calls
+
+    def _call(self, node: syntax.Call) -> plan.Scalar:
+        function = FUNCTIONS.find(node.function)
+        if function is None:
+            raise Refused(self._unknown_function(node))
+        if function.aggregate:
+            return self.aggregate(function, node)
+        if function.name == "pack_all":
+            return self._pack_all(function, node)
+        signatures = self.signatures_for(function, node)
+        arguments = self.all(self._expanded(node.arguments))
+        if function.name in _CHOICES:
+            return self._choice(function, arguments, node)
+        return self.apply(function, signatures, arguments, node)
+
+    def _unknown_function(self, node: syntax.Call) -> Diagnostic:
+        return unknown_function(node.function, node.name_span, FUNCTIONS.names())
+
+    def _expanded(self, arguments: Sequence[syntax.Item]) -> Sequence[syntax.Item]:
+        """Arguments with `*` replaced by every column."""
+        if not any(isinstance(argument, syntax.Star) for argument in arguments):
+            return arguments
+        expanded: list[syntax.Item] = []
+        for argument in arguments:
+            if isinstance(argument, syntax.Star):
+                expanded += [syntax.Name(argument.span, attribute.name) for attribute in self.columns]
+            else:
+                expanded.append(argument)
+        return expanded
+
+    def _pack_all(self, function: Function, node: syntax.Call) -> plan.Scalar:
+        """`pack_all()` as a call with name, value, name, value, .. of every column behind its flag."""
+        skips = bool(node.arguments) and self.constant(node.arguments[0], "the argument of `pack_all`", Type.BOOL).value is True
+        packed: list[plan.Scalar] = [plan.Constant(Type.BOOL, skips)]
+        for attribute in self.columns:
+            packed += [plan.Constant(Type.STRING, attribute.name), plan.Reference(attribute)]
+        return plan.Invoke(function, tuple(packed), Type.DYNAMIC)
+
+    def aggregate(self, function: Function, node: syntax.Call) -> plan.Scalar:
+        """A call of an aggregate function: only `summarize` has a meaning for it."""
+        raise Refused(aggregate_outside_summarize(node.function, node.name_span))
+
+    def signatures_for(self, function: Function, node: syntax.Call) -> list[Signature]:
+        """The signatures that take as many arguments as the call has."""
+        count = len(self._expanded(node.arguments))
+        fitting = [s for s in function.signatures if s.least <= count and (s.most is None or count <= s.most)]
+        if not fitting or (function.name == "case" and count % 2 == 0):
+            shown = " or ".join(str(signature) for signature in function.signatures)
+            raise Refused(wrong_arity(node.function, count, shown, node.span))
+        return fitting
+
+    def apply(self, function: Function, signatures: list[Signature], arguments: list[plan.Scalar], node: syntax.Call) -> plan.Invoke:
+        """The call with the signature that fits its arguments best."""
+        best = min(signatures, key=lambda signature: sum(_cost(signature.parameter(i), a.type) for i, a in enumerate(arguments)))
+        fitted = []
+        for index, argument in enumerate(arguments):
+            fitted.append(self._fit(function, best.parameter(index), argument, node, index))
+        returns = best.returns if isinstance(best.returns, Type) else best.returns([argument.type for argument in fitted])
+        return plan.Invoke(function, tuple(fitted), returns)
+
+    def _fit(self, function: Function, parameter: Parameter, argument: plan.Scalar, node: syntax.Call, index: int) -> plan.Scalar:
+        span = node.arguments[index].span if index < len(node.arguments) else node.span
+        if parameter.constant and not isinstance(argument, plan.Constant):
+            raise Refused(not_constant(f"`{parameter.name}` of `{node.function}`", span))
+        if parameter.name == "regex":
+            self._check_regex(argument, span)
+        if parameter.type is None or argument.type is parameter.type:
+            return argument
+        if _cost(parameter, argument.type) >= _IMPOSSIBLE:
+            hint = "convert it with `tostring()`" if parameter.type is Type.STRING else None
+            raise Refused(wrong_argument(node.function, parameter.name, str(parameter.type), str(argument.type), span, hint))
+        return convert(argument, parameter.type)
+
+    def _choice(self, function: Function, arguments: list[plan.Scalar], node: syntax.Call) -> plan.Scalar:
+        unify, places = _CHOICES[function.name]
+        chosen = list(places(len(arguments)))
+        returns, unified = unify(node.function, [arguments[place] for place in chosen], node.span)
+        for place, value in zip(chosen, unified, strict=True):
+            arguments[place] = value
+        for place, argument in enumerate(arguments):
+            if place not in chosen and argument.type is not Type.BOOL:
+                raise Refused(not_a_condition(str(argument.type), node.arguments[place].span))
+        return plan.Invoke(function, tuple(arguments), returns)
+
+
+_IMPOSSIBLE = 1000
+
+
+def _cost(parameter: Parameter, found: Type) -> int:
+    """How far `found` is from what the parameter wants: 0 for the same type."""
+    wanted = parameter.type
+    if wanted is None:
+        return 3
+    if wanted is found:
+        return 0
+    if found.is_numeric and wanted.is_numeric:
+        numeric = [Type.INT, Type.LONG, Type.REAL]
+        distance = numeric.index(wanted) - numeric.index(found)
+        if distance > 0:
+            return distance
+    return 5 if found in parameter.accepts else _IMPOSSIBLE
