@@ -1,0 +1,73 @@
+"""The small tables that golden cases query: rows in `golden/tables/*.jsonl`, types in `golden/tables/columns.json`."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+import kqlite
+
+_FOLDER = Path(__file__).parent / "golden" / "tables"
+_SCALARS = {
+    "bool": pa.bool_(),
+    "int": pa.int32(),
+    "long": pa.int64(),
+    "real": pa.float64(),
+    "string": pa.string(),
+    "datetime": pa.timestamp("us", "UTC"),
+}
+
+
+@cache
+def table(name: str) -> pa.Table:
+    """One of the tables; its dynamic columns are structs and lists as `columns.json` declares them, `json` where it says so."""
+    columns = json.loads((_FOLDER / "columns.json").read_text(encoding="utf-8"))[name]
+    rows = [json.loads(line) for line in (_FOLDER / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+    for row in rows:
+        if not row.keys() <= columns.keys():
+            raise ValueError(f"{name}: no column {row.keys() - columns.keys()}")
+    return pa.table({column: _array(spec, [row.get(column) for row in rows]) for column, spec in columns.items()})
+
+
+def _array(spec: Any, values: list[Any]) -> pa.Array:
+    """`values` in the Arrow type that `spec` names: a scalar's name, `json`, an object of specs, or a list of one spec."""
+    absent = pa.array([value is None for value in values], pa.bool_())
+    match spec:
+        case "json":
+            return pa.ExtensionArray.from_storage(
+                pa.json_(), pa.array([None if v is None else json.dumps(v, ensure_ascii=False) for v in values], pa.string())
+            )
+        case "datetime":
+            return pa.array([None if value is None else datetime.fromisoformat(value) for value in values], _SCALARS[spec])
+        case str():
+            return pa.array(values, _SCALARS[spec])
+        case [element]:
+            offsets = [0]
+            for value in values:
+                offsets.append(offsets[-1] + len(value or ()))
+            items = _array(element, [item for value in values for item in value or ()])
+            return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), items, mask=absent)
+        case dict():
+            unknown = {key for value in values for key in value or ()} - spec.keys()
+            if unknown:
+                raise ValueError(f"members without a type: {unknown}")
+            members = {key: _array(inner, [(value or {}).get(key) for value in values]) for key, inner in spec.items()}
+            fields = [pa.field(key, member.type) for key, member in members.items()]
+            return pa.StructArray.from_arrays(list(members.values()), fields=fields, mask=absent)
+        case _:
+            raise ValueError(f"no type {spec!r}")
+
+
+def connect(names: Sequence[str], *, stored: bool, optimizer: bool, now: str | None) -> Any:
+    """A connection that holds the named tables, loaded into the store or as Arrow in place."""
+    tables = {name: table(name) for name in names}
+    if not stored:
+        return kqlite.connect(tables, optimizer=optimizer)
+    connection = kqlite.connect(None, optimizer=optimizer)
+    for name, rows in tables.items():
+        connection.register(name, rows, load=True)
+    return connection
