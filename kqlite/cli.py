@@ -1,0 +1,274 @@
+"""The command line: reads arguments, calls, prints.
+
+Results go to stdout, all else to stderr. Exit codes: 0; 1 where the query or the data is at fault; 2 for wrong usage; 130 after Ctrl-C;
+141 where the reader of a pipe has gone, as for any program that such a signal ends.
+"""
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kqlite.errors import KqliteError
+
+if TYPE_CHECKING:
+    from kqlite.connection import Connection
+
+FORMATS = ("table", "json", "jsonl", "csv", "markdown", "parquet", "arrow")
+_BINARY = ("parquet", "arrow")
+_MAX_QUERY_BYTES = 16 * 2**20
+"""A file larger than this is no query; what is longer than the language allows and smaller than this, the language refuses itself."""
+
+_FILES = "JSON array, JSON lines, what `az graph query` prints, Parquet, Arrow"
+_DESCRIPTION = """\
+Azure Resource Graph in a box: KQL over an inventory of virtual machines and scale sets.
+Without a command it prompts for queries.
+"""
+_EPILOG = """\
+examples:
+  kqlite query "resources | summarize count() by type | top 5 by count_"
+  kqlite query -f question.kql --data export.json --format csv
+  kqlite import exports/*.json inventory/ && kqlite query "resources | count" --data inventory/
+  kqlite sample --vms 100000 --seed 7 inventory/
+"""
+
+
+class Usage(Exception):
+    """Arguments that argparse takes and that make no sense together."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        code = run(options)
+        sys.stdout.flush()
+    except Usage as usage:
+        options.parser.error(str(usage))
+    except KqliteError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        _drop_output()
+        return 141
+    except OSError as error:
+        _drop_output()
+        print(f"{error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
+        return 1
+    return code
+
+
+def _drop_output() -> None:
+    """What is still in the buffer cannot be written; without this the interpreter would complain about it when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kqlite",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
+    _add_data(parser, default=())
+    parser.set_defaults(run=_repl, parser=parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    query = commands.add_parser("query", help="run a query and print its result", description="Runs a query and prints its result.")
+    _add_text(query)
+    query.add_argument("--format", choices=FORMATS, default="table", help="form of the result (default: table)")
+    query.set_defaults(run=_query, parser=query)
+
+    explain = commands.add_parser(
+        "explain",
+        help="print the plan and the SQL of a query",
+        description="Prints the plan of a query and the DuckDB SQL made of it, and runs nothing.",
+    )
+    _add_text(explain)
+    explain.set_defaults(run=_explain, parser=explain)
+
+    sample = commands.add_parser(
+        "sample",
+        help="write a realistic inventory",
+        description="Writes an inventory of virtual machines with all that belongs to them into a new data directory.",
+    )
+    sample.add_argument("--vms", type=_count, required=True, metavar="N", help="how many virtual machines")
+    sample.add_argument("--seed", type=int, default=1, metavar="S", help="equal seeds give equal inventories (default: 1)")
+    sample.add_argument("directory", type=Path, metavar="DIR", help="the data directory to write")
+    sample.set_defaults(run=_sample, parser=sample)
+
+    imports = commands.add_parser(
+        "import",
+        help="read files into a data directory",
+        description="Reads files into a data directory, which is made if it does not exist. A file with a fault is not imported at all.",
+    )
+    imports.add_argument("files", nargs="+", type=Path, metavar="FILE", help=_FILES)
+    imports.add_argument("directory", type=Path, metavar="DIR", help="the data directory")
+    imports.set_defaults(run=_import, parser=imports)
+    return parser
+
+
+def _add_data(parser: argparse.ArgumentParser, default: object) -> None:
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        action="extend",
+        type=Path,
+        default=default,
+        metavar="PATH",
+        help=f"a data directory, or files: {_FILES} (default: the bundled sample)",
+    )
+
+
+def _add_text(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("text", nargs="?", metavar="TEXT", help="the query; - reads it from standard input")
+    parser.add_argument("-f", "--file", metavar="FILE", help="read the query from a file; - is standard input")
+    _add_data(parser, default=argparse.SUPPRESS)
+    parser.add_argument(
+        "--param",
+        action="append",
+        type=_parameter,
+        default=[],
+        metavar="NAME=VALUE",
+        help="a value for a name in the query: a number, true, false, or else a string",
+    )
+
+
+class _Version(argparse.Action):
+    """Reads the version only where it is asked for: the package's metadata takes as long to read as argparse to load."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"kqlite {version('kqlite')}")
+        parser.exit()
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of machines")
+    return number
+
+
+def _parameter(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"`{text}` is not NAME=VALUE")
+    return name, _parameter_value(value)
+
+
+def _parameter_value(text: str) -> object:
+    if text in ("true", "false"):
+        return text == "true"
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _query(options: argparse.Namespace) -> int:
+    if options.format in _BINARY and sys.stdout.isatty():
+        raise Usage(f"{options.format} is not for a terminal: send it to a file with > or to a program with |")
+    text = _text(options)
+    with _connect(options.data) as connection:
+        result = connection.query(text, dict(options.param))
+        if options.format == "table":
+            from kqlite.terminal import print_answer
+
+            print_answer(result)
+            return 0
+        from kqlite.formats import write_binary, write_text
+
+        if options.format in _BINARY:
+            write_binary(result, options.format, sys.stdout.buffer)
+        else:
+            # These are read by programs, which expect the same bytes whatever the locale.
+            _stdout().reconfigure(encoding="utf-8", newline="\n")
+            write_text(result, options.format, sys.stdout)
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    text = _text(options)
+    with _connect(options.data) as connection:
+        compiled = connection.compile(text, dict(options.param))
+        print(f"{compiled.plan}\n\n{compiled.sql}")
+    return 0
+
+
+def _sample(options: argparse.Namespace) -> int:
+    from kqlite.inventory.sample import write_sample
+    from kqlite.terminal import Progress
+
+    progress = Progress("machines", sys.stderr)
+    write_sample(options.directory, options.vms, options.seed, progress)
+    progress.clear()
+    print(f"{options.vms:,} virtual machines written to {options.directory}", file=sys.stderr)
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    from kqlite.inventory.files import import_files
+    from kqlite.terminal import Progress
+
+    progress = Progress("documents", sys.stderr)
+    import_files(options.files, options.directory, progress)
+    progress.clear()
+    return 0
+
+
+def _repl(options: argparse.Namespace) -> int:
+    from kqlite.repl import run
+
+    with _connect(options.data) as connection:
+        return run(connection)
+
+
+def _connect(paths: Sequence[Path]) -> "Connection":
+    from kqlite.connection import connect, open_files
+
+    if not paths:
+        return connect()
+    if len(paths) == 1 and paths[0].is_dir():
+        return connect(paths[0])
+    return open_files(paths)
+
+
+def _text(options: argparse.Namespace) -> str:
+    if (options.text is None) == (options.file is None):
+        raise Usage("give one query: TEXT, -f FILE, or - for standard input; it stands before --data, which takes all the words after it")
+    text: str = _read(options.file or "-") if options.file or options.text == "-" else options.text
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise KqliteError(f"the query is not UTF-8 text: character {error.start}") from error
+    return text
+
+
+def _read(name: str) -> str:
+    try:
+        with open(0 if name == "-" else name, "rb", closefd=name != "-") as file:
+            data = file.read(_MAX_QUERY_BYTES + 1)
+        if len(data) > _MAX_QUERY_BYTES:
+            raise KqliteError(f"{name} is longer than a query can be")
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise KqliteError(f"cannot read the query from {name}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise KqliteError(f"the query in {name} is not UTF-8 text: byte {error.start}") from error
+
+
+def _stdout() -> io.TextIOWrapper:
+    assert isinstance(sys.stdout, io.TextIOWrapper)
+    return sys.stdout
