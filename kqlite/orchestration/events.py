@@ -29,8 +29,8 @@ class Event(NamedTuple):
     sequence: dense and total, from 1; an event is visible only once it is durable.
     time: microseconds since 1970-01-01T00:00Z, never lower than that of the event before.
     type: the resource type in ARM's casing, a `model.Type`.
-    scope: the resource's id up to and including the last "/"; shared by all resources beside it.
-    name: the resource's name in the casing of the request that made it; the last part of the id.
+    scope: the resource's id up to where `name` begins; shared by all resources beside it.
+    name: the rest of the id: the resource's name in the casing of the request that made it, for an extension "{vm}/extensions/{name}".
     version: of the resource, 1 when it is created, one more at each event; a deletion counts.
     operation: the id of the operation this was done for, or "".
     actor: who wanted it: "user", or the controller that closed a gap ("scale-set", "vm", "health", "repair", "autoscale", "spot",

@@ -82,6 +82,7 @@ class Step(StrEnum):
     PROVISION = "provision"
     EXTENSIONS = "extensions"
     START = "start"
+    START_ALLOCATE = "start-deallocated"
     POWER_OFF = "powerOff"
     DEALLOCATE = "deallocate"
     RESTART = "restart"
@@ -97,7 +98,6 @@ class Step(StrEnum):
     OUTAGE = "outage"
     REBOOT = "reboot"
     FREEZE = "freeze"
-    LATE_SUCCESS = "late-success"
 
 
 class Definition(NamedTuple):
@@ -213,7 +213,10 @@ class ExtensionImage(NamedTuple):
 
 
 class DiskImage(NamedTuple):
-    """A managed disk. vm: the name of the VM that holds it, "" when unattached. lun: -1 for an OS disk. state: `diskState`."""
+    """A managed disk. vm: the name of the VM that holds it, "" when unattached. lun: -1 for an OS disk. state: `diskState`.
+
+    implied: it follows from its VM's image and model alone, so the fleet keeps no copy; the same holds for the other two below.
+    """
 
     name: str
     version: int
@@ -228,6 +231,7 @@ class DiskImage(NamedTuple):
     sku: str
     os_type: str
     state: str
+    implied: bool
 
 
 class NicImage(NamedTuple):
@@ -243,6 +247,7 @@ class NicImage(NamedTuple):
     definition: int
     address: str
     public_ip: str
+    implied: bool
 
 
 class PublicIpImage(NamedTuple):
@@ -257,6 +262,7 @@ class PublicIpImage(NamedTuple):
     nic: str
     address: str
     sku: str
+    implied: bool
 
 
 class ResourceImage(NamedTuple):

@@ -1,0 +1,281 @@
+"""The disks, interfaces and addresses of VMs.
+
+Those of an instance made from a profile follow from its image and model: they are events and documents, but the fleet keeps no
+copy ("implied") until something changes one of them. Those of a hand-made VM are kept as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from kqlite.orchestration.chance import derived_hex
+from kqlite.orchestration.fleet import Container, Fleet
+from kqlite.orchestration.model import DiskImage, Image, NicImage, Power, PublicIpImage, Type, VmImage
+from kqlite.orchestration.profiles import DiskPart, Facts, NicPart
+from kqlite.orchestration.recorder import Recorder
+
+
+def disk_name(vm: VmImage, part: DiskPart) -> str:
+    """The name of a VM's disk."""
+    if part.name:
+        return part.name
+    if part.lun < 0:
+        return f"{vm.name}_OsDisk_1_{derived_hex(vm.uid, 'disk-1')}"
+    return f"{vm.name}_disk{part.lun + 2}_{derived_hex(vm.uid, f'disk{part.lun}')}"
+
+
+def nic_name(vm: VmImage, part: NicPart, facts: Facts) -> str:
+    """The name of a VM's interface."""
+    return f"{vm.set}-{part.name}-{vm.name[-8:]}" if facts.kind == "instance" else part.name
+
+
+def public_ip_name(vm: VmImage, part: NicPart, facts: Facts) -> str:
+    """The name of an interface's public address; "" where it has none."""
+    return f"{nic_name(vm, part, facts)}-{part.public_ip}" if part.public_ip and facts.kind == "instance" else part.public_ip
+
+
+def private_address(uid: int, index: int) -> str:
+    """The private address of an interface."""
+    digits = derived_hex(uid, f"nic{index}")
+    return f"10.{int(digits[:2], 16) % 200}.{int(digits[2:4], 16)}.{4 + int(digits[4:6], 16) % 250}"
+
+
+def public_address(uid: int, index: int) -> str:
+    """A public address, out of a range that is kept for documentation."""
+    digits = derived_hex(uid, f"ip{index}")
+    return f"203.0.113.{1 + int(digits[:2], 16) % 254}"
+
+
+def make_disks(vm: VmImage, facts: Facts) -> list[DiskImage]:
+    """The disks of a VM as its model makes them."""
+    state = "Reserved" if vm.power == Power.DEALLOCATED else "Attached"
+    implied = facts.kind == "instance"
+    return [
+        DiskImage(
+            name=disk_name(vm, part),
+            version=vm.disk_version,
+            uid=vm.uid + index,
+            location=vm.location,
+            zone=vm.zone,
+            tags=(),
+            created=vm.created,
+            vm=vm.name,
+            lun=part.lun,
+            size_gb=part.size_gb,
+            sku=part.sku,
+            os_type=facts.os_type if part.lun < 0 else "",
+            state=state,
+            implied=implied,
+        )
+        for index, part in enumerate(facts.disks)
+    ]
+
+
+def make_nics(vm: VmImage, facts: Facts) -> list[NicImage]:
+    """The interfaces of a VM as its model makes them."""
+    return [
+        NicImage(
+            name=nic_name(vm, part, facts),
+            version=1,
+            uid=vm.uid + index,
+            location=vm.location,
+            tags=(),
+            created=vm.created,
+            vm=vm.name,
+            definition=part.number,
+            address=private_address(vm.uid, index),
+            public_ip=public_ip_name(vm, part, facts),
+            implied=facts.kind == "instance",
+        )
+        for index, part in enumerate(facts.nics)
+        if part.number
+    ]
+
+
+def make_public_ips(vm: VmImage, facts: Facts) -> list[PublicIpImage]:
+    """The public addresses of a VM as its model makes them."""
+    return [
+        PublicIpImage(
+            name=public_ip_name(vm, part, facts),
+            version=1,
+            uid=vm.uid + index,
+            location=vm.location,
+            tags=(),
+            created=vm.created,
+            nic=nic_name(vm, part, facts),
+            address=public_address(vm.uid, index),
+            sku="Standard",
+            implied=facts.kind == "instance",
+        )
+        for index, part in enumerate(facts.nics)
+        if part.public_ip
+    ]
+
+
+def disks_of(group: Container, vm: VmImage, facts: Facts) -> list[tuple[DiskImage, DiskPart]]:
+    """A VM's disks as they are now."""
+    made = {disk.name: disk for disk in make_disks(vm, facts)}
+    found = []
+    for part in facts.disks:
+        name = disk_name(vm, part)
+        disk = cast("DiskImage | None", group.get(Type.DISK, name)) or (made[name] if facts.kind == "instance" else None)
+        if disk is not None:
+            found.append((disk, part))
+    return found
+
+
+def nics_of(group: Container, vm: VmImage, facts: Facts) -> list[tuple[NicImage, NicPart]]:
+    """A VM's interfaces as they are now; an interface that is only known by its id is not among them."""
+    made = {nic.name: nic for nic in make_nics(vm, facts)}
+    found = []
+    for part in facts.nics:
+        name = nic_name(vm, part, facts)
+        nic = cast("NicImage | None", group.get(Type.NIC, name)) or (made.get(name) if facts.kind == "instance" else None)
+        if nic is not None:
+            found.append((nic, part))
+    return found
+
+
+def public_ips_of(group: Container, vm: VmImage, facts: Facts) -> list[tuple[PublicIpImage, NicPart]]:
+    """A VM's public addresses as they are now."""
+    made = {ip.name: ip for ip in make_public_ips(vm, facts)}
+    found = []
+    for part in facts.nics:
+        name = public_ip_name(vm, part, facts)
+        if name:
+            ip = cast("PublicIpImage | None", group.get(Type.PUBLIC_IP, name)) or (made.get(name) if facts.kind == "instance" else None)
+            if ip is not None:
+                found.append((ip, part))
+    return found
+
+
+def create_attachments(rec: Recorder, group: Container, vm: VmImage, facts: Facts) -> None:
+    """Make what a new VM needs; a disk or interface of that name that exists already is taken."""
+    for ip in make_public_ips(vm, facts):
+        rec.create(group, Type.PUBLIC_IP, ip)
+    for nic in make_nics(vm, facts):
+        rec.create(group, Type.NIC, nic)
+    for disk in make_disks(vm, facts):
+        known = cast("DiskImage | None", group.get(Type.DISK, disk.name))
+        if known is None:
+            rec.create(group, Type.DISK, disk)
+        else:
+            rec.change(group, Type.DISK, known, vm=vm.name, lun=disk.lun, state="Attached")
+    for part in facts.nics:
+        known_nic = cast("NicImage | None", group.get(Type.NIC, part.name)) if not part.number else None
+        if known_nic is not None:
+            rec.change(group, Type.NIC, known_nic, vm=vm.name)
+
+
+def remove_attachments(rec: Recorder, group: Container, vm: VmImage, facts: Facts) -> None:
+    """After a VM is gone: delete what goes with it, and let go of the rest."""
+    for disk, disk_part in disks_of(group, vm, facts):
+        if disk_part.deleted:
+            rec.delete(group, Type.DISK, disk)
+        else:
+            rec.change(group, Type.DISK, disk, vm="", state="Unattached", lun=-1, implied=False)
+    # An address acts when its interface is deleted; an interface that stays keeps it.
+    ips = {ip.name: (ip, part) for ip, part in public_ips_of(group, vm, facts)}
+    for nic, nic_part in nics_of(group, vm, facts):
+        ip, ip_part = ips.get(nic.public_ip, (None, nic_part))
+        if nic_part.deleted:
+            rec.delete(group, Type.NIC, nic)
+            if ip is not None and ip_part.public_ip_deleted:
+                rec.delete(group, Type.PUBLIC_IP, ip)
+            elif ip is not None:
+                rec.change(group, Type.PUBLIC_IP, ip, nic="", implied=False)
+        else:
+            rec.change(group, Type.NIC, nic, vm="", implied=False)
+            if ip is not None and ip.implied:
+                rec.change(group, Type.PUBLIC_IP, ip, implied=False)
+
+
+def materialise(rec: Recorder, group: Container, vm: VmImage, facts: Facts) -> None:
+    """Keep copies of what was implied, because the VM's model is about to become one of its own."""
+    for ip, _ in public_ips_of(group, vm, facts):
+        rec.change(group, Type.PUBLIC_IP, ip, implied=False)
+    for nic, _ in nics_of(group, vm, facts):
+        rec.change(group, Type.NIC, nic, implied=False)
+    for disk, _ in disks_of(group, vm, facts):
+        rec.change(group, Type.DISK, disk, implied=False)
+
+
+def follow_power(rec: Recorder, group: Container, vm: VmImage, facts: Facts, deallocated: bool) -> int:
+    """Disks are Reserved while their VM is deallocated, Attached else; the VM's next `disk_version`.
+
+    Call it before the VM itself changes.
+    """
+    state = "Reserved" if deallocated else "Attached"
+    moved = [rec.change(group, Type.DISK, disk, state=state) for disk, _ in disks_of(group, vm, facts) if disk.state != state]
+    return vm.disk_version + 1 if any(disk.implied for disk in moved) else vm.disk_version
+
+
+def find_disk(fleet: Fleet, group: Container, name: str) -> DiskImage | None:
+    """The disk of this name, kept or implied."""
+    known = cast("DiskImage | None", group.get(Type.DISK, name))
+    if known is not None:
+        return known
+    lower = name.lower()
+    for mark in ("_osdisk_", "_disk"):
+        vm = group.vm(lower.rpartition(mark)[0])
+        if vm is not None:
+            return next((disk for disk in _implied_disks(fleet, vm) if disk.name.lower() == lower), None)
+    return None
+
+
+def _implied_disks(fleet: Fleet, vm: VmImage) -> list[DiskImage]:
+    facts = fleet.facts(vm.model)
+    return make_disks(vm, facts) if facts.kind == "instance" else []
+
+
+def _owner(group: Container, name: str) -> VmImage | None:
+    """The instance whose interface or address has this name: `{set}-{configuration}-{8 digits}`."""
+    parts = name.lower().split("-")
+    for at in range(len(parts) - 1, 1, -1):
+        for cut in range(at - 1, 0, -1):
+            vm = group.vm(f"{'-'.join(parts[:cut])}_{parts[at]}")
+            if vm is not None:
+                return vm
+    return None
+
+
+def find_nic(fleet: Fleet, group: Container, name: str) -> NicImage | None:
+    """The interface of this name, kept or implied."""
+    known = cast("NicImage | None", group.get(Type.NIC, name))
+    vm = _owner(group, name) if known is None else None
+    if vm is None:
+        return known
+    facts = fleet.facts(vm.model)
+    implied = make_nics(vm, facts) if facts.kind == "instance" else []
+    return next((nic for nic in implied if nic.name.lower() == name.lower()), None)
+
+
+def find_public_ip(fleet: Fleet, group: Container, name: str) -> PublicIpImage | None:
+    """The public address of this name, kept or implied."""
+    known = cast("PublicIpImage | None", group.get(Type.PUBLIC_IP, name))
+    vm = _owner(group, name) if known is None else None
+    if vm is None:
+        return known
+    facts = fleet.facts(vm.model)
+    implied = make_public_ips(vm, facts) if facts.kind == "instance" else []
+    return next((ip for ip in implied if ip.name.lower() == name.lower()), None)
+
+
+def all_of(fleet: Fleet, group: Container, type_: str) -> list[Image]:
+    """Every disk, interface or address of a group, by name."""
+    kept = dict(group.of(type_))
+    make = _MAKERS[type_]
+    for vm in cast("dict[str, VmImage]", group.of(Type.VM)).values():
+        facts = fleet.facts(vm.model)
+        if facts.kind == "instance":
+            for image in make(vm, facts):
+                kept.setdefault(image.name.lower(), cast("Image", image))
+    return [kept[key] for key in sorted(kept)]
+
+
+_MAKERS: dict[str, Callable[[VmImage, Facts], Sequence[DiskImage | NicImage | PublicIpImage]]] = {
+    Type.DISK: make_disks,
+    Type.NIC: make_nics,
+    Type.PUBLIC_IP: make_public_ips,
+}

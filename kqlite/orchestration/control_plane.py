@@ -1,0 +1,228 @@
+"""The one way in for a wish and for time.
+
+`request` runs one decision and commits what it made, or takes all of it back; `advance_to` runs what is due. Whatever either shows
+is durable before it returns.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from kqlite.errors import KqliteError
+from kqlite.orchestration.chance import Chance
+from kqlite.orchestration.clock import Clock
+from kqlite.orchestration.controllers import features, groups, health, outages, repair, scale_set, spot, vm
+from kqlite.orchestration.controllers.autoscale import Autoscale
+from kqlite.orchestration.errors import CoreError
+from kqlite.orchestration.events import Event
+from kqlite.orchestration.faults import parsed
+from kqlite.orchestration.fleet import Fleet
+from kqlite.orchestration.log import EventLog, LogError, every_event
+from kqlite.orchestration.model import FeatureImage, ProviderImage, SubscriptionImage, Type
+from kqlite.orchestration.recorder import Recorder
+from kqlite.orchestration.timers import Timer, Wake
+
+Result = TypeVar("Result")
+PROFILES = ("preview-2021", "ga")
+COMMIT_EVERY = 5_000  # events: an instant's worth or more, so that a commit's sync costs little
+
+
+class ControlPlane:
+    """A simulation's state, its log and its clock.
+
+    features: names to register at the beginning, or "all". Everything but the log and the clock is taken from the log where that
+    is not empty: a simulation goes on as what it began.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        clock: Clock,
+        seed: int = 0,
+        profile: str = "preview-2021",
+        subscriptions: int = 1,
+        feature_names: tuple[str, ...] | str = (),
+    ) -> None:
+        if profile not in PROFILES:
+            raise CoreError(f"no profile {profile!r}; there are {', '.join(PROFILES)}")
+        facts = log.facts()
+        self.log = log
+        self.clock = clock
+        self.profile = facts.get("profile", profile)
+        self.transitions = 0
+        chance = Chance(int(facts.get("seed", seed)))
+        self.rec = Recorder(Fleet(), chance, self.profile == "preview-2021")
+        self._crash_points: set[str] = set()
+        self._facts = {"seed": str(chance.seed), "profile": self.profile}
+        self._autoscale = Autoscale()
+        self._wakes: dict[int, Callable[[str, str, int], None]] = self._handlers()
+        if facts:
+            self._replay(int(facts["now"]))
+        else:
+            self._committed_now = clock.start
+            self._set_now(clock.start)
+            self._begin(subscriptions, feature_names)
+        clock.begin(self.now)
+
+    @property
+    def now(self) -> int:
+        """The simulated time, in microseconds since 1970-01-01T00:00Z."""
+        return self.rec.now
+
+    @property
+    def fleet(self) -> Fleet:
+        """The state. Read only: it changes by `request` and `advance_to` alone."""
+        return self.rec.fleet
+
+    def _set_now(self, now: int) -> None:
+        self.rec.now = self.rec.fleet.now = now
+
+    def _replay(self, now: int) -> None:
+        for event in every_event(self.log):
+            self.rec.fleet.apply(event)
+        self._committed_now = now
+        self._set_now(now)
+        self.rec.rearm()
+
+    def _begin(self, subscriptions: int, feature_names: tuple[str, ...] | str) -> None:
+        ga = self.profile == "ga"
+        names = features.FEATURES if feature_names == "all" or ga else tuple(feature_names)
+        rec = self.rec
+        with rec.because("user", "subscriptions/write"):
+            for number in range(1, subscriptions + 1):
+                name = f"00000000-0000-0000-0000-{number:012d}"
+                rec.create(rec.fleet.root, Type.SUBSCRIPTION, SubscriptionImage(name, 1, rec.now))
+                subscription = rec.fleet.containers[f"/subscriptions/{name}"]
+                for feature in names:
+                    rec.create(subscription, Type.FEATURE, FeatureImage(features.feature_name(feature), 1, "Registered", 0))
+                for provider in features.PROVIDERS:
+                    effective = features.registered(subscription) if provider == "Microsoft.Compute" else ()
+                    rec.create(subscription, Type.PROVIDER, ProviderImage(provider, 1, "Registered", 0, effective))
+        self.commit()
+
+    def _handlers(self) -> dict[int, Callable[[str, str, int], None]]:
+        rec = self.rec
+
+        def in_container(handle: Callable[..., None]) -> Callable[[str, str, int], None]:
+            def run(container_key: str, name: str, due: int) -> None:
+                container = rec.fleet.containers.get(container_key)
+                if container is not None:
+                    handle(rec, container, name, due)
+
+            return run
+
+        return {
+            Wake.FAULT: lambda _, name, due: outages.wake(rec, name, due),
+            Wake.VM: in_container(vm.wake),
+            Wake.HEALTH: in_container(health.wake),
+            Wake.FEATURE: in_container(features.wake_feature),
+            Wake.PROVIDER: in_container(features.wake_provider),
+            Wake.GROUP: in_container(groups.wake),
+            Wake.SCALE_SET: in_container(scale_set.wake),
+            Wake.REPAIR: in_container(repair.wake),
+            Wake.SPOT: lambda location, size, due: spot.wake(rec, location, size, due),
+            Wake.AUTOSCALE: in_container(self._autoscale.wake),
+        }
+
+    # A wish
+
+    def request(self, decide: Callable[[Recorder], Result], cause: str, commit: bool = True) -> Result:
+        """Run one decision for the user; what it changed is durable when this returns, or nothing was changed.
+
+        commit: False leaves the commit to the caller, who must answer nobody before it.
+        """
+        mark = len(self.rec.pending)
+        try:
+            with self.rec.because("user", cause):
+                result = decide(self.rec)
+        except KqliteError:
+            self.rec.take_back(mark)
+            raise
+        if commit:
+            self.commit()
+        return result
+
+    def commit(self) -> None:
+        """Make everything durable that happened so far. Raises LogError, and takes all of it back, where that fails."""
+        rec = self.rec
+        if not rec.pending and rec.now == self._committed_now:
+            return
+        self.crash_if("before-commit")
+        try:
+            self.log.commit(rec.pending, {**self._facts, "now": str(rec.now)})
+        except LogError:
+            rec.take_back()
+            self._set_now(self._committed_now)
+            rec.rearm()
+            raise
+        self.transitions += len(rec.pending)
+        rec.pending = []
+        self._committed_now = rec.now
+        self.crash_if("after-commit")
+
+    # Time
+
+    def advance_to(self, time: int) -> None:
+        """Run everything that is due up to and including `time`."""
+        timers = self.rec.timers
+        while (timer := timers.pop(time)) is not None:
+            if timer.due > self.rec.now:
+                # Only between instants: a commit never cuts one in two.
+                if len(self.rec.pending) >= COMMIT_EVERY:
+                    self.commit()
+                self._set_now(timer.due)
+            self._run(timer)
+        self._set_now(max(time, self.rec.now))
+        self.commit()
+
+    def _run(self, timer: Timer) -> None:
+        if self._crash_points:
+            self.crash_if("between-steps")
+        self._wakes[timer.wake](timer.group, timer.name, timer.due)
+
+    def catch_up(self) -> None:
+        """Bring simulated time to what the clock shows, where the clock moves by itself."""
+        if self.clock.mode == "scaled":
+            reading = self.clock.reading(self.now)
+            if reading > self.now:
+                self.advance_to(reading)
+
+    def run_until(self, done: Callable[[], bool], limit: int) -> bool:
+        """Go from timer to timer until `done` says so; False where `limit` microseconds passed first."""
+        end = self.now + limit
+        while not done():
+            due = self.rec.timers.next_due()
+            if due is None or due > end:
+                return done()
+            self.advance_to(max(due, self.now))
+        return True
+
+    # Faults
+
+    def inject(self, spec: Mapping[str, Any]) -> str:
+        """A new fault; its id. Raises CoreError for what is no fault."""
+        if spec.get("fault") == "crash":
+            _, keys, _, _ = parsed(spec, self.now)
+            # Never in the log: a process that starts again must not stop at once.
+            self._crash_points.add(str(keys.get("operation", "before-commit")))
+            return f"crash-{keys.get('operation', 'before-commit')}"
+        return self.request(lambda rec: outages.inject(rec, spec), "faults/write")
+
+    def recover(self, id_: str) -> None:
+        """End a fault. Raises CoreError for an unknown id."""
+        if id_.startswith("crash-"):
+            self._crash_points.discard(id_.removeprefix("crash-"))
+            return
+        self.request(lambda rec: outages.recover(rec, id_), "faults/delete")
+
+    def crash_if(self, point: str) -> None:
+        """Stop the process, as a power cut does, where a crash was injected at this point."""
+        if point in self._crash_points:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def events(self, after: int = 0, limit: int = 10_000) -> list[Event]:
+        """Committed events after a sequence number."""
+        return self.log.read(after, limit)

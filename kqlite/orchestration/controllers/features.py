@@ -1,0 +1,83 @@
+"""Feature and provider registration: what was asked for takes its time, and Compute honours a feature only after the provider
+was registered again.
+
+Source: Azure docs, "Set up preview features in Azure subscription".
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from kqlite.orchestration.clock import SECOND
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.model import FeatureImage, ProviderImage, Type
+from kqlite.orchestration.recorder import Recorder
+
+FEATURES = (
+    "VMOrchestratorSingleFD",
+    "VMOrchestratorMultiFD",
+    "VMScaleSetFlexPreview",
+    "SkipPublicIpWriteRBACCheckForVMNetworkInterfaceConfigurationsPublicPreview",
+)
+# The page's troubleshooting section calls the feature by another name; both are one.
+ALIASES = {"vmscalesetpublicpreview": "VMScaleSetFlexPreview"}
+PROVIDERS = ("Microsoft.Compute", "Microsoft.Network", "Microsoft.Insights", "Microsoft.Features", "Microsoft.Resources")
+
+_FEATURE_SECONDS = (60.0, 300.0, 900.0)
+_PROVIDER_SECONDS = (5.0, 15.0, 60.0)
+_NEXT = {"Registering": "Registered", "Unregistering": "Unregistered"}
+
+
+def feature_name(name: str) -> str:
+    """The feature's name in Azure's casing; an unknown one as it is."""
+    known = {feature.lower(): feature for feature in FEATURES} | ALIASES
+    return known.get(name.lower(), name)
+
+
+def begin_feature(rec: Recorder, subscription: Container, name: str, state: str) -> FeatureImage:
+    """A registration, or its opposite, begins."""
+    feature = cast("FeatureImage | None", subscription.get(Type.FEATURE, name))
+    if feature is None:
+        feature = rec.create(subscription, Type.FEATURE, FeatureImage(name, 1, "NotRegistered", 0))
+    done = _NEXT[state]
+    if feature.state in (state, done):
+        return feature
+    seconds = rec.chance.triangular(_FEATURE_SECONDS, "feature", subscription.scope(Type.FEATURE) + name, feature.version)
+    return rec.change(subscription, Type.FEATURE, feature, state=state, due=rec.now + round(seconds * SECOND))
+
+
+def wake_feature(rec: Recorder, subscription: Container, name: str, due: int) -> None:
+    """The registration of a feature is complete."""
+    feature = cast("FeatureImage | None", subscription.get(Type.FEATURE, name))
+    if feature is None or feature.due != due:
+        return
+    with rec.because("feature", "features/register"):
+        rec.change(subscription, Type.FEATURE, feature, state=_NEXT[feature.state], due=0)
+
+
+def begin_provider(rec: Recorder, subscription: Container, name: str, state: str) -> ProviderImage:
+    """The registration of a provider, or its opposite, begins; a registered one registers again."""
+    provider = cast("ProviderImage | None", subscription.get(Type.PROVIDER, name))
+    if provider is None:
+        provider = rec.create(subscription, Type.PROVIDER, ProviderImage(name, 1, "NotRegistered", 0, ()))
+    seconds = rec.chance.triangular(_PROVIDER_SECONDS, "provider", subscription.scope(Type.PROVIDER) + name, provider.version)
+    # A registered provider stays so while it registers again: nothing is refused meanwhile.
+    shown = provider.state if provider.state == "Registered" and state == "Registering" else state
+    return rec.change(subscription, Type.PROVIDER, provider, state=shown, due=rec.now + round(seconds * SECOND))
+
+
+def wake_provider(rec: Recorder, subscription: Container, name: str, due: int) -> None:
+    """The registration of a provider is complete; what features are registered at this moment is honoured from now on."""
+    provider = cast("ProviderImage | None", subscription.get(Type.PROVIDER, name))
+    if provider is None or provider.due != due:
+        return
+    state = _NEXT.get(provider.state, "Registered")
+    effective = registered(subscription) if state == "Registered" else ()
+    with rec.because("feature", "providers/register"):
+        rec.change(subscription, Type.PROVIDER, provider, state=state, due=0, effective=effective)
+
+
+def registered(subscription: Container) -> tuple[str, ...]:
+    """The features that are registered, in lower case and in order."""
+    features = cast("dict[str, FeatureImage]", subscription.of(Type.FEATURE)).values()
+    return tuple(sorted(feature.name.lower() for feature in features if feature.state == "Registered"))

@@ -1,0 +1,49 @@
+"""Platform maintenance: fault domain by fault domain, and the next one only when the last is well again.
+
+Source: Azure docs, "Maintenance for virtual machines in Azure"; "Preview: Flexible orchestration ..", Features, Update Domains.
+"""
+
+from __future__ import annotations
+
+from kqlite.orchestration.clock import SECOND
+from kqlite.orchestration.faults import key_of, targets
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.instances import begin
+from kqlite.orchestration.model import FaultImage, Health, Power, Step, Type, VmImage
+from kqlite.orchestration.recorder import Recorder
+
+PAUSE = 9.0  # seconds; maintenance that needs no reboot pauses a VM for less than ten
+_LOOK_AGAIN = 15 * SECOND
+_LAST_DOMAIN = 2
+
+
+def step(rec: Recorder, fault: FaultImage) -> FaultImage:
+    """Maintain the next domain, wait for the one that is under way, or end. `stage` is the domain that comes next."""
+    members = [(group, vm) for group, vm in targets(rec, fault) if vm.power == Power.RUNNING or vm.step in (Step.FREEZE, Step.REBOOT)]
+    if any(vm.step in (Step.FREEZE, Step.REBOOT) or vm.health == Health.INITIALIZING for _, vm in members):
+        return rec.change(rec.fleet.root, Type.FAULT, fault, due=rec.now + _LOOK_AGAIN)
+    walked = [vm for _, vm in members if max(vm.domain, 0) == fault.stage - 1]
+    if fault.stage and any(vm.health in (Health.UNHEALTHY, Health.UNKNOWN) for vm in walked):
+        rec.note(f"/kqlite/faults/{fault.name}", f"Maintenance stopped: fault domain {fault.stage - 1} is not healthy")
+        return rec.change(rec.fleet.root, Type.FAULT, fault, active=False, due=0, end=rec.now)
+    if fault.stage and any(vm.health_due and not vm.health for vm in walked):
+        return rec.change(rec.fleet.root, Type.FAULT, fault, due=rec.now + _LOOK_AGAIN)
+    if fault.stage > _LAST_DOMAIN:
+        return rec.change(rec.fleet.root, Type.FAULT, fault, active=False, due=0, end=rec.now)
+    for group, vm in members:
+        if max(vm.domain, 0) == fault.stage and not vm.step:
+            _maintain(rec, group, vm, fault)
+    return rec.change(rec.fleet.root, Type.FAULT, fault, stage=fault.stage + 1, due=rec.now + _LOOK_AGAIN)
+
+
+def _maintain(rec: Recorder, group: Container, vm: VmImage, fault: FaultImage) -> None:
+    if key_of(fault, "type", "freeze") == "reboot":
+        begin(rec, group, vm, Step.REBOOT, "", provisioning=vm.provisioning)
+        return
+    seconds = float(key_of(fault, "limit", PAUSE))
+    begin(rec, group, vm, Step.FREEZE, "", (seconds, seconds, seconds), provisioning=vm.provisioning)
+
+
+def under_way(rec: Recorder, vm: VmImage) -> bool:
+    """Whether the platform maintains this VM at this moment."""
+    return vm.step in (Step.FREEZE, Step.REBOOT) and "maintenance" in rec.fleet.faults

@@ -1,0 +1,42 @@
+"""Terminate notifications: who may go before the notice is over.
+
+Source: Azure docs, "Terminate notification for Azure Virtual Machine Scale Set instances".
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.instances import delete_now
+from kqlite.orchestration.model import Step, Type, VmImage
+from kqlite.orchestration.recorder import Recorder
+
+
+def pending(rec: Recorder, group: Container, set_name: str) -> list[VmImage]:
+    """The VMs of a set that are under a notice, the earliest first."""
+    keys = list(rec.fleet.membership(group, set_name).notices) if set_name else []
+    vms = [cast("VmImage", group.of(Type.VM)[key]) for key in keys]
+    return sorted(vms, key=lambda vm: (vm.due, vm.name))
+
+
+def approve(rec: Recorder, group: Container, vm: VmImage) -> None:
+    """The guest agrees that the VM may go now."""
+    if vm.step != Step.NOTICE:
+        return
+    vm = rec.change_vm(group, vm, step=Step.APPROVED)
+    if vm.set:
+        release(rec, group, vm.set)
+    else:
+        delete_now(rec, group, vm, vm.work)
+
+
+def release(rec: Recorder, group: Container, set_name: str) -> None:
+    """Let go every approved VM before which no earlier or equal notice is open: the notices of a set are one group."""
+    if not set_name:
+        return
+    waiting = pending(rec, group, set_name)
+    open_from = min((vm.due for vm in waiting if vm.step == Step.NOTICE), default=None)
+    for vm in waiting:
+        if vm.step == Step.APPROVED and (open_from is None or vm.due < open_from):
+            delete_now(rec, group, vm, vm.work)

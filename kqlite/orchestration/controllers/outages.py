@@ -1,0 +1,128 @@
+"""Faults that begin and end: what they do to VMs when they strike, and when they are over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from kqlite.orchestration.controllers import health, maintenance, repair, spot
+from kqlite.orchestration.errors import CoreError
+from kqlite.orchestration.faults import active, chosen, key_of, parsed, targets
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.instances import begin
+from kqlite.orchestration.model import FaultImage, Health, Power, Provisioning, Step, Type, VmImage
+from kqlite.orchestration.recorder import Recorder
+
+_DOWN = ("fault_domain_outage", "rack_outage", "zone_loss", "host_failure")
+
+
+def inject(rec: Recorder, spec: Mapping[str, Any]) -> str:
+    """A new fault; its id. Raises CoreError for an unknown name, key or value."""
+    name, keys, start, end = parsed(spec, rec.now)
+    number = len(rec.fleet.root.of(Type.FAULT)) + 1
+    id_ = f"fault-{number}"
+    image = FaultImage(id_, 1, number, name, tuple(sorted(keys.items())), start, end, False, 0, 0, start)
+    with rec.because("fault", name):
+        fault = rec.create(rec.fleet.root, Type.FAULT, image)
+        if start <= rec.now:
+            _begin(rec, fault)
+    return id_
+
+
+def recover(rec: Recorder, id_: str) -> None:
+    """End a fault now. Raises CoreError for an unknown id; one that has ended stays ended."""
+    fault = cast("FaultImage | None", rec.fleet.root.get(Type.FAULT, id_))
+    if fault is None:
+        raise CoreError(f"no fault {id_!r} was injected")
+    with rec.because("fault", "recover"):
+        if fault.active:
+            _end(rec, fault)
+        elif fault.due:
+            rec.change(rec.fleet.root, Type.FAULT, fault, due=0, end=rec.now)
+
+
+def wake(rec: Recorder, name: str, due: int) -> None:
+    """A fault begins, takes its next step, or ends."""
+    fault = cast("FaultImage | None", rec.fleet.root.get(Type.FAULT, name))
+    if fault is None or fault.due != due:
+        return
+    with rec.because("fault", fault.fault):
+        if not fault.active:
+            _begin(rec, fault)
+        elif fault.end and fault.end <= rec.now:
+            _end(rec, fault)
+        elif fault.fault == "maintenance":
+            maintenance.step(rec, fault)
+
+
+def _begin(rec: Recorder, fault: FaultImage) -> None:
+    fault = rec.change(rec.fleet.root, Type.FAULT, fault, active=True, due=fault.end)
+    if fault.fault in _DOWN:
+        for group, vm in chosen(rec, fault, _in_reach(rec, fault)):
+            _take_down(rec, group, vm, fault)
+        if not fault.end and fault.fault != "zone_loss":
+            rec.change(rec.fleet.root, Type.FAULT, fault, active=False, end=rec.now)
+    elif fault.fault == "app_sick":
+        reached = [(group, vm) for group, vm in targets(rec, fault) if vm.extensions]
+        for group, vm in chosen(rec, fault, reached):
+            health.answer_changes(rec, group, vm, str(key_of(fault, "answer", "unhealthy")))
+    elif fault.fault == "spot_eviction":
+        spots = [(group, vm) for group, vm in targets(rec, fault) if rec.fleet.facts(vm.model).is_spot]
+        for group, vm in chosen(rec, fault, spots):
+            spot.evict(rec, group, vm)
+    elif fault.fault == "maintenance":
+        maintenance.step(rec, fault)
+
+
+def _in_reach(rec: Recorder, fault: FaultImage) -> list[tuple[Container, VmImage]]:
+    """What runs where the fault strikes. A rack outage takes, of each domain, the fullest hidden rack."""
+    reached = [(group, vm) for group, vm in targets(rec, fault) if vm.power == Power.RUNNING and vm.provisioning != Provisioning.CREATING]
+    reached = [(group, vm) for group, vm in reached if vm.provisioning != Provisioning.DELETING]
+    if fault.fault != "rack_outage":
+        return reached
+    counts: dict[tuple[str, int, int], int] = {}
+    for _, vm in reached:
+        place = (vm.set, vm.domain, vm.rack)
+        counts[place] = counts.get(place, 0) + 1
+    fullest: dict[tuple[str, int], int] = {}
+    for set_name, domain, rack in sorted(counts, key=lambda place: (-counts[place], place)):
+        fullest.setdefault((set_name, domain), rack)
+    return [(group, vm) for group, vm in reached if fullest[vm.set, vm.domain] == vm.rack]
+
+
+def _take_down(rec: Recorder, group: Container, vm: VmImage, fault: FaultImage) -> None:
+    facts = rec.fleet.facts(vm.model)
+    if facts.is_spot and fault.fault != "host_failure":
+        begin(rec, group, vm, Step.DEALLOCATE, vm.work)
+        return
+    probe = rec.fleet.vm_probe(vm)
+    state = Health.NONE
+    if probe is not None:
+        state = Health.UNKNOWN if probe.rich and not probe.tcp else Health.UNHEALTHY
+    bounds = (180.0, 300.0, 600.0) if fault.fault == "host_failure" else None
+    fields: dict[str, Any] = {"provisioning": vm.provisioning, "health": state, "health_due": 0}
+    if fault.fault == "zone_loss":
+        fields["due"] = fault.end  # nothing comes back before the zone does
+    vm = begin(rec, group, vm, Step.OUTAGE, vm.work, bounds, **fields)
+    if vm.set and state:
+        repair.health_changed(rec, group, vm)
+
+
+def _end(rec: Recorder, fault: FaultImage) -> None:
+    fault = rec.change(rec.fleet.root, Type.FAULT, fault, active=False, due=0, end=rec.now)
+    if fault.fault == "app_sick":
+        sick = str(key_of(fault, "answer", "unhealthy"))
+        still = list(active(rec, "app_sick"))
+        for group, vm in targets(rec, fault):
+            if vm.answer == sick and not still:
+                health.answer_changes(rec, group, vm, "")
+    elif fault.fault == "zone_loss":
+        for group, vm in targets(rec, fault):
+            if vm.step == Step.OUTAGE:
+                begin(rec, group, vm, Step.OUTAGE, vm.work, provisioning=vm.provisioning, health=vm.health)
+
+
+def list_active(rec: Recorder) -> list[dict[str, Any]]:
+    """The faults that hold now or will begin, as they were given, each with its id."""
+    faults = cast("dict[str, FaultImage]", rec.fleet.root.of(Type.FAULT)).values()
+    return [{"id": fault.name, "fault": fault.fault, **dict(fault.spec)} for fault in faults if fault.active or fault.due]

@@ -1,0 +1,114 @@
+"""Automatic instance repair: replaces, restarts or reimages instances whose application is not healthy, a few at a time.
+
+Source: Azure docs, "Automatic instance repairs for Azure Virtual Machine Scale Sets".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kqlite.orchestration.clock import MINUTE, iso_duration
+from kqlite.orchestration.controllers import scale_set as sets
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.instances import begin, begin_delete
+from kqlite.orchestration.model import Health, Provisioning, ScaleSetImage, Step, VmImage
+from kqlite.orchestration.recorder import Recorder
+
+ROUNDS = 3  # so many rounds without one healthy instance, and the platform suspends repairs
+
+
+def policy_of(rec: Recorder, scale_set: ScaleSetImage) -> dict[str, Any] | None:
+    """The set's repairs policy where it is enabled."""
+    policy = rec.fleet.definitions[scale_set.model].document.get("automaticRepairsPolicy") or {}
+    return policy if policy.get("enabled") else None
+
+
+def grace_of(policy: dict[str, Any]) -> int:
+    """The grace period, in microseconds."""
+    return iso_duration(policy.get("gracePeriod") or "PT30M") or 30 * MINUTE
+
+
+def batch(instances: int) -> int:
+    """How many instances may be in repair at once."""
+    return max(1, instances * 5 // 100)
+
+
+def health_changed(rec: Recorder, group: Container, vm: VmImage) -> None:
+    """A member's health state changed."""
+    scale_set = group.scale_set(vm.set)
+    if scale_set is None:
+        return
+    if vm.health == Health.HEALTHY:
+        if scale_set.repair_rounds and vm.settled > 0:
+            rec.change_set(group, scale_set, repair_rounds=0)
+        return
+    policy = policy_of(rec, scale_set)
+    if policy is None or scale_set.repair == "Suspended" or vm.health not in (Health.UNHEALTHY, Health.UNKNOWN):
+        return
+    due = max(rec.now, vm.settled + grace_of(policy))
+    if not scale_set.repair_due or due < scale_set.repair_due:
+        rec.change_set(group, scale_set, repair_due=due)
+
+
+def look_again(rec: Recorder, group: Container, scale_set: ScaleSetImage) -> None:
+    """The policy was switched on, or resumed: look at what is unhealthy now."""
+    if policy_of(rec, scale_set) is not None and rec.fleet.membership(group, scale_set.name).unhealthy:
+        rec.change_set(group, scale_set, repair_due=rec.now)
+
+
+def instance_done(rec: Recorder, group: Container, set_name: str) -> None:
+    """A repair is complete: there may be room for the next."""
+    scale_set = group.scale_set(set_name)
+    assert scale_set is not None
+    if rec.fleet.membership(group, set_name).unhealthy and not scale_set.repair_due:
+        rec.change_set(group, scale_set, repair_due=rec.now)
+
+
+def wake(rec: Recorder, group: Container, name: str, due: int) -> None:
+    """Repair what may be repaired now."""
+    scale_set = group.scale_set(name)
+    if scale_set is None or scale_set.repair_due != due:
+        return
+    with rec.because("repair", "repair"):
+        policy = policy_of(rec, scale_set)
+        if policy is None or scale_set.repair == "Suspended" or scale_set.provisioning == Provisioning.DELETING:
+            rec.change_set(group, scale_set, repair_due=0)
+            return
+        _repair(rec, group, scale_set, policy)
+
+
+def _repair(rec: Recorder, group: Container, scale_set: ScaleSetImage, policy: dict[str, Any]) -> None:
+    membership = rec.fleet.membership(group, scale_set.name)
+    room = batch(len(membership.live)) - membership.repairing
+    grace = grace_of(policy)
+    ready, next_due = [], 0
+    for key in list(membership.unhealthy):
+        vm = group.vm(key)
+        assert vm is not None
+        if vm.provisioning != Provisioning.SUCCEEDED or vm.step or sets.lock_on(group, vm.name):
+            continue
+        if vm.settled + grace <= rec.now:
+            ready.append(vm)
+        elif not next_due or vm.settled + grace < next_due:
+            next_due = vm.settled + grace
+    # What found no room is looked at again when a repair is complete.
+    scale_set = rec.change_set(group, scale_set, repair_due=next_due)
+    if not ready or room <= 0:
+        return
+    if scale_set.repair_rounds >= ROUNDS:
+        rec.change_set(group, scale_set, repair="Suspended", repair_due=0)
+        return
+    scale_set = rec.change_set(group, scale_set, repair_rounds=scale_set.repair_rounds + 1)
+    for vm in ready[:room]:
+        scale_set = _mend(rec, group, scale_set, vm, policy.get("repairAction") or "Replace")
+
+
+def _mend(rec: Recorder, group: Container, scale_set: ScaleSetImage, vm: VmImage, action: str) -> ScaleSetImage:
+    if action == "Restart":
+        begin(rec, group, vm, Step.RESTART, "repair", answer="")
+    elif action == "Reimage":
+        begin(rec, group, vm, Step.REIMAGE, "repair", answer="")
+    else:
+        begin_delete(rec, group, vm, "")
+        return sets.grow(rec, group, scale_set, 1, "repair")
+    return scale_set

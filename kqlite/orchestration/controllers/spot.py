@@ -1,0 +1,57 @@
+"""The Spot market: a price for each size and region, and who is evicted when it rises or capacity is wanted back.
+
+Prices are a seeded walk around a third of the on-demand price, drawn every five minutes; kqlite's own model.
+Source: Azure docs, "Use Azure Spot Virtual Machines".
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from kqlite.orchestration.catalogue import Size, find_size
+from kqlite.orchestration.faults import active, covers, key_of
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.instances import PREEMPT_NOTICE, begin
+from kqlite.orchestration.model import Power, Step, Type, VmImage
+from kqlite.orchestration.recorder import SPOT_EVERY, Recorder
+
+_LOW, _HIGH = 0.1, 0.4
+_ANCHORS = 12  # new bounds are drawn once an hour, and the price goes straight between them
+
+
+def price(rec: Recorder, location: str, size: Size, time: int | None = None) -> float:
+    """Dollars an hour for a Spot VM of this size here, five decimals."""
+    scope = {"region": location, "size": size.name}
+    for fault in active(rec, "spot_price"):
+        if covers(fault, scope):
+            return float(key_of(fault, "limit", size.price))
+    slot = (rec.now if time is None else time) // SPOT_EVERY
+    anchor, part = divmod(slot, _ANCHORS)
+    key = f"{location} {size.name}"
+    before, after = (rec.chance.uniform("spot", key, anchor + step) for step in (0, 1))
+    share = before + (after - before) * part / _ANCHORS
+    jitter = 0.02 * (rec.chance.uniform("spot-noise", key, slot) - 0.5)
+    return round(size.price * min(_HIGH, max(_LOW, _LOW + (_HIGH - _LOW) * share + jitter)), 5)
+
+
+def wake(rec: Recorder, location: str, size_name: str, due: int) -> None:
+    """A new price: VMs that bid less are evicted."""
+    bought = rec.fleet.priced.get((location, size_name))
+    size = find_size(size_name)
+    if not bought or size is None or due != rec.now:
+        return
+    rec.arm_market(location, size_name)
+    now = price(rec, location, size)
+    with rec.because("spot", "price"):
+        for group_key, key in list(bought):
+            group = rec.fleet.containers[group_key]
+            vm = cast("VmImage", group.of(Type.VM)[key])
+            if rec.fleet.facts(vm.model).max_price < now:
+                evict(rec, group, vm)
+
+
+def evict(rec: Recorder, group: Container, vm: VmImage) -> None:
+    """A Spot VM that holds capacity gets its notice; 30 seconds later it goes by its eviction policy."""
+    if vm.power == Power.RUNNING and vm.step in (Step.NONE, Step.UPDATE):
+        rec.note(group.scope(Type.VM) + vm.name, "Preempt scheduled")
+        begin(rec, group, vm, Step.PREEMPT, "", (0.0, 0.0, 0.0), provisioning=vm.provisioning, due=rec.now + PREEMPT_NOTICE)

@@ -1,0 +1,235 @@
+"""The VM controller: one state machine for each VM; each step ends at a time of its own and leads to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kqlite.orchestration.attachments import follow_power
+from kqlite.orchestration.catalogue import RACKS
+from kqlite.orchestration.clock import MINUTE
+from kqlite.orchestration.controllers import health, notices, repair, scale_set
+from kqlite.orchestration.errors import (
+    allocation_failed,
+    extension_failed,
+    extension_timed_out,
+    os_provisioning_internal,
+    os_provisioning_timed_out,
+)
+from kqlite.orchestration.faults import key_of, strikes, vm_scope
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.instances import (
+    begin,
+    boot_due,
+    change_extension,
+    delete_now,
+    provision_due,
+    remove,
+    step_due,
+    with_extension,
+)
+from kqlite.orchestration.model import Failure, Power, Provisioning, Step, VmImage
+from kqlite.orchestration.profiles import outbound_of
+from kqlite.orchestration.recorder import Recorder
+
+_BOOT_LIMIT = {"Linux": 20 * MINUTE, "Windows": 40 * MINUTE}
+
+
+def wake(rec: Recorder, group: Container, name: str, due: int) -> None:
+    """A step ends."""
+    vm = group.vm(name)
+    if vm is None or vm.due != due:
+        return
+    with rec.because("vm", vm.step, _operation(group, vm)):
+        _ENDS[vm.step](rec, group, vm)
+
+
+def _operation(group: Container, vm: VmImage) -> str:
+    if vm.work in ("set", "repair"):
+        owner = group.scale_set(vm.set)
+        return owner.operation if owner is not None else ""
+    return vm.work
+
+
+def _settled(rec: Recorder, group: Container, vm: VmImage, failure: Failure | tuple[()] = (), **fields: Any) -> VmImage:
+    """The work on a VM is complete, well or not; whoever waited for it goes on."""
+    work = vm.work
+    state = Provisioning.FAILED if failure else Provisioning.SUCCEEDED
+    vm = rec.change_vm(
+        group,
+        vm,
+        provisioning=state,
+        failure=failure,
+        changed=rec.now if state != vm.provisioning else vm.changed,
+        settled=rec.now,
+        step=Step.NONE,
+        due=0,
+        work="",
+        **fields,
+    )
+    vm = health.watch(rec, group, vm)
+    _done(rec, group, vm.set, work, failure)
+    return vm
+
+
+def _done(rec: Recorder, group: Container, set_name: str, work: str, failure: Failure | tuple[()]) -> None:
+    if work == "set":
+        scale_set.instance_done(rec, group, set_name, failure)
+    elif work == "repair":
+        repair.instance_done(rec, group, set_name)
+    elif work and work not in rec.fleet.open_work:
+        rec.end_operation(group, work, failure)
+
+
+def _no_capacity(rec: Recorder, vm: VmImage) -> bool:
+    scope = vm_scope(rec, vm)
+    lost = bool(vm.zone) and strikes(rec, "zone_loss", vm.uid, scope) is not None
+    return lost or strikes(rec, "allocation", vm.uid, scope, vm.turn) is not None
+
+
+# Creation
+
+
+def _allocated(rec: Recorder, group: Container, vm: VmImage) -> None:
+    if _no_capacity(rec, vm):
+        _settled(rec, group, vm, allocation_failed(bool(vm.zone)))
+        return
+    due = boot_due(rec, vm, rec.fleet.facts(vm.model))
+    rec.change_vm(group, vm, power=Power.STARTING, step=Step.BOOT, due=due)
+
+
+def _booted(rec: Recorder, group: Container, vm: VmImage) -> None:
+    facts = rec.fleet.facts(vm.model)
+    due, failure = provision_due(rec, vm, facts), ()
+    fault = strikes(rec, "os_provisioning", vm.uid, vm_scope(rec, vm), vm.turn)
+    if fault is not None and key_of(fault, "answer") == "error":
+        failure = os_provisioning_internal(vm.name)  # type: ignore[assignment]
+    elif fault is not None:
+        failure = os_provisioning_timed_out(vm.name)  # type: ignore[assignment]
+        due = rec.now + _BOOT_LIMIT[facts.os_type]
+    # A failure that is decided already is kept in the image; documents show it only once the VM is Failed.
+    rec.change_vm(group, vm, power=Power.RUNNING, step=Step.PROVISION, due=due, failure=failure)
+
+
+def _provisioned(rec: Recorder, group: Container, vm: VmImage) -> None:
+    if vm.failure:
+        _settled(rec, group, vm, vm.failure)
+        return
+    facts = rec.fleet.facts(vm.model)
+    if facts.os_type == "Windows" and facts.kind == "instance":
+        body = rec.fleet.definitions[vm.model].document["profile"]
+        if outbound_of(body, True) == "none":
+            rec.note(f"{group.id}/providers/Microsoft.Compute/virtualMachines/{vm.name}", "Windows activation failed: no outbound access")
+    _next_extension(rec, group, vm)
+
+
+def _next_extension(rec: Recorder, group: Container, vm: VmImage) -> None:
+    """Install the first extension that waits, or be finished."""
+    if any(state in (Provisioning.CREATING, Provisioning.UPDATING) for _, _, state, _, _ in vm.extensions):
+        turned = vm._replace(turn=vm.turn + 1)
+        rec.change_vm(group, vm, step=Step.EXTENSIONS, turn=turned.turn, due=step_due(rec, turned, Step.EXTENSIONS))
+    else:
+        _settled(rec, group, vm)
+
+
+def _extension_done(rec: Recorder, group: Container, vm: VmImage) -> None:
+    name, number = next((n, d) for n, d, state, _, _ in vm.extensions if state in (Provisioning.CREATING, Provisioning.UPDATING))
+    document = rec.fleet.definitions[number].document
+    scope = {**vm_scope(rec, vm), "publisher": document.get("publisher", ""), "type": document.get("type", "")}
+    fault = strikes(rec, "extension", vm.uid, scope, vm.turn)
+    if fault is not None:
+        timeout = key_of(fault, "answer") == "timeout"
+        failure = extension_timed_out(name) if timeout else extension_failed(name, "Non-zero exit code returned by the handler")
+        change_extension(rec, group, vm, name, Provisioning.FAILED, failure[0])
+        _settled(rec, group, vm, failure, extensions=with_extension(vm, name, Provisioning.FAILED, failure[0]))
+        return
+    change_extension(rec, group, vm, name, Provisioning.SUCCEEDED)
+    vm = rec.change_vm(group, vm, extensions=with_extension(vm, name, Provisioning.SUCCEEDED))
+    _next_extension(rec, group, vm)
+
+
+# Power and upkeep
+
+
+def _allocated_again(rec: Recorder, group: Container, vm: VmImage) -> None:
+    facts = rec.fleet.facts(vm.model)
+    if _no_capacity(rec, vm):
+        version = follow_power(rec, group, vm, facts, deallocated=True)
+        _settled(rec, group, vm, allocation_failed(bool(vm.zone)), power=Power.DEALLOCATED, disk_version=version)
+        return
+    _settled(rec, group, vm, power=Power.RUNNING)
+
+
+def _stopped(rec: Recorder, group: Container, vm: VmImage) -> None:
+    _settled(rec, group, vm, power=Power.STOPPED)
+
+
+def _deallocated(rec: Recorder, group: Container, vm: VmImage) -> None:
+    version = follow_power(rec, group, vm, rec.fleet.facts(vm.model), deallocated=True)
+    _settled(rec, group, vm, power=Power.DEALLOCATED, disk_version=version)
+
+
+def _running_again(rec: Recorder, group: Container, vm: VmImage) -> None:
+    _settled(rec, group, vm, power=Power.RUNNING)
+
+
+def _moved(rec: Recorder, group: Container, vm: VmImage) -> None:
+    """On another rack of the same fault domain."""
+    _settled(rec, group, vm, power=Power.RUNNING, rack=(vm.rack + 1) % RACKS)
+
+
+def _unchanged(rec: Recorder, group: Container, vm: VmImage) -> None:
+    if any(state in (Provisioning.CREATING, Provisioning.UPDATING) for _, _, state, _, _ in vm.extensions):
+        _next_extension(rec, group, vm)
+    else:
+        _settled(rec, group, vm)
+
+
+def _thawed(rec: Recorder, group: Container, vm: VmImage) -> None:
+    rec.change_vm(group, vm, step=Step.NONE, due=0, work="")
+
+
+# Going
+
+
+def _deleted(rec: Recorder, group: Container, vm: VmImage) -> None:
+    remove(rec, group, vm)
+    _done(rec, group, vm.set, vm.work, ())
+
+
+def _notice_over(rec: Recorder, group: Container, vm: VmImage) -> None:
+    rec.note(f"{group.id}/providers/Microsoft.Compute/virtualMachines/{vm.name}", "Terminate started")
+    delete_now(rec, group, vm, vm.work)
+    notices.release(rec, group, vm.set)
+
+
+def _evicted(rec: Recorder, group: Container, vm: VmImage) -> None:
+    if rec.fleet.facts(vm.model).eviction == "Delete":
+        scale_set.member_left(rec, group, vm)
+        delete_now(rec, group, vm, "")
+    else:
+        begin(rec, group, vm, Step.DEALLOCATE, "")
+
+
+_ENDS: dict[str, Callable[[Recorder, Container, VmImage], None]] = {
+    Step.ALLOCATE: _allocated,
+    Step.BOOT: _booted,
+    Step.PROVISION: _provisioned,
+    Step.EXTENSIONS: _extension_done,
+    Step.START: _running_again,
+    Step.START_ALLOCATE: _allocated_again,
+    Step.POWER_OFF: _stopped,
+    Step.DEALLOCATE: _deallocated,
+    Step.RESTART: _running_again,
+    Step.REDEPLOY: _moved,
+    Step.REIMAGE: _running_again,
+    Step.REAPPLY: _unchanged,
+    Step.UPDATE: _unchanged,
+    Step.DELETE: _deleted,
+    Step.NOTICE: _notice_over,
+    Step.APPROVED: _notice_over,
+    Step.PREEMPT: _evicted,
+    Step.OUTAGE: _moved,
+    Step.REBOOT: _running_again,
+    Step.FREEZE: _thawed,
+}

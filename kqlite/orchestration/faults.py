@@ -1,0 +1,188 @@
+"""What breaks: faults as data, which decisions consult.
+
+A fault is `{"fault": name, ..}`: where it holds (region, zone, size, set, vm, domain, ..), how strongly (fraction, probability,
+count, limit, answer, code), from when and for how long. An unknown name or key is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, cast
+
+from kqlite.orchestration.clock import duration, from_datetime
+from kqlite.orchestration.errors import CoreError
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.model import FaultImage, Type, VmImage
+from kqlite.orchestration.recorder import Recorder
+
+_PLACE = ("region", "zone", "size", "set", "vm")
+_HOW = ("fraction", "probability", "count")
+KEYS: dict[str, tuple[str, ...]] = {
+    "allocation": (*_PLACE, "domain", *_HOW),
+    "sku_restricted": ("region", "zone", "size", *_HOW),
+    "quota": ("region", "size", "limit"),
+    "os_provisioning": (*_PLACE, "domain", "answer", *_HOW),
+    "extension": (*_PLACE, "publisher", "type", "answer", *_HOW),
+    "fault_domain_outage": ("region", "set", "domain", *_HOW),
+    "rack_outage": ("region", "set", "domain", *_HOW),
+    "zone_loss": ("region", "zone"),
+    "host_failure": (*_PLACE, "domain", *_HOW),
+    "maintenance": ("region", "set", "type", "limit"),
+    "spot_eviction": (*_PLACE, *_HOW),
+    "spot_price": ("region", "size", "limit"),
+    "app_sick": (*_PLACE, "domain", "answer", *_HOW),
+    "api_latency": ("region", "operation", "limit", "probability", "count"),
+    "api_error": ("region", "operation", "code", "probability", "count"),
+    "throttle": ("region", "operation", "probability", "count"),
+    "feed_lag": ("type", "limit", *_HOW),
+    "feed_loss": ("type", *_HOW),
+    "feed_reorder": ("type", *_HOW),
+    "feed_duplicate": ("type", *_HOW),
+    "crash": ("operation",),
+}
+ANSWERS: dict[str, tuple[str, ...]] = {
+    "app_sick": ("unhealthy", "unknown", "none"),
+    "os_provisioning": ("timeout", "error"),
+    "extension": ("error", "timeout"),
+}
+CRASH_POINTS = ("before-commit", "after-commit", "before-answer", "between-steps")  # where a process can be stopped
+_NUMBERS = ("fraction", "probability", "count", "limit", "domain")
+
+
+def parsed(spec: Mapping[str, Any], now: int) -> tuple[str, dict[str, Any], int, int]:
+    """Name, keys, start and end (0: until recovered) of a fault.
+
+    Raises CoreError for an unknown name, an unknown key, or a value that the key cannot have.
+    """
+    name = spec.get("fault")
+    if name not in KEYS:
+        raise CoreError(f"no fault {name!r}; there are {', '.join(KEYS)}")
+    allowed = KEYS[cast("str", name)]
+    keys: dict[str, Any] = {}
+    for key, value in spec.items():
+        if key in ("fault", "start", "duration"):
+            continue
+        if key not in allowed:
+            raise CoreError(f"fault {name!r} has no key {key!r}; it has {', '.join((*allowed, 'start', 'duration'))}")
+        keys[key] = _checked(cast("str", name), key, value)
+    if name == "zone_loss" and "zone" not in keys:
+        raise CoreError("fault 'zone_loss' needs a zone")
+    start = _start(spec.get("start"), now)
+    end = start + duration(spec["duration"]) if spec.get("duration") is not None else 0
+    return cast("str", name), keys, start, end
+
+
+def _checked(fault: str, key: str, value: Any) -> Any:
+    if key in _NUMBERS:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+            raise CoreError(f"fault {fault!r}: {key} is a number of at least 0, not {value!r}")
+        if key in ("fraction", "probability") and value > 1:
+            raise CoreError(f"fault {fault!r}: {key} lies between 0 and 1, not {value!r}")
+        if key in ("count", "domain") and value != int(value):
+            raise CoreError(f"fault {fault!r}: {key} is a whole number, not {value!r}")
+        return value
+    text = str(value)
+    if key == "answer" and text not in ANSWERS[fault]:
+        raise CoreError(f"fault {fault!r}: answer is one of {', '.join(ANSWERS[fault])}, not {text!r}")
+    if fault == "crash" and key == "operation" and text not in CRASH_POINTS:
+        raise CoreError(f"fault 'crash': operation is one of {', '.join(CRASH_POINTS)}, not {text!r}")
+    if fault == "maintenance" and key == "type" and text not in ("freeze", "reboot"):
+        raise CoreError(f"fault 'maintenance': type is freeze or reboot, not {text!r}")
+    return text
+
+
+def _start(value: Any, now: int) -> int:
+    if value is None:
+        return now
+    if isinstance(value, datetime):
+        return from_datetime(value)
+    if isinstance(value, str) and value[:4].isdigit() and value[4:5] == "-":
+        try:
+            return from_datetime(datetime.fromisoformat(value))
+        except ValueError as error:
+            raise CoreError(f"start: not a time: {value!r}") from error
+    return now + duration(value)
+
+
+def key_of(fault: FaultImage, key: str, default: Any = None) -> Any:
+    """The value of a fault's key."""
+    for name, value in fault.spec:
+        if name == key:
+            return value
+    return default
+
+
+def covers(fault: FaultImage, scope: Mapping[str, Any]) -> bool:
+    """Whether what is described by `scope` lies where the fault holds; a key that the fault lacks holds everywhere."""
+    for key, wanted in fault.spec:
+        if key not in scope:
+            continue
+        value = scope[key]
+        if key == "domain":
+            if value != int(wanted):
+                return False
+        elif str(wanted).lower().rpartition("/")[2] != str(value).lower().rpartition("/")[2]:
+            return False
+    return True
+
+
+def active(rec: Recorder, name: str) -> Iterator[FaultImage]:
+    """The faults of this name that hold now."""
+    return iter(list(rec.fleet.faults.get(name, {}).values()))
+
+
+def strikes(rec: Recorder, name: str, key: int | str, scope: Mapping[str, Any], counter: int = 0) -> FaultImage | None:
+    """The fault that hits what is described by `scope`, if one does.
+
+    key, counter: whom it would hit, and which time this is: the draws against fraction and probability hang on them alone.
+    """
+    if name not in rec.fleet.faults:
+        return None
+    for fault in active(rec, name):
+        if not covers(fault, scope):
+            continue
+        limit = key_of(fault, "count")
+        if limit is not None and fault.used >= limit:
+            continue
+        fraction = key_of(fault, "fraction", 1.0)
+        if fraction < 1.0 and rec.chance.uniform(f"fraction {fault.name}", key) >= fraction:
+            continue
+        probability = key_of(fault, "probability", 1.0)
+        if probability < 1.0 and rec.chance.uniform(f"probability {fault.name}", key, counter) >= probability:
+            continue
+        return rec.strike(fault) if limit is not None else fault
+    return None
+
+
+def vm_scope(rec: Recorder, vm: VmImage) -> dict[str, Any]:
+    """How faults see a VM."""
+    size = rec.fleet.facts(vm.model).size.name
+    return {"region": vm.location, "zone": vm.zone, "size": size, "set": vm.set, "vm": vm.name, "domain": vm.domain}
+
+
+def targets(rec: Recorder, fault: FaultImage) -> Iterator[tuple[Container, VmImage]]:
+    """The VMs where a fault holds: those of one VM's or one set's name, else all of its region."""
+    vm_name, set_name = key_of(fault, "vm"), key_of(fault, "set")
+    for group in rec.fleet.all_groups():
+        if vm_name is not None:
+            one = group.vm(str(vm_name).rpartition("/")[2])
+            found = [one] if one is not None else []
+        elif set_name is not None:
+            name = str(set_name).rpartition("/")[2].lower()
+            found = list(rec.fleet.members(group, name)) if name in group.members else []
+        else:
+            found = list(cast("dict[str, VmImage]", group.of(Type.VM)).values())
+        for vm in found:
+            if covers(fault, vm_scope(rec, vm)):
+                yield group, vm
+
+
+def chosen(rec: Recorder, fault: FaultImage, vms: list[tuple[Container, VmImage]]) -> list[tuple[Container, VmImage]]:
+    """The part of `vms` that the fault's fraction and count take: exactly that many, in the order of keyed draws."""
+    fraction = key_of(fault, "fraction", 1.0)
+    number = min(round(len(vms) * fraction), int(key_of(fault, "count", len(vms))))
+    if number >= len(vms):
+        return vms
+    ranked = sorted(vms, key=lambda pair: (rec.chance.number(f"chosen {fault.name}", pair[1].uid), pair[1].name))
+    return ranked[:number]

@@ -1,0 +1,405 @@
+"""The state: every resource's image, indexed; it changes only by `put`, which applies one event forwards or backwards.
+
+Counts that decisions need (members by fault domain, instances in flight, cores used) are kept as images come and go; nobody
+counts anew, and nothing scans the fleet.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import cast
+
+from kqlite.orchestration.catalogue import RACKS
+from kqlite.orchestration.clock import DAY, HOUR
+from kqlite.orchestration.events import Event, Kind
+from kqlite.orchestration.model import (
+    Definition,
+    FaultImage,
+    GroupImage,
+    Health,
+    Image,
+    MetricImage,
+    OperationImage,
+    Power,
+    Provisioning,
+    ScaleSetImage,
+    Type,
+    VmImage,
+)
+from kqlite.orchestration.profiles import Facts, HealthProbe, facts_of, health_probe_of
+
+HISTORY = 13 * HOUR  # the longest window of an autoscale rule is 12 hours, and metrics come late
+OPERATIONS_KEPT = 10_000
+_ROOT_TYPES = (Type.SUBSCRIPTION, Type.FAULT, Type.METRIC, Type.DEFINITION, Type.NOTE)
+_IMPLIED_TYPES = (Type.DISK, Type.NIC, Type.PUBLIC_IP)
+_NOBODY: dict[str, Image] = {}
+
+canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+
+
+def fold(name: str) -> str:
+    """The key of a name: ids compare without case. A name in lower case is its own key, to hold one string and not two."""
+    lower = name.lower()
+    return name if lower == name else lower
+
+
+def content_key(kind: str, text: str) -> bytes:
+    """By which an equal definition is found again."""
+    return blake2b(f"{kind}:{text}".encode(), digest_size=16).digest()
+
+
+class Container:
+    """What holds resources: a resource group, a subscription, or the root. Resources are kept by type and folded name."""
+
+    __slots__ = ("_scopes", "id", "key", "members", "resources", "subscription")
+
+    def __init__(self, id_: str) -> None:
+        self.id = id_
+        self.key = id_.lower()
+        self.resources: dict[str, dict[str, Image]] = {}
+        self.members: dict[str, Membership] = {}
+        self.subscription = self.key.split("/")[2] if id_ else ""
+        self._scopes: dict[str, str] = {}
+
+    @property
+    def name(self) -> str:
+        """The last part of the id."""
+        return self.id.rpartition("/")[2]
+
+    def of(self, type_: str) -> dict[str, Image]:
+        """All resources of a type, by key."""
+        return self.resources.get(type_, _NOBODY)
+
+    def get(self, type_: str, name: str) -> Image | None:
+        """The resource of this type and name; None where there is none."""
+        return self.resources.get(type_, _NOBODY).get(name.lower())
+
+    def vm(self, name: str) -> VmImage | None:
+        """The VM of this name."""
+        return cast("VmImage | None", self.get(Type.VM, name))
+
+    def scale_set(self, name: str) -> ScaleSetImage | None:
+        """The scale set of this name."""
+        return cast("ScaleSetImage | None", self.get(Type.SCALE_SET, name))
+
+    def scope(self, type_: str) -> str:
+        """The id of a resource of this type, up to its name."""
+        scope = self._scopes.get(type_)
+        if scope is None:
+            scope = self._scopes[type_] = self._make_scope(type_)
+        return scope
+
+    def _make_scope(self, type_: str) -> str:
+        if type_ == Type.SUBSCRIPTION:
+            return "/subscriptions/"
+        if type_ == Type.GROUP:
+            return f"{self.id}/resourceGroups/"
+        if type_ == Type.FEATURE:
+            return f"{self.id}/providers/Microsoft.Features/providers/Microsoft.Compute/features/"
+        if type_ == Type.PROVIDER:
+            return f"{self.id}/providers/"
+        if type_ == Type.EXTENSION:
+            return self.scope(Type.VM)
+        return f"{self.id}/providers/{type_}/"
+
+
+class Membership:
+    """What a scale set's decisions need to know of its VMs.
+
+    live: members that are not being deleted; leaving: those that are. domains: live members by fault domain; racks: by domain and
+    hidden rack. busy: VMs that the set's controller waits for; repairing: those that repair waits for. unhealthy: live members whose
+    application is not healthy. notices: those under a terminate notice. history: (time, serving) at each change.
+    """
+
+    __slots__ = ("busy", "domains", "history", "leaving", "live", "notices", "racks", "repairing", "serving", "unhealthy", "zones")
+
+    def __init__(self, domains: int) -> None:
+        self.live: dict[str, None] = {}
+        self.leaving: dict[str, None] = {}
+        self.unhealthy: dict[str, None] = {}
+        self.notices: dict[str, None] = {}
+        self.domains = [0] * domains
+        self.racks = [[0] * RACKS for _ in range(domains)]
+        self.zones: dict[str, int] = {}
+        self.busy = 0
+        self.repairing = 0
+        self.serving = 0
+        self.history: deque[tuple[int, int]] = deque()
+
+    @property
+    def total(self) -> int:
+        """All VMs that belong to the set, those being deleted included."""
+        return len(self.live) + len(self.leaving)
+
+    def add(self, key: str, vm: VmImage, sign: int) -> None:
+        """Count a VM in (sign 1) or out (sign -1)."""
+        if vm.provisioning == Provisioning.DELETING:
+            _toggle(self.leaving, key, sign)
+        else:
+            _toggle(self.live, key, sign)
+            self.domains[vm.domain] += sign
+            self.racks[vm.domain][vm.rack] += sign
+            if vm.zone:
+                self.zones[vm.zone] = self.zones.get(vm.zone, 0) + sign
+            if vm.health in (Health.UNHEALTHY, Health.UNKNOWN):
+                _toggle(self.unhealthy, key, sign)
+            if serves(vm):
+                self.serving += sign
+        if vm.step.startswith("terminate"):
+            _toggle(self.notices, key, sign)
+        if vm.work == "set":
+            self.busy += sign
+        elif vm.work == "repair":
+            self.repairing += sign
+
+    def remember(self, now: int) -> None:
+        """Note how many serve from now on."""
+        history = self.history
+        if history and history[-1][0] == now:
+            history.pop()
+        if not history or history[-1][1] != self.serving:
+            history.append((now, self.serving))
+        while len(history) > 1 and history[1][0] < now - HISTORY:
+            history.popleft()
+
+
+def serves(vm: VmImage) -> bool:
+    """Whether a VM takes its share of the set's load."""
+    return vm.power == Power.RUNNING and vm.provisioning == Provisioning.SUCCEEDED and vm.health in (Health.NONE, Health.HEALTHY)
+
+
+def _toggle(keys: dict[str, None], key: str, sign: int) -> None:
+    if sign > 0:
+        keys[key] = None
+    else:
+        keys.pop(key, None)
+
+
+class Fleet:
+    """Everything the control plane knows."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.sequence = 0
+        self.definitions: dict[int, Definition] = {}
+        self.numbers: dict[bytes, int] = {}
+        self.root = Container("")
+        self.containers: dict[str, Container] = {"": self.root}
+        self.cores: dict[tuple[str, str, str], int] = {}
+        self.open_work: dict[str, int] = {}
+        self.faults: dict[str, dict[str, FaultImage]] = {}
+        self.priced: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
+        self.fed: dict[str, list[tuple[int, float]]] = {}
+        self.fed_vms: dict[tuple[str, str], dict[str, None]] = {}
+        self._facts: dict[int, Facts] = {}
+        self._probes: dict[int, HealthProbe | None] = {}
+        self._scopes: dict[str, Container] = {}
+        self._ended: deque[tuple[int, Container, str]] = deque()
+
+    def container(self, id_: str) -> Container | None:
+        """The group or subscription of this id; None where there is none."""
+        return self.containers.get(id_.lower())
+
+    def facts(self, number: int) -> Facts:
+        """What the model of this number says."""
+        facts = self._facts.get(number)
+        if facts is None:
+            facts = self._facts[number] = facts_of(self.definitions[number])
+        return facts
+
+    def probe(self, number: int) -> HealthProbe | None:
+        """The health probe that the extension of this number is, if it is one."""
+        if number not in self._probes:
+            self._probes[number] = health_probe_of(self.definitions[number].document)
+        return self._probes[number]
+
+    def vm_probe(self, vm: VmImage) -> HealthProbe | None:
+        """The health probe of a VM whose health extension is installed."""
+        for _, number, state, _, _ in vm.extensions:
+            if state == Provisioning.SUCCEEDED:
+                probe = self.probe(number)
+                if probe is not None:
+                    return probe
+        return None
+
+    def membership(self, group: Container, set_name: str) -> Membership:
+        """The membership of a scale set."""
+        return group.members[set_name.lower()]
+
+    def members(self, group: Container, set_name: str) -> Iterator[VmImage]:
+        """The live members of a scale set, in the order in which they came."""
+        vms = group.of(Type.VM)
+        return (cast("VmImage", vms[key]) for key in list(group.members[set_name.lower()].live))
+
+    def groups(self, subscription: str) -> Iterator[Container]:
+        """The groups of a subscription, in the order in which they were made."""
+        parent = self.containers[f"/subscriptions/{subscription}"]
+        return (self.containers[f"{parent.key}/resourcegroups/{key}"] for key in list(parent.of(Type.GROUP)))
+
+    def all_groups(self) -> Iterator[Container]:
+        """The groups of all subscriptions."""
+        for subscription in list(self.root.of(Type.SUBSCRIPTION)):
+            yield from self.groups(subscription)
+
+    def features(self, subscription: str) -> tuple[str, ...]:
+        """The features that Compute honours for a subscription, in lower case."""
+        provider = self.containers[f"/subscriptions/{subscription}"].get(Type.PROVIDER, "Microsoft.Compute")
+        return provider.effective if provider is not None else ()  # type: ignore[union-attr]
+
+    def apply(self, event: Event) -> None:
+        """Bring the state to what it was after this event."""
+        self.now = event.time
+        self.sequence = event.sequence
+        if event.kind is Kind.NOTED:
+            return
+        if event.kind is Kind.DEFINED:
+            self.define(cast("Definition", event.image))
+            return
+        container = self._scopes.get(event.scope) or self._find(event)
+        old = event.before
+        self.put(container, event.type, old, None if event.kind is Kind.DELETED else event.image)
+
+    def undo(self, event: Event) -> None:
+        """Bring the state back to what it was before this event, the last one applied."""
+        self.sequence = event.sequence - 1
+        if event.kind is Kind.NOTED:
+            return
+        if event.kind is Kind.DEFINED:
+            definition = cast("Definition", event.image)
+            del self.definitions[definition.number]
+            del self.numbers[content_key(definition.kind, canonical(definition.document))]
+            return
+        self.put(self._find(event), event.type, None if event.kind is Kind.DELETED else event.image, event.before)
+
+    def _find(self, event: Event) -> Container:
+        if event.type in _ROOT_TYPES:
+            return self.root
+        if event.type == Type.GROUP:
+            return self.containers[event.scope.removesuffix("/resourceGroups/").lower()]
+        container = self.containers[event.group.lower()]
+        self._scopes[event.scope] = container
+        return container
+
+    def define(self, definition: Definition) -> None:
+        """Hold an immutable document."""
+        self.definitions[definition.number] = definition
+        self.numbers[content_key(definition.kind, canonical(definition.document))] = definition.number
+
+    def put(self, container: Container, type_: str, old: Image | None, new: Image | None) -> None:
+        """Replace an image: none by `new` (created), `old` by `new` (changed), `old` by none (deleted)."""
+        if type_ == Type.VM:
+            self._index_vm(container, cast("VmImage | None", old), cast("VmImage | None", new))
+        elif type_ == Type.EXTENSION:
+            return  # a VM's image repeats the state of its extensions
+        elif type_ in _IMPLIED_TYPES:
+            if new is not None and new.implied:  # type: ignore[union-attr]
+                return
+        else:
+            self._index(container, type_, old, new)
+        self._store(container, type_, old, new)
+
+    def _store(self, container: Container, type_: str, old: Image | None, new: Image | None) -> None:
+        if new is not None:
+            store = container.resources.get(type_)
+            if store is None:
+                store = container.resources[type_] = {}
+            if old is not None:
+                store[new.name.lower()] = new  # type: ignore[union-attr]
+            else:
+                store[fold(new.name)] = new  # type: ignore[union-attr]
+        elif old is not None:
+            container.of(type_).pop(old.name.lower(), None)  # type: ignore[union-attr]
+
+    def _index(self, container: Container, type_: str, old: Image | None, new: Image | None) -> None:
+        image = new if new is not None else old
+        assert image is not None
+        if type_ == Type.SCALE_SET:
+            key = cast("ScaleSetImage", image).name.lower()
+            if old is None:
+                container.members[key] = Membership(cast("ScaleSetImage", image).domains)
+            elif new is None:
+                del container.members[key]
+        elif type_ in (Type.GROUP, Type.SUBSCRIPTION):
+            id_ = container.scope(type_) + cast("GroupImage", image).name
+            if old is None:
+                self.containers[id_.lower()] = Container(id_)
+            elif new is None:
+                del self.containers[id_.lower()]
+                self._scopes.clear()
+        elif type_ == Type.OPERATION:
+            self._index_operation(container, cast("OperationImage | None", new))
+        elif type_ == Type.METRIC:
+            self._index_metric(cast("MetricImage", image), cast("MetricImage | None", new))
+        elif type_ == Type.FAULT:
+            fault = cast("FaultImage", image)
+            active = self.faults.setdefault(fault.fault, {})
+            active.pop(fault.name, None)
+            if new is not None and fault.active:
+                active[fault.name] = fault
+
+    def _index_metric(self, image: MetricImage, new: MetricImage | None) -> None:
+        history = self.fed.setdefault(image.name, [])
+        if history and history[-1][0] == self.now:
+            history.pop()
+        if new is not None:
+            history.append((self.now, new.value))
+        resource_id, _, metric = image.name.rpartition("|")
+        owner, mark, key = resource_id.partition("/providers/microsoft.compute/virtualmachines/")
+        if mark:
+            self.fed_vms.setdefault((owner, metric), {})[key] = None
+
+    def _index_operation(self, container: Container, new: OperationImage | None) -> None:
+        if new is None or not new.ended:
+            return
+        self._ended.append((new.ended, container, new.name))
+        while self._ended and (self._ended[0][0] < self.now - DAY or len(self._ended) > OPERATIONS_KEPT):
+            _, holder, name = self._ended.popleft()
+            if holder.of(Type.OPERATION):
+                holder.of(Type.OPERATION).pop(name, None)
+
+    def _index_vm(self, group: Container, old: VmImage | None, new: VmImage | None) -> None:
+        if old is not None and new is not None and old[_PLACED] == new[_PLACED] and old[_STATE] == new[_STATE]:
+            return
+        for vm, sign in ((old, -1), (new, 1)):
+            if vm is None:
+                continue
+            if vm.set:
+                membership = group.members[vm.set.lower()]
+                membership.add(fold(vm.name), vm, sign)
+            if vm.work and vm.work not in ("set", "repair"):
+                self.open_work[vm.work] = self.open_work.get(vm.work, 0) + sign
+                if not self.open_work[vm.work]:
+                    del self.open_work[vm.work]
+        if old is None or new is None or old.model != new.model:
+            self._count(group, old, -1)
+            self._count(group, new, 1)
+        vm = new or old
+        if vm is not None and vm.set:
+            group.members[vm.set.lower()].remember(self.now)
+
+    def _count(self, group: Container, vm: VmImage | None, sign: int) -> None:
+        if vm is None:
+            return
+        facts = self.facts(vm.model)
+        kind = "lowPriorityCores" if facts.is_spot else facts.size.family
+        for name, amount in ((kind, facts.size.vcpus), ("virtualMachines", 1)):
+            usage = (group.subscription, vm.location, name)
+            self.cores[usage] = self.cores.get(usage, 0) + sign * amount
+        if not facts.is_spot:
+            usage = (group.subscription, vm.location, "cores")
+            self.cores[usage] = self.cores.get(usage, 0) + sign * facts.size.vcpus
+        elif facts.max_price > 0:
+            bought = self.priced.setdefault((vm.location, facts.size.name), {})
+            place = (group.key, vm.name.lower())
+            if sign > 0:
+                bought[place] = None
+            else:
+                bought.pop(place, None)
+
+
+_FIELDS = VmImage._fields
+_PLACED = slice(_FIELDS.index("zone"), _FIELDS.index("model") + 1)
+_STATE = slice(_FIELDS.index("domain"), _FIELDS.index("health") + 1)

@@ -1,0 +1,238 @@
+"""The life of a VM as steps: how one is made, how a step begins, how one goes. Controllers and requests both build on this.
+
+Durations are seeded draws from a triangular law; the page gives none, so they are of the order that public test runs show.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kqlite.orchestration.attachments import create_attachments, remove_attachments
+from kqlite.orchestration.clock import SECOND
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.model import (
+    ExtensionImage,
+    Health,
+    Power,
+    Provisioning,
+    ScaleSetImage,
+    Step,
+    Type,
+    VmImage,
+)
+from kqlite.orchestration.placement import next_domain, next_zone
+from kqlite.orchestration.profiles import Facts
+from kqlite.orchestration.recorder import Recorder
+
+# Seconds: lowest, likeliest, highest.
+CREATE = {"Linux": (25.0, 60.0, 180.0), "Windows": (90.0, 180.0, 480.0)}
+DURATIONS: dict[str, tuple[float, float, float]] = {
+    Step.EXTENSIONS: (10, 30, 120),
+    Step.START: (10, 20, 60),
+    Step.START_ALLOCATE: (20, 45, 150),
+    Step.POWER_OFF: (8, 20, 90),
+    Step.DEALLOCATE: (15, 40, 120),
+    Step.RESTART: (15, 30, 90),
+    Step.REDEPLOY: (90, 240, 480),
+    Step.REIMAGE: (40, 90, 240),
+    Step.REAPPLY: (5, 10, 30),
+    Step.UPDATE: (5, 10, 30),
+    Step.DELETE: (15, 40, 120),
+    Step.OUTAGE: (300, 600, 900),
+    Step.REBOOT: (180, 300, 600),
+}
+QUICK_STOP = (2.0, 3.0, 5.0)
+QUICK_DELETE = (2.0, 5.0, 10.0)
+PREEMPT_NOTICE = 30 * SECOND
+# How a creation's time divides: nothing is there until a tenth has passed, then it boots, then the guest provisions.
+_ALLOCATED_AT, _BOOTED_AT = 0.1, 0.4
+
+_POWER_AT_START: dict[str, str] = {
+    Step.START: Power.STARTING,
+    Step.START_ALLOCATE: Power.STARTING,
+    Step.POWER_OFF: Power.STOPPING,
+    Step.DEALLOCATE: Power.DEALLOCATING,
+    Step.RESTART: Power.STARTING,
+    Step.REDEPLOY: Power.STARTING,
+    Step.REIMAGE: Power.STARTING,
+    Step.OUTAGE: Power.UNKNOWN,
+    Step.REBOOT: Power.STARTING,
+}
+
+
+def creation_time(rec: Recorder, vm: VmImage, facts: Facts) -> int:
+    """How long this VM takes from the request to the end of OS provisioning, in microseconds."""
+    return round(rec.chance.triangular(CREATE[facts.os_type], "create", vm.uid, vm.turn) * SECOND)
+
+
+def allocation_due(rec: Recorder, vm: VmImage, facts: Facts) -> int:
+    """When a new VM is allocated."""
+    return rec.now + round(creation_time(rec, vm, facts) * _ALLOCATED_AT)
+
+
+def boot_due(rec: Recorder, vm: VmImage, facts: Facts) -> int:
+    """When a VM that was just allocated has booted."""
+    return rec.now + round(creation_time(rec, vm, facts) * (_BOOTED_AT - _ALLOCATED_AT))
+
+
+def provision_due(rec: Recorder, vm: VmImage, facts: Facts) -> int:
+    """When the guest of a VM that has just booted is provisioned."""
+    return rec.now + round(creation_time(rec, vm, facts) * (1 - _BOOTED_AT))
+
+
+def step_due(rec: Recorder, vm: VmImage, step: str, bounds: tuple[float, float, float] | None = None) -> int:
+    """When a step that begins now ends."""
+    return rec.now + round(rec.chance.triangular(bounds or DURATIONS[step], step, vm.uid, vm.turn) * SECOND)
+
+
+def begin(
+    rec: Recorder, group: Container, vm: VmImage, step: Step, work: str, bounds: tuple[float, float, float] | None = None, **fields: Any
+) -> VmImage:
+    """A step begins on a VM: it is Updating (or what `fields` say) until the step ends."""
+    changed: dict[str, Any] = {"step": step, "work": work, "turn": vm.turn + 1, "due": step_due(rec, vm, step, bounds)}
+    changed["provisioning"] = Provisioning.UPDATING
+    power = _POWER_AT_START.get(step)
+    if power is not None:
+        changed["power"] = power
+        if vm.health:
+            changed["health"], changed["health_due"] = Health.NONE, 0
+        elif vm.health_due:
+            changed["health_due"] = 0
+    changed.update(fields)
+    if changed["provisioning"] != vm.provisioning:
+        changed["changed"] = rec.now
+    return rec.change_vm(group, vm, **changed)
+
+
+def rack_for(rec: Recorder, group: Container, set_name: str, domain: int, uid: int) -> int:
+    """The hidden rack for one more instance: the emptiest of its domain; one by chance for a VM outside any set."""
+    if not set_name:
+        return rec.chance.number("rack", uid) % 4
+    racks = rec.fleet.membership(group, set_name).racks[domain]
+    return racks.index(min(racks))
+
+
+def create_from_profile(rec: Recorder, group: Container, scale_set: ScaleSetImage, serial: int, work: str) -> VmImage:
+    """One more instance of a scale set, with the attachments and extensions that its profile names."""
+    attempt = 0
+    while True:
+        suffix = rec.chance.number("name", scale_set.uid, serial * 1000 + attempt) & 0xFFFFFFFF
+        name = f"{scale_set.name}_{suffix:08x}"
+        if group.get(Type.VM, name) is None:
+            break
+        attempt += 1
+    membership = rec.fleet.membership(group, scale_set.name)
+    domain = next_domain(membership.domains)
+    return create(
+        rec,
+        group,
+        name=name,
+        location=scale_set.location,
+        zone=next_zone(membership.zones, scale_set.zones),
+        set_name=scale_set.name,
+        model=scale_set.profile,
+        tags=scale_set.tags,
+        domain=domain,
+        domain_asked=False,
+        work=work,
+    )
+
+
+def create(
+    rec: Recorder,
+    group: Container,
+    *,
+    name: str,
+    location: str,
+    zone: str,
+    set_name: str,
+    model: int,
+    tags: tuple[tuple[str, str], ...],
+    domain: int,
+    domain_asked: bool,
+    work: str,
+) -> VmImage:
+    """A new VM that begins to be allocated."""
+    facts = rec.fleet.facts(model)
+    uid = rec.chance.uid(group.scope(Type.VM) + name, rec.now)
+    vm = VmImage(
+        name=name,
+        version=1,
+        uid=uid,
+        location=location,
+        zone=zone,
+        set=set_name,
+        model=model,
+        tags=tags,
+        created=rec.now,
+        domain=domain,
+        domain_asked=domain_asked,
+        rack=rack_for(rec, group, set_name, domain, uid),
+        provisioning=Provisioning.CREATING,
+        power=Power.NONE,
+        failure=(),
+        changed=rec.now,
+        settled=0,
+        step=Step.ALLOCATE,
+        due=0,
+        work=work,
+        turn=0,
+        extensions=tuple((extension, number, Provisioning.CREATING, 1, "") for extension, number in facts.extensions),
+        health=Health.NONE,
+        answer="",
+        health_due=0,
+        disk_version=1,
+        generalized=False,
+    )
+    vm = vm._replace(due=allocation_due(rec, vm, facts))
+    create_attachments(rec, group, vm, facts)
+    rec.create(group, Type.VM, vm)
+    for extension, number in facts.extensions:
+        image = ExtensionImage(extension, 1, vm.name, vm.location, number, Provisioning.CREATING, "")
+        rec.create(group, Type.EXTENSION, image, name=f"{vm.name}/extensions/{extension}")
+    return vm
+
+
+def begin_delete(rec: Recorder, group: Container, vm: VmImage, work: str, quick: bool = False) -> VmImage:
+    """A VM begins to go; where its model asks for a terminate notification, the notice runs first."""
+    notice = rec.fleet.facts(vm.model).notice
+    ran = vm.power == Power.RUNNING and vm.provisioning != Provisioning.CREATING
+    if notice and ran and not quick:
+        rec.note(group.scope(Type.VM) + vm.name, "Terminate scheduled")
+        return begin(
+            rec, group, vm, Step.NOTICE, work, (0.0, 0.0, 0.0), provisioning=Provisioning.DELETING, due=rec.now + notice, failure=()
+        )
+    return delete_now(rec, group, vm, work, quick)
+
+
+def delete_now(rec: Recorder, group: Container, vm: VmImage, work: str, quick: bool = False) -> VmImage:
+    """A VM begins to go without notice."""
+    bounds = QUICK_DELETE if quick else None
+    return begin(rec, group, vm, Step.DELETE, work, bounds, provisioning=Provisioning.DELETING, health_due=0, failure=())
+
+
+def remove(rec: Recorder, group: Container, vm: VmImage) -> None:
+    """A VM is gone, and with it what goes with it."""
+    facts = rec.fleet.facts(vm.model)
+    for extension, number, state, version, failure in vm.extensions:
+        image = ExtensionImage(extension, version, vm.name, vm.location, number, state, failure)
+        rec.delete(group, Type.EXTENSION, image, name=f"{vm.name}/extensions/{extension}")
+    rec.delete(group, Type.VM, vm)
+    remove_attachments(rec, group, vm, facts)
+
+
+def with_extension(vm: VmImage, name: str, state: str, failure: str = "") -> tuple[tuple[str, int, str, int, str], ...]:
+    """A VM's extension states, with one of them changed."""
+    return tuple(
+        (known, number, state, version + 1, failure) if known == name else (known, number, before, version, code)
+        for known, number, before, version, code in vm.extensions
+    )
+
+
+def change_extension(rec: Recorder, group: Container, vm: VmImage, name: str, state: str, failure: str = "") -> None:
+    """Tell that an extension's state changes; the VM's image has to follow by `with_extension`."""
+    for known, number, before, version, code in vm.extensions:
+        if known == name:
+            image = ExtensionImage(known, version, vm.name, vm.location, number, before, code)
+            note = f"{vm.name}/extensions/{known}"
+            rec.change(group, Type.EXTENSION, image, note=note, provisioning=state, failure=failure)

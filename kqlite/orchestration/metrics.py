@@ -1,0 +1,201 @@
+"""How busy a scale set is: a seeded load model, shared by the instances that serve, unless a user feeds the metric.
+
+Nothing is stored for each sample: the load at a minute is a function of the seed, and how many instances served is a short
+history that the fleet keeps. A sample becomes visible a while after its minute, as in the real service.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+
+from kqlite.orchestration.clock import HOUR, MINUTE, SECOND
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.model import MetricImage, ScaleSetImage, Type
+from kqlite.orchestration.recorder import Recorder
+
+CPU = "Percentage CPU"
+DELIVERY = (60, 180)  # seconds between the end of a minute and its sample
+
+
+def metric_key(resource_id: str, metric: str) -> str:
+    """The name under which a fed value is kept."""
+    return f"{resource_id.lower()}|{metric.lower()}"
+
+
+def fed(rec: Recorder, resource_id: str, metric: str) -> list[tuple[int, float]]:
+    """The values that were fed for a resource: (since, value), the oldest first."""
+    return rec.fleet.fed.get(metric_key(resource_id, metric), [])
+
+
+def value_at(history: list[tuple[int, float]], time: int) -> float | None:
+    """The value that held at a time; None before the first."""
+    at = bisect_right(history, (time, math.inf)) - 1
+    return history[at][1] if at >= 0 else None
+
+
+def feed(rec: Recorder, resource_id: str, metric: str, value: float) -> None:
+    """From now on, and until the next value, the metric of this set (each instance shows it) or instance has this value."""
+    name = metric_key(resource_id, metric)
+    known = rec.fleet.root.get(Type.METRIC, name)
+    if isinstance(known, MetricImage):
+        rec.change(rec.fleet.root, Type.METRIC, known, value=value)
+    else:
+        rec.create(rec.fleet.root, Type.METRIC, MetricImage(name, 1, value))
+
+
+def serving_at(group: Container, set_name: str, time: int) -> int:
+    """How many instances of a set served at a time."""
+    history = group.members[set_name.lower()].history
+    for since, serving in reversed(history):
+        if since <= time:
+            return serving
+    return 0
+
+
+def load(rec: Recorder, scale_set: ScaleSetImage, time: int) -> float:
+    """The whole load of a set, in percent of one instance: a day's wave with noise, scaled to the set's first capacity.
+
+    The model is given by the tag `kqlite:load`: "constant 120", "wave 400 0.5" (mean, swing), "step 100 400 PT2H" (before, after, when
+    since the set was made); without a tag it is a wave that keeps about three instances at 40 percent.
+    """
+    words = dict(scale_set.tags).get("kqlite:load", "wave 120 0.5").split()
+    kind, numbers = words[0], [_number(word) for word in words[1:]]
+    minute = time // MINUTE
+    noise = 1 + 0.04 * (rec.chance.uniform("load", scale_set.uid, minute) - 0.5)
+    if kind == "constant" and numbers:
+        return numbers[0]
+    if kind == "step" and len(numbers) >= 3:
+        return numbers[0] if time - scale_set.created < numbers[2] * SECOND else numbers[1]
+    mean = numbers[0] if numbers else 120.0
+    swing = numbers[1] if len(numbers) > 1 else 0.5
+    phase = rec.chance.uniform("phase", scale_set.uid)
+    return max(0.0, mean * (1 + swing * math.sin(2 * math.pi * (time / (24 * HOUR) + phase))) * noise)
+
+
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        return 0.0
+
+
+def visible_minute(rec: Recorder, scale_set: ScaleSetImage) -> int:
+    """The start of the last minute whose samples can be seen now."""
+    seconds = DELIVERY[0] + rec.chance.number("delivery", scale_set.uid) % (DELIVERY[1] - DELIVERY[0])
+    return (rec.now - seconds * SECOND) // MINUTE * MINUTE - MINUTE
+
+
+def sample(rec: Recorder, group: Container, scale_set: ScaleSetImage, metric: str, minute: int) -> tuple[float, int] | None:
+    """What each serving instance showed in a minute, and how many there were; None where there was no sample.
+
+    A value fed for the set or by the model is shown by each instance.
+    """
+    serving = serving_at(group, scale_set.name, minute)
+    value = value_at(fed(rec, group.scope(Type.SCALE_SET) + scale_set.name, metric), minute + MINUTE - 1)
+    if value is not None:
+        return value, max(serving, 1)
+    if metric.lower() != CPU.lower() or not serving:
+        return None
+    return min(100.0, load(rec, scale_set, minute) / serving), serving
+
+
+def instance_values(rec: Recorder, group: Container, scale_set: ScaleSetImage, metric: str, minute: int) -> list[float]:
+    """The values that were fed for single instances of a set and held in a minute."""
+    live = rec.fleet.membership(group, scale_set.name).live
+    values = []
+    for key in rec.fleet.fed_vms.get((group.key, metric.lower()), ()):
+        if key in live:
+            value = value_at(fed(rec, group.scope(Type.VM) + key, metric), minute + MINUTE - 1)
+            if value is not None:
+                values.append(value)
+    return values
+
+
+_STATISTICS: dict[str, Callable[[float, int, list[float]], float]] = {
+    "average": lambda value, count, others: (value * count + sum(others)) / (count + len(others)),
+    "min": lambda value, count, others: min([*others, *([value] if count else [])]),
+    "max": lambda value, count, others: max([*others, *([value] if count else [])]),
+    "sum": lambda value, count, others: value * count + sum(others),
+    "count": lambda _, count, others: float(count + len(others)),
+}
+_AGGREGATIONS: dict[str, Callable[[list[float]], float]] = {
+    "average": lambda values: sum(values) / len(values),
+    "minimum": min,
+    "maximum": max,
+    "total": sum,
+    "count": lambda values: float(len(values)),
+    "last": lambda values: values[-1],
+}
+STATISTICS = tuple(_STATISTICS)
+AGGREGATIONS = tuple(_AGGREGATIONS)
+
+
+def across_instances(rec: Recorder, group: Container, scale_set: ScaleSetImage, metric: str, statistic: str, minute: int) -> float | None:
+    """The statistic over all instances in one minute; None where no sample came."""
+    shown = sample(rec, group, scale_set, metric, minute)
+    others = instance_values(rec, group, scale_set, metric, minute) if rec.fleet.fed_vms else []
+    if shown is None:
+        return _STATISTICS[statistic](0.0, 0, others) if others else None
+    value, count = shown
+    return _STATISTICS[statistic](value, max(0, count - len(others)), others)
+
+
+class Samples:
+    """What was computed for past minutes, which never changes: most looks of autoscale need one new minute only."""
+
+    KEPT = 12 * 60
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, str, str], dict[int, float | None]] = {}
+
+    def value(self, rec: Recorder, group: Container, scale_set: ScaleSetImage, metric: str, statistic: str, minute: int) -> float | None:
+        """`across_instances`, computed once for each minute."""
+        if rec.fleet.fed_vms:
+            return across_instances(rec, group, scale_set, metric, statistic, minute)
+        known = self._known.setdefault((scale_set.uid, metric, statistic), {})
+        if minute not in known:
+            while len(known) > self.KEPT:
+                del known[next(iter(known))]
+            known[minute] = across_instances(rec, group, scale_set, metric, statistic, minute)
+        return known[minute]
+
+
+def over_window(
+    samples: Samples,
+    rec: Recorder,
+    group: Container,
+    scale_set: ScaleSetImage,
+    *,
+    metric: str,
+    statistic: str,
+    grain: int,
+    window: int,
+    aggregation: str,
+) -> float | None:
+    """The aggregation, over the window that ends at the last visible minute, of the statistic in each grain.
+
+    grain, window: microseconds. None where no sample lies in the window.
+    """
+    last = visible_minute(rec, scale_set)
+    first = last - window + MINUTE
+    grains: dict[int, list[float]] = {}
+    for minute in range(max(first, scale_set.created // MINUTE * MINUTE), last + 1, MINUTE):
+        value = samples.value(rec, group, scale_set, metric, statistic, minute)
+        if value is not None:
+            grains.setdefault((minute - first) // grain, []).append(value)
+    if not grains:
+        return None
+    return _AGGREGATIONS[aggregation]([_grain(values, statistic) for _, values in sorted(grains.items())])
+
+
+def _grain(values: Iterable[float], statistic: str) -> float:
+    items = list(values)
+    if statistic == "min":
+        return min(items)
+    if statistic == "max":
+        return max(items)
+    if statistic in ("sum", "count"):
+        return sum(items)
+    return sum(items) / len(items)

@@ -1,0 +1,69 @@
+"""Where one more instance goes, and which ones leave: pure functions of counts that `fleet` keeps.
+
+Source: Azure docs, "Preview: Flexible orchestration for virtual machine scale sets in Azure", Assign fault domain during VM
+creation and Features; "Use custom scale-in policies", default policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from kqlite.orchestration.catalogue import FAULT_DOMAINS
+from kqlite.orchestration.model import Power, Provisioning, VmImage
+
+MAX_INSTANCES = 1000
+
+
+def domain_range(location: str, zonal: bool, single: bool, multiple: bool) -> tuple[int, int] | None:
+    """The lowest and highest fault domain count a new set may ask for; None where the subscription has neither feature.
+
+    single, multiple: whether VMOrchestratorSingleFD and VMOrchestratorMultiFD are effective.
+    """
+    if not single and not multiple:
+        return None
+    highest = FAULT_DOMAINS.get(location, 2) if multiple else 1
+    return (1 if single else 2, 1 if zonal else highest)
+
+
+def next_domain(members: Sequence[int]) -> int:
+    """The fault domain for one more instance: the emptiest, ties to the lowest index.
+
+    members: how many instances of the set each fault domain holds, by index.
+    """
+    return members.index(min(members))
+
+
+def next_zone(members: dict[str, int], zones: Sequence[str]) -> str:
+    """The zone for one more instance of a set that spans zones: the emptiest, ties to the first; "" for a regional set."""
+    return min(zones, key=lambda zone: members.get(zone, 0)) if zones else ""
+
+
+def victims(
+    members: Iterable[VmImage], count: int, is_from_profile: Callable[[VmImage], bool], is_locked: Callable[[VmImage], bool]
+) -> list[VmImage]:
+    """Which instances a scale-in by `count` takes.
+
+    One after the other: the zone with most members, there the fault domain with most members, there first those that were
+    created from the profile, then failed ones, then those that never ran, then the newest, then the greatest name.
+    """
+    ranked = sorted((vm for vm in members if not is_locked(vm)), key=lambda vm: _rank(vm, is_from_profile(vm)))
+    places: dict[tuple[str, int], list[VmImage]] = {}
+    for vm in ranked:  # the last of each list goes first
+        places.setdefault((vm.zone, vm.domain), []).append(vm)
+    zones: dict[str, int] = {}
+    for (zone, _), vms in places.items():
+        zones[zone] = zones.get(zone, 0) + len(vms)
+    chosen: list[VmImage] = []
+    while len(chosen) < count and any(places.values()):
+        # Instances of the profile leave before hand-made ones, wherever they are.
+        profiled = [place for place, vms in places.items() if vms and is_from_profile(vms[-1])]
+        open_places = profiled or [place for place, vms in places.items() if vms]
+        place = min(open_places, key=lambda place: (-zones[place[0]], -len(places[place]), place[0], -place[1]))
+        chosen.append(places[place].pop())
+        zones[place[0]] -= 1
+    return chosen
+
+
+def _rank(vm: VmImage, from_profile: bool) -> tuple[bool, bool, bool, int, str]:
+    never_ran = vm.provisioning == Provisioning.CREATING and vm.power != Power.RUNNING
+    return (from_profile, vm.provisioning == Provisioning.FAILED, never_ran, vm.created, vm.name)

@@ -1,0 +1,238 @@
+"""The one way to change anything: every change becomes an event, applied at once and held back until it is committed.
+
+A request or a step calls `create`, `change`, `delete` and `note`; the control plane then commits what was gathered, or takes all
+of it back. Timers follow from the images: whoever sets a `due` field is woken.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+from kqlite.orchestration.chance import Chance
+from kqlite.orchestration.errors import CoreError
+from kqlite.orchestration.events import Event, Kind
+from kqlite.orchestration.fleet import Container, Fleet, canonical, content_key
+from kqlite.orchestration.model import (
+    Definition,
+    Failure,
+    FaultImage,
+    Image,
+    NoteImage,
+    OperationImage,
+    ScaleSetImage,
+    SettingImage,
+    Type,
+    VmImage,
+)
+from kqlite.orchestration.timers import Timer, Timers, Wake
+
+Some = TypeVar("Some", bound=Image)
+
+# Which fields of an image are times at which somebody wakes.
+_DUE: dict[str, tuple[tuple[str, Wake], ...]] = {
+    Type.VM: (("due", Wake.VM), ("health_due", Wake.HEALTH)),
+    Type.SCALE_SET: (("due", Wake.SCALE_SET), ("repair_due", Wake.REPAIR)),
+    Type.GROUP: (("due", Wake.GROUP),),
+    Type.FEATURE: (("due", Wake.FEATURE),),
+    Type.PROVIDER: (("due", Wake.PROVIDER),),
+    Type.FAULT: (("due", Wake.FAULT),),
+}
+AUTOSCALE_EVERY = 60 * 1_000_000
+SPOT_EVERY = 5 * AUTOSCALE_EVERY
+
+
+class Recorder:
+    """State, chance and timers, and the events that are not committed yet.
+
+    actor, cause, operation: what the events of the current step carry.
+    """
+
+    def __init__(self, fleet: Fleet, chance: Chance, preview: bool) -> None:
+        self.fleet = fleet
+        self.chance = chance
+        self.preview = preview
+        self.timers = Timers()
+        self._markets: dict[tuple[str, str], int] = {}
+        self.pending: list[Event] = []
+        self.now = 0
+        self.actor = "user"
+        self.cause = ""
+        self.operation = ""
+
+    @contextmanager
+    def because(self, actor: str, cause: str, operation: str = "") -> Iterator[None]:
+        """Events made inside carry this actor, cause and operation."""
+        before = (self.actor, self.cause, self.operation)
+        self.actor, self.cause, self.operation = actor, cause, operation
+        try:
+            yield
+        finally:
+            self.actor, self.cause, self.operation = before
+
+    def define(self, kind: str, document: dict[str, Any]) -> int:
+        """The number of this immutable document; equal documents share one."""
+        text = canonical(document)
+        known = self.fleet.numbers.get(content_key(kind, text))
+        if known is not None:
+            return known
+        # The document is read back from its text, so that nobody can change it under the log.
+        definition = Definition(len(self.fleet.definitions) + 1, kind, json.loads(text))
+        self.fleet.define(definition)
+        self._emit(Kind.DEFINED, Type.DEFINITION, "/kqlite/definitions/", str(definition.number), 1, definition, {})
+        return definition.number
+
+    def create(self, container: Container, type_: str, image: Some, name: str = "") -> Some:
+        """A new resource. name: the rest of its id after the container's scope, where that is not the image's name."""
+        self.fleet.put(container, type_, None, image)
+        self._emit(Kind.CREATED, type_, container.scope(type_), name or image.name, image.version, image, {})  # type: ignore[union-attr]
+        self._arm(container, type_, image, None)
+        return image
+
+    def change(self, container: Container, type_: str, old: Some, *, note: str = "", **fields: Any) -> Some:
+        """The resource with these fields; nothing happens where none of them changes. note: the rest of the id, as in `create`."""
+        previous = {}
+        for field, value in fields.items():
+            before = getattr(old, field)
+            if before != value:
+                previous[field] = before
+        if not previous:
+            return old
+        version = old.version  # type: ignore[union-attr]
+        fields["version"] = version + 1
+        previous["version"] = version
+        new = cast("Some", old._replace(**fields))
+        self.fleet.put(container, type_, old, new)
+        self._emit(Kind.CHANGED, type_, container.scope(type_), note or new.name, version + 1, new, previous)  # type: ignore[union-attr]
+        self._arm(container, type_, new, previous)
+        return new
+
+    def delete(self, container: Container, type_: str, image: Some, name: str = "") -> None:
+        """The resource is gone."""
+        scope = container.scope(type_)
+        version = image.version  # type: ignore[union-attr]
+        gone = image._replace(version=version + 1)  # type: ignore[call-arg]
+        self.fleet.put(container, type_, image, None)
+        self._emit(Kind.DELETED, type_, scope, name or image.name, version + 1, gone, {"version": version})  # type: ignore[union-attr]
+
+    def note(self, target: str, text: str) -> None:
+        """An entry of the activity log about the resource with the id `target`."""
+        image = NoteImage(str(self.fleet.sequence + 1), 1, target, text)
+        self._emit(Kind.NOTED, Type.NOTE, "/kqlite/notes/", image.name, 1, image, {})
+
+    def change_vm(self, group: Container, vm: VmImage, **fields: Any) -> VmImage:
+        """`change` of a VM."""
+        return self.change(group, Type.VM, vm, **fields)
+
+    def change_set(self, group: Container, scale_set: ScaleSetImage, **fields: Any) -> ScaleSetImage:
+        """`change` of a scale set."""
+        return self.change(group, Type.SCALE_SET, scale_set, **fields)
+
+    def _emit(self, kind: Kind, type_: str, scope: str, name: str, version: int, image: Image, previous: dict[str, Any]) -> None:
+        fleet = self.fleet
+        fleet.sequence += 1
+        self.pending.append(
+            Event(fleet.sequence, self.now, kind, type_, scope, name, version, self.operation, self.actor, self.cause, image, previous)
+        )
+
+    def _arm(self, container: Container, type_: str, image: Image, previous: dict[str, Any] | None) -> None:
+        for field, wake in _DUE.get(type_, ()):
+            if previous is None or field in previous:
+                due = getattr(image, field)
+                if due:
+                    self.timers.add(due, wake, _order(image), container.key, image.name.lower())  # type: ignore[union-attr]
+        if type_ == Type.AUTOSCALE and previous is None:
+            self.arm_autoscale(container, cast("SettingImage", image))
+        elif type_ == Type.VM and (previous is None or "model" in previous):
+            self._arm_market(cast("VmImage", image))
+
+    def arm_autoscale(self, group: Container, setting: SettingImage) -> None:
+        """Wake autoscale at the setting's next look: one a minute, at a second of its own."""
+        offset = setting.uid % AUTOSCALE_EVERY
+        due = (self.now - offset) // AUTOSCALE_EVERY * AUTOSCALE_EVERY + AUTOSCALE_EVERY + offset
+        self.timers.add(due, Wake.AUTOSCALE, setting.uid, group.key, setting.name.lower())
+
+    def _arm_market(self, vm: VmImage) -> None:
+        facts = self.fleet.facts(vm.model)
+        if facts.is_spot and facts.max_price > 0:
+            self.arm_market(vm.location, facts.size.name)
+
+    def arm_market(self, location: str, size: str) -> None:
+        """Wake the Spot market of a size in a region at its next price."""
+        due = self.now // SPOT_EVERY * SPOT_EVERY + SPOT_EVERY
+        if self._markets.get((location, size)) == due:
+            return
+        self._markets[location, size] = due
+        self.timers.add(due, Wake.SPOT, 0, location, size)
+
+    def rearm(self) -> None:
+        """Make the heap again from the images, after a restart."""
+        timers: list[Timer] = []
+        fleet = self.fleet
+        self.timers.replace(timers)
+        self._markets.clear()
+        for container in list(fleet.containers.values()):
+            for type_, fields in _DUE.items():
+                for image in container.of(type_).values():
+                    for field, wake in fields:
+                        due = getattr(image, field)
+                        if due:
+                            self.timers.add(due, wake, _order(image), container.key, image.name.lower())  # type: ignore[union-attr]
+            for setting in container.of(Type.AUTOSCALE).values():
+                self.arm_autoscale(container, cast("SettingImage", setting))
+        for (location, size), bought in fleet.priced.items():
+            if bought:
+                self.arm_market(location, size)
+
+    # Operations
+
+    def open_operation(self, verb: str, container: Container, target: str, location: str) -> str:
+        """A new long-running operation on the resource with the id `target`; its id."""
+        subscription = self.subscription(container)
+        key = f"{verb} {target.lower()} {self.now}"
+        counter = 0
+        name = self.chance.guid("operation", key)
+        while subscription.get(Type.OPERATION, name) is not None:
+            counter += 1
+            name = self.chance.guid("operation", key, counter)
+        self.operation = name
+        self.create(subscription, Type.OPERATION, OperationImage(name, 1, verb, target, location, self.now, 0, "InProgress", ()))
+        return name
+
+    def end_operation(self, container: Container, name: str, failure: Failure | tuple[()] = (), status: str = "") -> None:
+        """The operation has ended, well or with a failure."""
+        subscription = self.subscription(container)
+        operation = cast("OperationImage | None", subscription.get(Type.OPERATION, name))
+        if operation is None or operation.ended:
+            return
+        status = status or ("Failed" if failure else "Succeeded")
+        self.change(subscription, Type.OPERATION, operation, ended=self.now, status=status, failure=failure)
+
+    def subscription(self, container: Container) -> Container:
+        """The subscription that a group or a subscription lies in."""
+        return self.fleet.containers[f"/subscriptions/{container.subscription}"]
+
+    # Faults
+
+    def strike(self, fault: FaultImage) -> FaultImage:
+        """Count that a fault struck."""
+        return self.change(self.fleet.root, Type.FAULT, fault, used=fault.used + 1)
+
+    def group(self, key: str) -> Container:
+        """The container of this key. Raises CoreError where it is gone."""
+        container = self.fleet.containers.get(key)
+        if container is None:
+            raise CoreError(f"no container {key}")
+        return container
+
+    def take_back(self, mark: int = 0) -> None:
+        """Undo the events that are not committed, those from position `mark` on."""
+        for event in reversed(self.pending[mark:]):
+            self.fleet.undo(event)
+        del self.pending[mark:]
+
+
+def _order(image: Image) -> int:
+    return getattr(image, "uid", 0)
