@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from kqlite.dialects import conversions, documents, sql
 from kqlite.language import plan
-from kqlite.language.functions.declare import Custom
-from kqlite.language.schema import JSON, Array, JsonLeaf, Object, Shape
+from kqlite.language.functions.declare import Custom, Signature
+from kqlite.language.schema import JSON, Array, Leaf, Object, Shape
 from kqlite.language.types import Type
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def custom(name: str) -> Callable[[CustomLowering], CustomLowering]:
 class ScalarLowering:
     """Lowers scalars over the columns of one SELECT.
 
-    columns: the expression for each attribute in reach. query_of: lowers a relation that stands inside a scalar. order: what the rows are sorted by, for
+    columns: the expression for each attribute in reach. query_of: lowers a relation that stands inside a scalar. order: what the rows
+    are sorted by, for
     aggregates that depend on it.
     """
 
@@ -71,7 +72,7 @@ class ScalarLowering:
             case plan.Pick():
                 return self._pick(scalar)
             case plan.Document():
-                return self._value(scalar.base)
+                return self.lower(scalar.base)
             case plan.Invoke():
                 return self._invoke(scalar)
             case plan.Convert():
@@ -80,9 +81,10 @@ class ScalarLowering:
                 return self.json(scalar.operand)
             case plan.InTable():
                 return self._in_table(scalar)
+            case plan.Within():
+                allowed = sql.Cast(sql.Parameter(scalar.variable), "VARCHAR[]")
+                return sql.call("list_contains", allowed, sql.call("lower", self.lower(scalar.value)))
         raise AssertionError(scalar)
-
-    _value = lower
 
     def json(self, scalar: plan.Scalar) -> sql.Expression:
         """Any value as a value of DuckDB's type JSON, NULL where it is null; what JSON functions and `to_json` of a list want."""
@@ -112,10 +114,13 @@ class ScalarLowering:
             return sql.operation("->>", self.lower(scalar), sql.Literal("$"))
         if isinstance(scalar.form, Array | Object):
             return self.text(scalar)
+        assert isinstance(scalar.form, Leaf)
         return conversions.leaf_to_text(self.lower(scalar), scalar.form)
 
     def condition(self, scalar: plan.Scalar) -> sql.Expression:
-        """A condition where null counts as false: at the top of a `where`, in `countif`, `iff`. Simpler SQL, which the engine can push down."""
+        """A condition where null counts as false: at the top of a `where`, in `countif`, `iff`. Simpler SQL, which the engine can push
+        down.
+        """
         if isinstance(scalar, plan.Invoke):
             if scalar.function.name in ("and", "or"):
                 operator = scalar.function.name.upper()
@@ -141,10 +146,7 @@ class ScalarLowering:
                 return sql.Cast(sql.NULL, "JSON"), JSON, ()
             if isinstance(step, str):
                 walked += (step,)
-                if isinstance(base, plan.Document) and walked in base.hot:
-                    value = self.lower(base.hot[walked])
-                else:
-                    value = sql.Field(value, step)
+                value = self.lower(base.hot[walked]) if isinstance(base, plan.Document) and walked in base.hot else sql.Field(value, step)
             else:
                 value = sql.Element(value, sql.Literal(step + 1 if step >= 0 else step))
             shape = inner
@@ -163,10 +165,14 @@ class ScalarLowering:
             if isinstance(pick.base.form, Array):
                 position = sql.Case(((sql.operation(">=", index, sql.Literal(0)), sql.operation("+", index, sql.Literal(1))),), index)
                 return sql.Element(self.lower(pick.base), position)
-            template = "nullif(CASE WHEN {i} >= 0 THEN json_extract({json}, '$[' || {i} || ']') ELSE json_extract({json}, '$[#' || {i} || ']') END, 'null')"
+            template = (
+                "nullif(CASE WHEN {i} >= 0 THEN json_extract({json}, '$[' || {i} || ']') "
+                "ELSE json_extract({json}, '$[#' || {i} || ']') END, 'null')"
+            )
             return sql.Template(template, {"i": index, "json": self.json(pick.base)})
         template = (
-            "nullif(CASE WHEN json_type({json}) = 'OBJECT' THEN json_extract({json}, '/' || replace(replace({key}, '~', '~0'), '/', '~1')) END, 'null')"
+            "nullif(CASE WHEN json_type({json}) = 'OBJECT' "
+            "THEN json_extract({json}, '/' || replace(replace({key}, '~', '~0'), '/', '~1')) END, 'null')"
         )
         return sql.Template(template, {"key": index, "json": self.json(pick.base)})
 
@@ -214,7 +220,7 @@ class ScalarLowering:
         return sql.call("coalesce", sql.In(value, query), sql.FALSE)
 
 
-def signature_for(function: "Function", count: int):  # type: ignore[no-untyped-def]
+def signature_for(function: "Function", count: int) -> Signature:
     """The signature that takes `count` arguments; their parameters' names agree where several do."""
     fitting = [s for s in function.signatures if s.least <= count and (s.most is None or count <= s.most)]
     return fitting[0] if fitting else function.signatures[0]
@@ -238,6 +244,3 @@ def json_path(steps: tuple[str | int, ...]) -> str:
         else:
             parts.append(f"[{step}]" if step >= 0 else f"[#{step}]")
     return "".join(parts)
-
-
-__all__ = ["CUSTOM", "SQL_TYPES", "JsonLeaf", "ScalarLowering", "constant", "custom", "json_path"]

@@ -5,9 +5,9 @@ Every expression carries its binding strength; the writer adds only the parenthe
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import assert_never
 
 # Binding strengths, loosest first.
@@ -43,7 +43,7 @@ _STRENGTH = {
 class Literal:
     """A constant: NULL, a boolean, a whole number (BIGINT), a fraction (DOUBLE) or text."""
 
-    value: None | bool | int | float | str
+    value: bool | int | float | str | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -285,6 +285,49 @@ def operation(operator: str, *operands: Expression) -> Operation:
     return Operation(operator, operands)
 
 
+def walk(expression: Expression) -> Iterator[Expression]:
+    """An expression and all expressions in it; what stands in its subqueries is not among them."""
+    yield expression
+    for child in _children(expression):
+        yield from walk(child)
+
+
+def _children(node: Expression) -> tuple[Expression, ...]:
+    match node:
+        case Field():
+            return (node.base,)
+        case Element():
+            return (node.base, node.index)
+        case Operation():
+            return node.operands
+        case Not() | IsNull() | Cast():
+            return (node.operand,)
+        case In():
+            return (node.value, *node.items) if isinstance(node.items, tuple) else (node.value,)
+        case Call():
+            return (
+                *node.arguments,
+                *(ordering.expression for ordering in node.order_by),
+                *((node.filter,) if node.filter is not None else ()),
+            )
+        case Window():
+            return (node.call, *node.partition_by, *(ordering.expression for ordering in node.order_by))
+        case Case():
+            otherwise = () if node.otherwise is None else (node.otherwise,)
+            return (*(part for branch in node.branches for part in branch), *otherwise)
+        case Lambda():
+            return (node.body,)
+        case ListOf() | CommaSeparated():
+            return node.items
+        case Struct():
+            return tuple(value for _, value in node.fields)
+        case Template():
+            # A hole that stands twice in the text is written twice.
+            return tuple(node.holes[hole] for _, hole in _fragments(node.text) if hole is not None)
+        case _:
+            return ()
+
+
 def all_of(conditions: Sequence[Expression]) -> Expression:
     """The conjunction of conditions, at least one."""
     return conditions[0] if len(conditions) == 1 else Operation("AND", tuple(conditions))
@@ -296,11 +339,11 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def write(query: Query) -> str:
-    """The text of a query."""
+def write(query: Query) -> tuple[str, frozenset[str]]:
+    """The text of a query, and the names of its parameters."""
     writer = _Writer()
     writer.query(query)
-    return "".join(writer.parts)
+    return "".join(writer.parts), frozenset(writer.parameters)
 
 
 def write_expression(expression: Expression) -> str:
@@ -315,7 +358,7 @@ _HOLE = re.compile(r"\{(\w+)\}")
 _CALL_SHAPE = re.compile(r"[a-z_0-9]+\(", re.IGNORECASE)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _fragments(text: str) -> tuple[tuple[str, str | None], ...]:
     """The pieces of a template: text, then the name of the hole behind it."""
     pieces = []
@@ -327,7 +370,7 @@ def _fragments(text: str) -> tuple[tuple[str, str | None], ...]:
     return tuple(pieces)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _template_strength(text: str) -> int:
     """ATOM for a single call or CASE, which needs no parentheses wherever it stands; LOOSEST for anything else."""
     if text.startswith("CASE ") and text.endswith(" END") and text.count("CASE ") == 1:
@@ -352,6 +395,7 @@ def _template_strength(text: str) -> int:
 class _Writer:
     def __init__(self) -> None:
         self.parts: list[str] = []
+        self.parameters: set[str] = set()
 
     def put(self, text: str) -> None:
         self.parts.append(text)
@@ -463,6 +507,7 @@ class _Writer:
             case Variable():
                 self.put(_identifier(node.name))
             case Parameter():
+                self.parameters.add(node.name)
                 self.put("$" + node.name)
             case Field():
                 self.expression(node.base, POSTFIX)
@@ -478,7 +523,7 @@ class _Writer:
                     if index:
                         self.put(f" {node.operator} ")
                     # Operators group from the left; comparisons do not chain at all.
-                    self.expression(operand, strength + (index > 0 and node.operator not in ("AND", "OR") or strength == COMPARE))
+                    self.expression(operand, strength + ((index > 0 and node.operator not in ("AND", "OR")) or strength == COMPARE))
             case Not():
                 self.put("NOT ")
                 self.expression(node.operand, COMPARE)
@@ -574,9 +619,11 @@ def _strength(node: Expression) -> int:
             return LOOSEST
         case Template():
             return _template_strength(node.text)
-        case Literal(value=int() | float()):
+        case Literal(value=bool() | str() | None):
+            return ATOM
+        case Literal():
             # `-1` is the operator on 1, and a cast is written behind a fraction.
-            return UNARY if not isinstance(node.value, bool) and (node.value < 0 or isinstance(node.value, float)) else ATOM
+            return UNARY if isinstance(node.value, float) or (isinstance(node.value, int) and node.value < 0) else ATOM
         case Field() | Element():
             return POSTFIX if isinstance(node.base, Name | Field | Element | Variable) else ATOM
         case _:
@@ -584,9 +631,77 @@ def _strength(node: Expression) -> int:
 
 
 _RESERVED = frozenset(
-    "all and any array as asc both case cast check collate column create default desc distinct do else end except false fetch for from group "
-    "having in initially intersect into is join lateral leading left like limit not null offset on only or order pivot placing primary qualify "
-    "references right select show some summarize symmetric table then to trailing true union unique using when where window with lambda values".split()
+    [
+        "all",
+        "and",
+        "any",
+        "array",
+        "as",
+        "asc",
+        "both",
+        "case",
+        "cast",
+        "check",
+        "collate",
+        "column",
+        "create",
+        "default",
+        "desc",
+        "distinct",
+        "do",
+        "else",
+        "end",
+        "except",
+        "false",
+        "fetch",
+        "for",
+        "from",
+        "group",
+        "having",
+        "in",
+        "initially",
+        "intersect",
+        "into",
+        "is",
+        "join",
+        "lateral",
+        "leading",
+        "left",
+        "like",
+        "limit",
+        "not",
+        "null",
+        "offset",
+        "on",
+        "only",
+        "or",
+        "order",
+        "pivot",
+        "placing",
+        "primary",
+        "qualify",
+        "references",
+        "right",
+        "select",
+        "show",
+        "some",
+        "summarize",
+        "symmetric",
+        "table",
+        "then",
+        "to",
+        "trailing",
+        "true",
+        "union",
+        "unique",
+        "using",
+        "when",
+        "where",
+        "window",
+        "with",
+        "lambda",
+        "values",
+    ]
 )
 
 
@@ -594,8 +709,10 @@ def _identifier(name: str) -> str:
     return name if _PLAIN_NAME.match(name) and name not in _RESERVED else quote(name)
 
 
-def literal(value: None | bool | int | float | str) -> str:
-    """A constant as SQL text. Fractions are DOUBLE (a bare `1.5` would be a DECIMAL), whole numbers beyond INTEGER come out as BIGINT by themselves."""
+def literal(value: bool | int | float | str | None) -> str:
+    """A constant as SQL text. Fractions are DOUBLE (a bare `1.5` would be a DECIMAL), whole numbers beyond INTEGER come out as BIGINT by
+    themselves.
+    """
     match value:
         case None:
             return "NULL"

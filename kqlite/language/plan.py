@@ -1,14 +1,15 @@
 """The typed plan: what a query means. Relations know their columns and order, scalars their type, form and whether they may be null.
 
 A column of a relation is an `Attribute`, known by identity and not by name: two columns of one name never get mixed up. The binder makes a
-plan in which a dynamic column of a table has no form yet (`form` is None); `rules.narrow` chooses the partitions and gives every dynamic a form.
+plan in which a dynamic column of a table has no form yet (`form` is None); `rules.narrow` chooses the partitions and gives every dynamic
+a form.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kqlite.language.schema import JSON, Array, Column, Object, Partition, Schema, Shape, Table
+from kqlite.language.schema import JSON, Array, Column, Leaf, Object, Partition, Schema, Shape, Table
 from kqlite.language.types import Type
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Constant(Scalar):
     """A value of any type: None, bool, int (ticks too), float, str; of a dynamic its JSON text."""
 
     of: Type
-    value: None | bool | int | float | str
+    value: bool | int | float | str | None
 
     @property
     def type(self) -> Type:
@@ -316,7 +317,9 @@ class Scan(Relation):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Extract:
-    """What a partition gives for one column: a physical column, or a path inside one. `column` is None where the partition has nothing there."""
+    """What a partition gives for one column: a physical column, or a path inside one. `column` is None where the partition has nothing
+    there.
+    """
 
     column: str | None
     shape: Shape | None = None
@@ -445,7 +448,9 @@ class Take(Relation):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Aggregate(Relation):
-    """One row for each distinct combination of keys, or one row where there are none. Each aggregate is an Invoke of an aggregate function."""
+    """One row for each distinct combination of keys, or one row where there are none. Each aggregate is an Invoke of an aggregate
+    function.
+    """
 
     input: Relation
     keys: tuple[tuple[Attribute, Scalar], ...]
@@ -464,7 +469,8 @@ class Aggregate(Relation):
 class Join(Relation):
     """kind: innerunique, inner, leftouter, rightouter, fullouter, leftsemi, leftanti, rightsemi, rightanti.
 
-    conditions: pairs of keys, left and right, of one type; null meets null. outputs: the columns of the result, each from one side; an unmatched side
+    conditions: pairs of keys, left and right, of one type; null meets null. outputs: the columns of the result, each from one side; an
+    unmatched side
     gives null, or `''` for a string.
     """
 
@@ -508,12 +514,20 @@ class Expansion:
     to_type: Type | None = None
 
 
+def element_form(form: Shape) -> Shape:
+    """The form of what comes out when a dynamic of `form` is expanded: a scalar gives itself, a bag gives bags of one member."""
+    if isinstance(form, Array):
+        return form.element
+    return form if isinstance(form, Leaf) else JSON
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MvExpand(Relation):
     """A row for each element of the expanded dynamics, side by side; the other columns are repeated.
 
-    kept: the columns of `input` that remain; output_order: all columns as the result shows them. index: a column that counts from 0. as_pairs: a bag gives arrays of
-    key and value in place of bags of one member.
+    columns: all columns as the result shows them. index: a column that counts from 0. as_pairs: a bag gives arrays of key and value in
+    place of bags of one
+    member.
     """
 
     input: Relation
@@ -522,6 +536,12 @@ class MvExpand(Relation):
     index: Attribute | None = None
     limit: int | None = None
     as_pairs: bool = False
+
+    @property
+    def kept(self) -> tuple[Attribute, ...]:
+        """The columns that are repeated."""
+        made = {expansion.attribute for expansion in self.expansions} | {self.index}
+        return tuple(attribute for attribute in self.columns if attribute not in made)
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:

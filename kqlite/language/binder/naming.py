@@ -52,7 +52,8 @@ def _call_name(node: syntax.Call) -> str | None:
 def aggregate_name(node: syntax.Call) -> str:
     """The name of an aggregate's column: `count_`, `sum_x`, `list_p_a`."""
     function = FUNCTIONS.find(node.function)
-    assert function is not None and function.aggregate
+    assert function is not None
+    assert function.aggregate
     arguments = [argument.value if isinstance(argument, syntax.Named) else argument for argument in node.arguments]
     first = automatic_name(arguments[0]) if arguments else None
     if function.naming is Naming.FIRST_ARGUMENT:

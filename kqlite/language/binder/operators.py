@@ -126,7 +126,9 @@ def comparable(operator: str, left: plan.Scalar, right: plan.Scalar, span: Span)
     pair = {left.type, right.type}
     text = Type.STRING in pair
     if operator in ORDER and text:
-        raise Refused(wrong_operands(operator, str(left.type), str(right.type), span, "strings have no order here; `strcmp()` compares them"))
+        raise Refused(
+            wrong_operands(operator, str(left.type), str(right.type), span, "strings have no order here; `strcmp()` compares them")
+        )
     if Type.DYNAMIC in pair:
         left, right = (convert(side, Type.LONG) if side.type is Type.INT else side for side in (left, right))
         return left, right
@@ -144,16 +146,26 @@ def comparable(operator: str, left: plan.Scalar, right: plan.Scalar, span: Span)
     if text and Type.GUID in pair:
         return convert(left, Type.GUID), convert(right, Type.GUID)
     if text:
-        raise Refused(undecided(f"`{operator}` between a {left.type} and a {right.type}", span, "convert one of them, as with `tostring()`"))
+        raise Refused(
+            undecided(f"`{operator}` between a {left.type} and a {right.type}", span, "convert one of them, as with `tostring()`")
+        )
     raise Refused(wrong_operands(operator, str(left.type), str(right.type), span))
 
 
 def string_operator(operator: str, left: plan.Scalar, right: plan.Scalar, span: Span) -> plan.Scalar:
     """`=~`, `contains`, `has`, `matches regex`, ..: text on both sides, a dynamic counts as its text."""
     for side in (left, right):
-        if side.type not in (Type.STRING, Type.DYNAMIC) and not (operator in ("=~", "!~") and side.type is Type.BOOL and left.type is Type.DYNAMIC):
-            raise Refused(wrong_operands(operator, str(left.type), str(right.type), span, f"`{operator}` compares strings: convert with `tostring()`"))
+        if side.type not in (Type.STRING, Type.DYNAMIC) and not (
+            operator in ("=~", "!~") and side.type is Type.BOOL and left.type is Type.DYNAMIC
+        ):
+            raise Refused(
+                wrong_operands(operator, str(left.type), str(right.type), span, f"`{operator}` compares strings: convert with `tostring()`")
+            )
     if right.type is Type.BOOL:
         # `properties.flag =~ true`: met in published queries of Resource Graph, where the text of a bool inside a dynamic is `true`.
-        right = plan.Constant(Type.STRING, "true" if right.value else "false") if isinstance(right, plan.Constant) else convert(right, Type.STRING)
+        right = (
+            plan.Constant(Type.STRING, "true" if right.value else "false")
+            if isinstance(right, plan.Constant)
+            else convert(right, Type.STRING)
+        )
     return invoke(operator, (left, right))

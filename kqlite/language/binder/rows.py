@@ -46,7 +46,11 @@ def _definitions(
 ) -> tuple[list[tuple[str, plan.Scalar]], set[str]]:
     """Name and value of each item, and the names whose values are wrong."""
     scalars = ScalarBinder(table.columns, binder.environment)
-    written = [name for item in items for name in (item.names if isinstance(item, syntax.Named) else [item] if isinstance(item, syntax.Name) else [])]
+    written = [
+        name
+        for item in items
+        for name in (item.names if isinstance(item, syntax.Named) else [item] if isinstance(item, syntax.Name) else [])
+    ]
     refuse_twice((name.name, name.span) for name in written)
     names.taken.update(name.name for name in written)
     defined: list[tuple[str, plan.Scalar]] = []
@@ -184,5 +188,3 @@ def top(binder: "TableBinder", node: syntax.Top, table: Table) -> Table:
         raise Refused(out_of_range("`top` sorts by one key", node.keys[1].span))
     keys = sort_keys(binder, node.keys, table, "top")
     return table.over(plan.Take(plan.Sort(table.relation, keys), count))
-
-

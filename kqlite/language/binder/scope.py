@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from kqlite.language import plan
 from kqlite.language.diagnostics import Diagnostic, Refused, unknown_column
 from kqlite.language.source import Span
-from kqlite.language.types import Type
 
 
 class Muted(Exception):
@@ -17,13 +16,18 @@ class Muted(Exception):
 class Scope:
     """What a caller sees of the resource tables; None means everything.
 
-    It wraps every scan of such a table. subscriptions and resource_groups hold ids and names in any case; the values are bound when the query runs,
+    It wraps every scan of such a table. subscriptions and resource_groups hold ids and names in any case; the values are bound when the
+    query runs,
     only what is restricted is part of the plan. tables: names in lower case; any other is unknown to this caller.
     """
 
     subscriptions: frozenset[str] | None = None
     resource_groups: frozenset[str] | None = None
     tables: frozenset[str] | None = None
+
+    def restrictions(self) -> tuple[object, ...]:
+        """What of this scope is part of a plan, and so of a plan cache's key."""
+        return (self.subscriptions is not None, self.resource_groups is not None, self.tables)
 
     def variables(self) -> dict[str, list[str]]:
         """The values for the variables that a plan under this scope mentions."""
@@ -125,5 +129,3 @@ class NewNames:
                 candidate = f"{name}{number}"
         self.taken.add(candidate)
         return candidate
-
-

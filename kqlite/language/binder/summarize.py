@@ -74,10 +74,7 @@ def _keys(
     broken: set[str] = set()
     for item in items:
         node = item.value if isinstance(item, syntax.Named) else item
-        if isinstance(item, syntax.Named):
-            name = item.names[0].name
-        else:
-            name = names.automatic(automatic_name(node))
+        name = item.names[0].name if isinstance(item, syntax.Named) else names.automatic(automatic_name(node))
         try:
             value = scalars.bind(node)
             if value.type is Type.DYNAMIC:
@@ -144,7 +141,8 @@ def _outputs(
         function = FUNCTIONS.find(node.function)
         assert function is not None
         whole_row = function.name in ("arg_max", "arg_min") or (
-            function.name in _WHOLE_ROW and (len(node.arguments) > 1 or any(isinstance(argument, syntax.Star) for argument in node.arguments))
+            function.name in _WHOLE_ROW
+            and (len(node.arguments) > 1 or any(isinstance(argument, syntax.Star) for argument in node.arguments))
         )
         if whole_row:
             return _whole_row(aggregates, function, node, table, names, key_names, written)
@@ -218,4 +216,3 @@ def percentile_name(node: syntax.Call) -> str:
     shown = f"{number.value:g}".replace(".", "_") if isinstance(number, syntax.Literal) and isinstance(number.value, int | float) else ""
     first = node.arguments[0]
     return f"percentile_{(automatic_name(first) if not isinstance(first, syntax.Named) else None) or ''}_{shown}"
-

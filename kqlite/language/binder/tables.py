@@ -12,7 +12,6 @@ from kqlite.language.diagnostics import (
     KqlError,
     Refused,
     let_twice,
-    name_twice,
     scalar_for_table,
     unknown_table,
     unsupported,
@@ -223,5 +222,3 @@ class TableBinder:
                 return expand.mv_expand(self, node, table)
             case _:
                 assert_never(node)
-
-

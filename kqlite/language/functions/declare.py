@@ -44,7 +44,8 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """parameters; how many of the last ones may be left out; whether the last one may be repeated; the type of the result, or a rule that makes it of
+    """parameters; how many of the last ones may be left out; whether the last one may be repeated; the type of the result, or a rule
+    that makes it of
     the arguments' types."""
 
     parameters: tuple[Parameter, ...]
@@ -98,9 +99,12 @@ ShapeRule = Callable[[Sequence["Scalar"]], Shape]
 class Function:
     """A function or an operator of KQL.
 
-    sql: by dialect; or by dialect and `"list"` for the case that the first dynamic argument is held as a list. A template's holes are the parameters' names; arguments
-    which were left out are not given, so a template with optional parameters is a Custom one, or there is one template for each number of arguments: `("duckdb", 3)`.
-    A repeated parameter's hole takes all of its arguments, separated by commas. A dynamic argument comes as JSON text unless the template is for lists.
+    sql: by dialect; or by dialect and `"list"` for the case that the first dynamic argument is held as a list. A template's holes are
+    the parameters' names; arguments
+    which were left out are not given, so a template with optional parameters is a Custom one, or there is one template for each number
+    of arguments: `("duckdb", 3)`.
+    A repeated parameter's hole takes all of its arguments, separated by commas. A dynamic argument comes as JSON text unless the
+    template is for lists.
     nullable: whether it may give null even where no argument is. Strings never are.
     shape: the form of a dynamic result, made of the bound arguments; None for JSON.
     aggregate: folds the rows of a group. aliases: old names, documented as such.

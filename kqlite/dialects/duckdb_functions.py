@@ -1,0 +1,1 @@
+"""The lowering functions that declarations name."""

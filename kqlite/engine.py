@@ -1,0 +1,119 @@
+"""A query's whole way: text, syntax tree, plan, SQL, Arrow. Whoever reads this function knows how kqlite answers."""
+
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import TYPE_CHECKING, Protocol
+
+from kqlite.dialects.duckdb import Compiled, compile_plan
+from kqlite.language import rules
+from kqlite.language.binder import EVERYTHING, Scope, bind
+from kqlite.language.parser import parse
+from kqlite.language.schema import Catalog
+from kqlite.language.types import Type
+from kqlite.parameters import NOW, ticks_of, typed, variable
+from kqlite.result import Result, SnapshotInfo
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CACHED_PLANS = 256
+_DEEP = 20_000
+"""Python frames that the deepest query the parser lets through can need, with room to spare."""
+
+
+class Snapshot(Protocol):
+    """What the engine needs of a snapshot; `kqlite.inventory` has it."""
+
+    @property
+    def catalog(self) -> Catalog: ...
+
+    @property
+    def watermark(self) -> datetime | None: ...
+
+    def run(self, sql: str, parameters: Mapping[str, object] | None = None) -> "pa.Table": ...
+
+
+class Store(Protocol):
+    """Where snapshots come from: the DuckDB store, or Arrow tables in place."""
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]: ...
+
+    def close(self) -> None: ...
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Engine:
+    """Answers queries over one store. Threads may share it.
+
+    clock: gives the time that `now()` and the age of an answer are reckoned from, aware and UTC.
+    """
+
+    def __init__(self, store: Store, clock: Callable[[], datetime] = utc_now):
+        self.store = store
+        self.clock = clock
+        self._plans: OrderedDict[object, Compiled] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def query(self, text: str, parameters: Mapping[str, object] | None = None, scope: Scope = EVERYTHING) -> Result:
+        """The answer to a query, all of it on one snapshot.
+
+        parameters: values that the query refers to by name. scope: what the caller may see. Raises KqlError.
+        """
+        started = perf_counter()
+        values = typed(parameters or {})
+        with self.store.snapshot() as snapshot:
+            compiled = self.compile(text, snapshot.catalog, {name: value.type for name, value in values.items()}, scope)
+            now = self.clock()
+            bound: dict[str, object] = {NOW: ticks_of(now), **scope.variables()}
+            bound.update((variable(name), value.bound) for name, value in values.items())
+            table = snapshot.run(compiled.sql, {name: bound[name] for name in compiled.variables})
+            info = SnapshotInfo(snapshot.catalog.version, snapshot.watermark, now)
+        return Result(table, compiled, info, perf_counter() - started)
+
+    def compile(self, text: str, catalog: Catalog, parameters: Mapping[str, Type], scope: Scope = EVERYTHING) -> Compiled:
+        """The SQL of a query against a catalog. Neither `now`, nor the scope's values, nor a parameter's value is part of it."""
+        key = (text, catalog.version, tuple(sorted(parameters.items(), key=lambda item: item[0])), scope.restrictions())
+        with self._lock:
+            cached = self._plans.get(key)
+            if cached is not None:
+                self._plans.move_to_end(key)
+                return cached
+        compiled = _compile(text, catalog, parameters, scope)
+        with self._lock:
+            self._plans[key] = compiled
+            while len(self._plans) > CACHED_PLANS:
+                self._plans.popitem(last=False)
+        return compiled
+
+
+def _compile(text: str, catalog: Catalog, parameters: Mapping[str, Type], scope: Scope) -> Compiled:
+    try:
+        return _compile_once(text, catalog, parameters, scope)
+    except RecursionError:
+        with _deeper_recursion():
+            return _compile_once(text, catalog, parameters, scope)
+
+
+def _compile_once(text: str, catalog: Catalog, parameters: Mapping[str, Type], scope: Scope) -> Compiled:
+    query = parse(text)
+    plan = bind(text, query, catalog, scope, parameters)
+    return compile_plan(rules.apply(plan))
+
+
+@contextmanager
+def _deeper_recursion() -> Iterator[None]:
+    """The parser bounds the depth of a query, and with it what the recursive stages behind it need."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _DEEP))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)

@@ -1,0 +1,144 @@
+"""The answer to a query, as a Python user holds it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from kqlite.language.schema import Column, Schema, Shape
+from kqlite.language.types import UNIX_EPOCH_TICKS, Type
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from kqlite.dialects.duckdb import Compiled
+
+SHOWN_ROWS = 20
+"""How many rows `repr` shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotInfo:
+    """On what a query was answered.
+
+    version: of the catalog. watermark: the time up to which the inventory was complete, None where nothing says so. asked_at: when the
+    query ran, by the connection's clock.
+    """
+
+    version: int
+    watermark: datetime | None
+    asked_at: datetime
+
+    @property
+    def age(self) -> timedelta | None:
+        """How old the answer was when it was given."""
+        return None if self.watermark is None else self.asked_at - self.watermark
+
+
+class Result:
+    """Rows of an answer. Iterating gives each as a dict of Python objects."""
+
+    def __init__(self, table: "pa.Table", compiled: "Compiled", snapshot: SnapshotInfo, seconds: float):
+        self._table = table
+        self._compiled = compiled
+        self.snapshot = snapshot
+        self.elapsed = timedelta(seconds=seconds)
+
+    @property
+    def schema(self) -> Schema:
+        """The columns: `.name`, and `.type`, whose text is the KQL type's name."""
+        return self._compiled.schema
+
+    def to_arrow(self, shaped: bool = False, ticks: bool = False) -> "pa.Table":
+        """The rows as an Arrow table, whose schema depends on the query alone.
+
+        A dynamic is JSON text in the type `arrow.json`, a datetime `timestamp[us, UTC]`, a timespan `duration[us]`, a guid a string.
+        shaped: a dynamic whose shape is known comes as struct, list or scalar. ticks: datetimes and timespans as exact whole numbers of
+        100 ns.
+        """
+        import pyarrow as pa
+
+        arrays = [
+            _shaped(array, self._compiled.shapes[column.name]) if shaped and column.type is Type.DYNAMIC else _arrow(array, column, ticks)
+            for array, column in zip(self._table.columns, self.schema, strict=True)
+        ]
+        return pa.table(arrays, names=self.schema.names())
+
+    def to_pylist(self) -> list[dict[str, Any]]:
+        """Each row as a dict: aware datetimes, timedeltas, and of a dynamic what its JSON says."""
+        return list(self)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:  # Any: JSON has every type
+        names = self.schema.names()
+        dynamic = [column.type is Type.DYNAMIC for column in self.schema]
+        for batch in self.to_arrow().to_batches(max_chunksize=4096):
+            values = [
+                [None if text is None else json.loads(text) for text in column.storage.to_pylist()] if is_dynamic else column.to_pylist()
+                for column, is_dynamic in zip(batch.columns, dynamic, strict=True)
+            ]
+            for row in zip(*values, strict=True):
+                yield dict(zip(names, row, strict=True))
+
+    def __len__(self) -> int:
+        rows: int = self._table.num_rows
+        return rows
+
+    def __repr__(self) -> str:
+        from kqlite.formats import format_table
+
+        shown = format_table(self, limit=SHOWN_ROWS)
+        return shown if len(self) <= SHOWN_ROWS else f"{shown}\n({SHOWN_ROWS} of {len(self)} rows)"
+
+
+def _arrow(array: "pa.ChunkedArray", column: Column, ticks: bool) -> "pa.ChunkedArray":
+    """A column of the engine's answer in the Arrow type of its KQL type."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    match column.type:
+        case Type.DATETIME if not ticks:
+            # Ticks since year 1 are never negative, so cutting is rounding down.
+            microseconds = pc.subtract(pc.divide(array.cast(pa.int64()), 10), UNIX_EPOCH_TICKS // 10)
+            return microseconds.cast(pa.timestamp("us", tz="UTC"))
+        case Type.TIMESPAN if not ticks:
+            return pc.divide(array.cast(pa.int64()), 10).cast(pa.duration("us"))
+        case Type.DYNAMIC:
+            json_type = pa.json_(pa.string())
+            chunks = [pa.ExtensionArray.from_storage(json_type, _text(chunk)) for chunk in array.chunks]
+            return pa.chunked_array(chunks, type=json_type)
+        case _:
+            return array.cast(_arrow_type(column.type))
+
+
+def _text(array: "pa.Array") -> "pa.Array":
+    import pyarrow as pa
+
+    storage = array.storage if isinstance(array, pa.ExtensionArray) else array
+    return storage.cast(pa.string())
+
+
+def _arrow_type(type_: Type) -> "pa.DataType":
+    import pyarrow as pa
+
+    return {
+        Type.BOOL: pa.bool_(),
+        Type.INT: pa.int32(),
+        Type.LONG: pa.int64(),
+        Type.REAL: pa.float64(),
+        Type.STRING: pa.string(),
+        Type.GUID: pa.string(),
+        Type.DATETIME: pa.int64(),
+        Type.TIMESPAN: pa.int64(),
+    }[type_]
+
+
+def _shaped(array: "pa.ChunkedArray", shape: Shape) -> "pa.ChunkedArray":
+    """JSON text in the Arrow type of its shape; where the shape is JSON, as it is."""
+    import pyarrow as pa
+
+    from kqlite.inventory.shapes import arrow_type, arrow_value
+
+    texts = [text for chunk in array.chunks for text in _text(chunk).to_pylist()]
+    values = [None if text is None else arrow_value(json.loads(text), shape) for text in texts]
+    return pa.chunked_array([pa.array(values, arrow_type(shape))])
