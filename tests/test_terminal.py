@@ -12,7 +12,6 @@ from kqlite.language.schema import Column, Schema
 from kqlite.language.types import Type
 from kqlite.terminal import Progress, age, duration, footer
 
-
 COLUMNS = Schema((Column("id", Type.STRING), Column("location", Type.STRING)))
 
 
