@@ -1,0 +1,127 @@
+"""A seeded, realistic inventory of any size, as a stream of record batches or of documents.
+
+Everything is made by columns with Arrow's own functions, in blocks of some thousand machines, straight in the physical form of each
+partition. One type is one stream, so that it can be loaded by one INSERT; what two streams must agree on follows from keyed random columns
+(`sample_columns.Draws`) and is not remembered. What is remembered is the fleets: some 40,000 small objects for a million machines.
+
+Equal seeds and numbers of machines give equal bytes, and a larger inventory of one seed has the machines of a smaller one.
+
+Read `sample_fleet` (who has what), `sample_machines` (the documents), then `sample_rows` and `sample_columns` (how documents become
+batches).
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import cached_property, partial
+
+import pyarrow as pa
+
+from kqlite.inventory import sample_attachments, sample_containers, sample_services
+from kqlite.inventory.batches import DYNAMICS, BatchBuilder, documents
+from kqlite.inventory.documents import Value
+from kqlite.inventory.sample_fleet import Fleet, fleets
+from kqlite.inventory.sample_rows import BLOCK, Batches, Kind
+from kqlite.inventory.store import Incoming, Store
+from kqlite.inventory.tables import HOT_LEAVES
+from kqlite.language.schema import JSON, Partition
+
+
+class SamplePlan:
+    """The sample inventory of `vms` virtual machines that follows from `seed`."""
+
+    def __init__(self, vms: int, seed: int) -> None:
+        self.vms, self.seed = vms, seed
+
+    @cached_property
+    def fleets(self) -> list[Fleet]:
+        return list(fleets(self.vms, self.seed))
+
+    @cached_property
+    def kinds(self) -> list[Kind]:
+        """The types that there are rows of, containers first."""
+        containers = sample_containers.kinds(self.fleets, self.seed)
+        machines = sample_attachments.kinds(self.fleets, self.vms, self.seed)
+        services = sample_services.kinds(self.fleets, self.seed)
+        return [kind for kind in (*containers, *machines, *services) if kind.owners]
+
+    def batches(self, kind: Kind) -> Iterator[pa.RecordBatch]:
+        """All rows of one type in the physical schema of its partition."""
+        build = Batches(kind).build
+        return (build(rows) for rows in kind.blocks() if rows.count)
+
+    def documents(self) -> Iterator[dict[str, Value]]:
+        """Every row as a document, in the same order as `batches` of one kind after another."""
+        for kind in self.kinds:
+            yield from self.documents_of(kind)
+
+    def documents_of(self, kind: Kind) -> Iterator[dict[str, Value]]:
+        """Every row of one type as a document."""
+        partition = kind.partition("")
+        for batch in self.batches(kind):
+            yield from documents(batch, partition)
+
+
+_NEWEST = datetime(2026, 1, 1, tzinfo=UTC)
+"""Later than everything in the inventory: the watermark, so that equal seeds give equal inventories."""
+
+ENOUGH_ROWS = 1000
+"""A type with fewer rows shares a partition with the others."""
+
+Progress = Callable[[int, int], None]
+
+
+def load_sample(store: Store, vms: int, seed: int, progress: Progress = lambda done, total: None) -> None:
+    """Put the sample inventory into an empty store, in one transaction.
+
+    progress: called now and then with how many machines are done and how many there are.
+    """
+    plan = SamplePlan(vms, seed)
+    store.load(_incoming(plan, progress), _NEWEST)
+
+
+def _incoming(plan: SamplePlan, progress: Progress) -> Iterator[Incoming]:
+    small = [kind for kind in plan.kinds if kind.type not in HOT_LEAVES and _has_few_rows(kind)]
+    large = [kind for kind in plan.kinds if kind not in small]
+    report = _Report(plan, large, progress)
+    for kind in large:
+        batches = Batches(kind)
+        yield Incoming(kind.table, kind.type, batches.shapes, frozenset({kind.type}), partial(_batches_of, kind, batches, report))
+    for table in dict.fromkeys(kind.table for kind in small):
+        together = [kind for kind in small if kind.table == table]
+        rows = [row for kind in sorted(together, key=lambda kind: kind.type) for row in plan.documents_of(kind)]
+        shapes = dict.fromkeys((name for name in DYNAMICS if any(name in row for row in rows)), JSON)
+        yield Incoming(table, None, shapes, frozenset(kind.type for kind in together), partial(_shared_batches, rows))
+
+
+def _has_few_rows(kind: Kind) -> bool:
+    rows = 0
+    for block in kind.blocks():
+        rows += block.count
+        if rows >= ENOUGH_ROWS:
+            return False
+    return True
+
+
+def _batches_of(kind: Kind, batches: Batches, report: "_Report", partition: Partition) -> Iterator[pa.RecordBatch]:
+    assert dict(partition.shapes) == batches.shapes, "the sample is loaded into an empty store"
+    for rows in kind.blocks():
+        report.block(kind)
+        if rows.count:
+            yield batches.build(rows)
+
+
+def _shared_batches(rows: list[dict[str, Value]], partition: Partition) -> Iterator[pa.RecordBatch]:
+    yield BatchBuilder(partition).build(rows)
+
+
+class _Report:
+    """Turns blocks of the several streams into machines done."""
+
+    def __init__(self, plan: SamplePlan, kinds: list[Kind], progress: Progress) -> None:
+        self._vms, self._progress = plan.vms, progress
+        self._blocks = sum(-(-kind.owners // BLOCK) for kind in kinds)
+        self._done = 0
+
+    def block(self, kind: Kind) -> None:
+        self._done += 1
+        self._progress(min(self._vms * self._done // self._blocks, self._vms), self._vms)
