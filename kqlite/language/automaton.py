@@ -83,7 +83,7 @@ class Table:
 
 
 class Lexer:
-    """Reads one token, for a state. One expression of all terminals is tried first: compiling one for each state costs more than parsing."""
+    """Reads one token, for a state. One expression of all is tried first: compiling one for each state costs more than parsing."""
 
     def __init__(self, table: Table):
         self._states = table.states

@@ -38,7 +38,8 @@ _MONTHS = {
 # Strings
 
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\", '"': '"', "'": "'"}
-_ESCAPE = re.compile(r"\\(?:([abfnrtv\\\"'])|([0-7]{1,3})|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.?))", re.DOTALL)
+# Expressions are text here, compiled and kept by `re` at their first use: most queries need none of them.
+_ESCAPE = r"(?s)\\(?:([abfnrtv\\\"'])|([0-7]{1,3})|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.?))"
 
 
 class BadText(Exception):
@@ -64,7 +65,7 @@ def read_string(literal: str) -> str:
         return _checked(literal[opening + 2 : -1].replace(quote * 2, quote), literal)
     inside = literal[opening + 1 : -1]
     if "\\" in inside:
-        inside = _ESCAPE.sub(lambda match: _unescaped(match, opening + 1), inside)
+        inside = re.sub(_ESCAPE, lambda match: _unescaped(match, opening + 1), inside)
         if not inside.isascii():
             # Two escapes of one pair become one character.
             inside = inside.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
@@ -92,25 +93,25 @@ def _checked(text: str, literal: str) -> str:
     return text
 
 
-_CONTROL = re.compile(r'[\\"\x00-\x1f\x7f-\x9f\u2028\u2029]')
+_CONTROL = r'[\\"\x00-\x1f\x7f-\x9f\u2028\u2029]'
 _WRITTEN = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def write_string(text: str) -> str:
     """A string literal that stands for `text`."""
-    return '"' + _CONTROL.sub(lambda match: _WRITTEN.get(match[0]) or f"\\u{ord(match[0]):04x}", text) + '"'
+    return '"' + re.sub(_CONTROL, lambda match: _WRITTEN.get(match[0]) or f"\\u{ord(match[0]):04x}", text) + '"'
 
 
 # Numbers, truth, guids
 
-_INTEGER = re.compile(r"([+-]?)(?:0[xX]([0-9a-fA-F]+)|(\d+))", re.ASCII)
-_REAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_GUID = re.compile(r"([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})", re.IGNORECASE)
+_INTEGER = r"([+-]?)(?:0[xX]([0-9a-fA-F]+)|([0-9]+))"
+_REAL = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_GUID = r"([0-9a-fA-F]{8})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{4})-?([0-9a-fA-F]{12})"
 
 
 def read_integer(text: str, bits: int) -> int | None:
     """A whole number of so many bits. Hexadecimal digits say the bits themselves, so `0xFFFFFFFF` is -1 as an int."""
-    match = _INTEGER.fullmatch(text)
+    match = re.fullmatch(_INTEGER, text)
     if match is None or len(text) > 400:
         return None
     sign, hexadecimal, decimal = match.groups()
@@ -125,7 +126,7 @@ def read_real(text: str) -> float | None:
     lowered = text.lower()
     if lowered in ("nan", "inf", "+inf", "-inf"):
         return float(lowered)
-    return float(text) if _REAL.fullmatch(text) else None
+    return float(text) if re.fullmatch(_REAL, text) else None
 
 
 def read_bool(text: str) -> bool | None:
@@ -138,19 +139,19 @@ def read_bool(text: str) -> bool | None:
 
 def read_guid(text: str) -> str | None:
     """A guid in lower case with hyphens."""
-    match = _GUID.fullmatch(text)
+    match = re.fullmatch(_GUID, text)
     return "-".join(match.groups()).lower() if match else None
 
 
 # Timespans
 
-_MEASURED = re.compile(r"([+-]?)(\d+)(?:\.(\d*))?\s*([a-z]*)", re.ASCII)
-_CLOCK = re.compile(r"([+-]?)(?:(\d+)\.)?(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,7}))?)?", re.ASCII)
+_MEASURED = r"(?a)([+-]?)(\d+)(?:\.(\d*))?\s*([a-z]*)"
+_CLOCK = r"(?a)([+-]?)(?:(\d+)\.)?(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,7}))?)?"
 
 
 def read_timespan(text: str) -> int | None:
     """Ticks of `1.5h`, `15 seconds`, `1.02:03:04.5` (days before the first dot); a bare number counts days."""
-    if measured := _MEASURED.fullmatch(text):
+    if measured := re.fullmatch(_MEASURED, text):
         sign, whole, fraction, word = measured.groups()
         unit = _UNIT.get(word or "d")
         if unit is None or len(text) > 400:
@@ -158,7 +159,7 @@ def read_timespan(text: str) -> int | None:
         ticks, divisor = (1, 100) if unit == "nano" else (_UNIT_TICKS[unit], 1)
         fraction = fraction or ""
         amount = int(whole + fraction) * ticks // (10 ** len(fraction) * divisor)
-    elif clock := _CLOCK.fullmatch(text):
+    elif clock := re.fullmatch(_CLOCK, text):
         sign, days, hours, minutes, seconds, fraction = clock.groups()
         if int(hours) > 23 or int(minutes) > 59 or int(seconds or 0) > 59 or len(text) > 400:
             return None
@@ -191,8 +192,8 @@ _DATES = (
     r"(?P<month>\d{1,2})(?P<mark>[-/])(?P<day>\d{1,2})(?P=mark)(?P<year>\d{4})",
     r"(?:[A-Za-z]+,\s*)?(?P<day>\d{1,2})(?P<between>[ -])(?P<named_month>[A-Za-z]{3})(?P=between)(?P<year>\d{4}|\d{2})",
 )
-_DATETIMES = tuple(re.compile(rf"{form}(?:(?:T|\s+){_TIME}(?:{_ZONE})?)?", re.ASCII | re.IGNORECASE) for form in _DATES)
-_COMPONENTS = re.compile(r"(\d{4})\s*,\s*(\d{1,2})\s*,\s*(\d{1,2})", re.ASCII)
+_DATETIMES = tuple(rf"(?ai){form}(?:(?:T|\s+){_TIME}(?:{_ZONE})?)?" for form in _DATES)
+_COMPONENTS = r"(?a)(\d{4})\s*,\s*(\d{1,2})\s*,\s*(\d{1,2})"
 
 
 def read_datetime(text: str) -> int | None:
@@ -201,9 +202,9 @@ def read_datetime(text: str) -> int | None:
     The time is UTC unless the text says otherwise.
     """
     for form in _DATETIMES:
-        if match := form.fullmatch(text):
+        if match := re.fullmatch(form, text):
             return _datetime_ticks(match.groupdict())
-    if match := _COMPONENTS.fullmatch(text):
+    if match := re.fullmatch(_COMPONENTS, text):
         return _day_ticks(int(match[1]), int(match[2]), int(match[3]))
     return None
 

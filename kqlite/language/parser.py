@@ -13,7 +13,6 @@ from kqlite.language import diagnostics, syntax
 from kqlite.language.automaton import Automaton, Rule, Table, TooDeep
 from kqlite.language.diagnostics import Diagnostic, KqlError
 from kqlite.language.source import Span
-from kqlite.language.syntax_errors import MOST_ERRORS, SyntaxErrors
 from kqlite.language.tree_builder import TreeBuilder
 
 if TYPE_CHECKING:
@@ -24,6 +23,9 @@ MAX_LENGTH = 1_000_000
 
 MAX_DEPTH = 200
 """Levels of a syntax tree. Real queries have 32 at most, and whoever walks the tree has five Python frames for each."""
+
+MOST_ERRORS = 5
+"""Diagnostics of one query. A missing bracket moves the level of all that follows, so that more of them would say little."""
 
 FORMAT = 1
 """Of a saved table; raise it when what `save_table` writes means something else."""
@@ -57,6 +59,9 @@ def _run(automaton: Automaton, found: list[Diagnostic]) -> syntax.Query | None:
     result = automaton.run()
     if isinstance(result, syntax.Query):
         return result
+    # Imported when it is needed: most queries are right.
+    from kqlite.language.syntax_errors import SyntaxErrors
+
     errors = SyntaxErrors(automaton)
     while not isinstance(result, syntax.Query):
         found.append(errors.describe(result))

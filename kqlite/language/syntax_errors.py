@@ -7,9 +7,6 @@ from kqlite.language.automaton import END, Automaton, Token
 from kqlite.language.diagnostics import Diagnostic, did_you_mean
 from kqlite.language.source import Span
 
-MOST_ERRORS = 5
-"""Diagnostics of one query. A missing bracket moves the level of all that follows, so that more of them would say little."""
-
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
