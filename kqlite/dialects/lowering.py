@@ -12,6 +12,7 @@ from kqlite.dialects import sql
 from kqlite.dialects.expansion import expansion_items
 from kqlite.dialects.scalars import SQL_TYPES, ScalarLowering, constant
 from kqlite.language import plan
+from kqlite.language.schema import Array, Object
 from kqlite.language.types import Type
 
 INLINED_NODES = 400
@@ -50,8 +51,8 @@ class RelationLowering:
     def output(self, relation: plan.Project) -> tuple[sql.Query, list[str]]:
         """The query of a whole plan and its columns' aliases. A dynamic comes out as text, made last."""
         block = self.block(relation.input)
-        if (block.limit is not None or block.order) and any(_makes_text(value) for _, value in relation.outputs):
-            # Else the engine makes the text of every row before it sorts.
+        if block.limit is not None and any(_makes_text(value) for _, value in relation.outputs):
+            # Else the engine makes the text of every row before it cuts them off.
             block = self._wrapped(block, _references(value for _, value in relation.outputs))
         scalars = self._scalars(block)
         items = []
@@ -380,7 +381,7 @@ def _references(scalars: Iterable[plan.Scalar]) -> list[plan.Attribute]:
 
 def _makes_text(value: plan.Scalar) -> bool:
     """Whether the output of this value is work: the text of a document."""
-    return value.type is Type.DYNAMIC and not isinstance(value, plan.Constant)
+    return isinstance(value.form, Array | Object)
 
 
 def _sql_type(attribute: plan.Attribute) -> str:

@@ -213,11 +213,7 @@ class ScalarLowering:
         return conversions.convert(self.lower(operand), operand.type, operand.form, convert.to)
 
     def _in_table(self, scalar: plan.InTable) -> sql.Expression:
-        value = self.lower(scalar.value)
-        query = self.query_of(scalar.relation)
-        if scalar.ignores_case:
-            value = sql.call("lower", value)
-        return sql.call("coalesce", sql.In(value, query), sql.FALSE)
+        return sql.call("coalesce", sql.In(self.lower(scalar.value), self.query_of(scalar.relation)), sql.FALSE)
 
 
 def signature_for(function: "Function", count: int) -> Signature:

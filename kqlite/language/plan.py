@@ -229,11 +229,10 @@ class AsJson(Scalar):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InTable(Scalar):
-    """Whether a value is in the only column of a relation. ignores_case: as `in~` does."""
+    """Whether a value is in the only column of a relation."""
 
     value: Scalar
     relation: "Relation"
-    ignores_case: bool
 
     @property
     def type(self) -> Type:

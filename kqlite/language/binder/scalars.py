@@ -269,9 +269,13 @@ class ScalarBinder:
             wanted = Type.STRING
         if wide is None and value.type is not item.type and Type.DYNAMIC not in (value.type, item.type):
             raise Refused(wrong_operands(node.operator, str(value.type), str(item.type), node.span))
-        only = plan.Attribute(attribute.name, wanted)
-        relation = plan.Project(table.relation, ((only, convert(item, wanted)),))
-        found: plan.Scalar = plan.InTable(convert(value, wanted), relation, ignores_case)
+        value, item = convert(value, wanted), convert(item, wanted)
+        if ignores_case:
+            lower = FUNCTIONS.find("tolower")
+            assert lower is not None
+            value, item = (plan.Invoke(lower, (side,), Type.STRING) for side in (value, item))
+        relation = plan.Project(table.relation, ((plan.Attribute(attribute.name, wanted), item),))
+        found: plan.Scalar = plan.InTable(value, relation)
         return found if not node.operator.startswith("!") else invoke("not", (found,))
 
     def _between(self, node: syntax.Between) -> plan.Scalar:
