@@ -1,0 +1,140 @@
+"""JSON documents, read and written without loss: numbers keep their value, or else their text.
+
+`decode` gives Python's own objects, except that a number which neither int64 nor a double holds becomes an `Exact`. `encode` writes them
+back as compact text without null members, because a missing member and a null one are the same thing in KQL (a null *element* of an array
+stays).
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from kqlite.errors import InventoryError as InventoryError
+
+# A decoded document: None, bool, int, float, str, Exact, list or dict. A recursive alias would cost every caller a cast.
+Value = Any
+
+INT64 = range(-(2**63), 2**63)
+_DIGITS_OF_ANY_DOUBLE = 15
+_DIGITS_OF_ANY_INT64 = 18
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+class DocumentError(InventoryError):
+    """Text that is no I-JSON document; the message is the reason alone, without the place."""
+
+
+class Exact:
+    """A JSON number kept as its text, since neither int64 nor a double holds it."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Exact) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return f"Exact({self.text!r})"
+
+
+def _whole(text: str) -> int | Exact:
+    if len(text) <= _DIGITS_OF_ANY_INT64:
+        return int(text)
+    # Long texts never reach int(): it is quadratic, and refuses more than 4,300 digits.
+    if len(text) > _DIGITS_OF_ANY_INT64 + 2 or int(text) not in INT64:
+        return Exact(text)
+    return int(text)
+
+
+def _fraction(text: str) -> float | Exact:
+    value = float(text)
+    if len(text) <= _DIGITS_OF_ANY_DOUBLE and "e" not in text and "E" not in text:
+        return value
+    try:
+        held = Decimal(text) == Decimal(repr(value))
+    except InvalidOperation:  # an exponent of more digits than Decimal takes
+        held = False
+    return value if held else Exact(text)
+
+
+def _refuse_constant(text: str) -> None:
+    raise DocumentError(f"{text} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_int=_whole, parse_float=_fraction, parse_constant=_refuse_constant)
+
+
+def decode(text: str) -> Value:
+    """The document that `text` holds. Of members with one name the last wins, as in most readers of JSON.
+
+    Raises DocumentError, also for half a surrogate pair, which no UTF-8 text can hold, and for nesting deeper than the interpreter's stack.
+    """
+    try:
+        value = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise DocumentError(f"{error.msg[0].lower()}{error.msg[1:]} at character {error.pos + 1}") from None
+    except RecursionError:
+        raise DocumentError("nested too deeply") from None
+    if "\\u" in text:
+        refuse_half_pairs(text, value)
+    return value
+
+
+def refuse_half_pairs(text: str, value: Value) -> None:
+    """Raise DocumentError when `value`, read from `text`, holds half a surrogate pair."""
+    if _SURROGATE.search(text.encode("utf-8", "surrogatepass")) is None:
+        return
+    try:
+        encode(value).encode("utf-8")
+    except UnicodeEncodeError:
+        raise DocumentError("half a surrogate pair in a text") from None
+
+
+class _NeedsSlowWay(Exception):
+    """The document holds something that the standard encoder cannot write."""
+
+
+def _default(value: object) -> None:
+    raise _NeedsSlowWay
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False, default=_default)
+_encode_text = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def encode(value: Value) -> str:
+    """Compact JSON text of a document, without null members."""
+    try:
+        text = _ENCODER.encode(value)
+    except _NeedsSlowWay:
+        return _encode_slowly(value)
+    return _encode_slowly(value) if "null" in text else text
+
+
+def _encode_slowly(value: Value) -> str:
+    match value:
+        case Exact():
+            return value.text
+        case dict():
+            members = (f"{_encode_text(name)}:{_encode_slowly(member)}" for name, member in value.items() if member is not None)
+            return "{" + ",".join(members) + "}"
+        case list():
+            return "[" + ",".join(map(_encode_slowly, value)) + "]"
+        case _:
+            return _ENCODER.encode(value)
+
+
+def without_nulls(value: Value) -> Value:
+    """The document without its null members, as the inventory gives it back."""
+    if isinstance(value, Mapping):
+        return {name: without_nulls(member) for name, member in value.items() if member is not None}
+    if isinstance(value, list):
+        return [without_nulls(element) for element in value]
+    return value

@@ -1,0 +1,70 @@
+"""Rows in memory, sorted into the partitions that they belong to: the quick way in, for as much as fits in memory."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from kqlite.inventory.batches import BatchBuilder, Drafts, Row, key_of
+from kqlite.inventory.store import Incoming
+from kqlite.inventory.tables import HOT_LEAVES, table_of
+from kqlite.language.schema import Partition
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ENOUGH_ROWS = 1_000
+"""A type of so many rows has a partition of its own; planning a union of hundreds of partitions would cost more than they save."""
+
+BATCH_ROWS = 4_000
+
+
+def has_own_partition(resource_type: str, rows: int, enough_rows: int) -> bool:
+    """Whether rows of this type, folded, get a partition of their own."""
+    return rows >= enough_rows or resource_type in HOT_LEAVES
+
+
+def cluster_key(row: Row) -> tuple[str, str, str]:
+    """What rows of a partition are sorted by, within a type: near rows are alike, so they compress well and are skipped together."""
+    return (row.get("subscriptionId") or "", row.get("resourceGroup") or "", row.get("name") or "")
+
+
+def incoming(rows: Iterable[Row], enough_rows: int = ENOUGH_ROWS) -> list[Incoming]:
+    """The rows by partition; of two with one id in one table the last is kept.
+
+    rows: each with no fault, as `batches.fault_of` finds them.
+    enough_rows: how many rows of a type make a partition of its own.
+    """
+    newest: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        newest[table_of(row["type"]), key_of(row["id"])] = row
+    by_type: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for (table, _), row in newest.items():
+        by_type[table, row["type"].lower()].append(row)
+    own = {place: rows for place, rows in by_type.items() if has_own_partition(place[1], len(rows), enough_rows)}
+    shared: dict[str, list[Row]] = defaultdict(list)
+    for place in sorted(by_type.keys() - own.keys()):
+        shared[place[0]] += sorted(by_type[place], key=cluster_key)
+    return [_own(*place, rows) for place, rows in sorted(own.items())] + [_shared(table, rows) for table, rows in shared.items()]
+
+
+def _own(table: str, resource_type: str, rows: list[Row]) -> Incoming:
+    drafts = Drafts()
+    drafts.widen(rows)
+    rows.sort(key=cluster_key)
+    return Incoming(table, resource_type, drafts.shapes(resource_type), _types(rows), lambda part: _batches(part, rows))
+
+
+def _shared(table: str, rows: list[Row]) -> Incoming:
+    drafts = Drafts()
+    drafts.widen(rows)
+    return Incoming(table, None, drafts.json_shapes(), _types(rows), lambda part: _batches(part, rows))
+
+
+def _types(rows: Iterable[Row]) -> frozenset[str]:
+    return frozenset(row["type"] for row in rows)
+
+
+def _batches(part: Partition, rows: Sequence[Row]) -> "Iterator[pa.RecordBatch]":
+    builder = BatchBuilder(part)
+    for start in range(0, len(rows), BATCH_ROWS):
+        yield builder.build(rows[start : start + BATCH_ROWS])
