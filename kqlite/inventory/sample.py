@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from kqlite.inventory import sample_attachments, sample_containers, sample_services
 from kqlite.inventory.batches import DYNAMICS, BatchBuilder, documents
-from kqlite.inventory.documents import Value
+from kqlite.inventory.documents import InventoryError, Value
 from kqlite.inventory.sample_fleet import Fleet, fleets
 from kqlite.inventory.sample_rows import BLOCK, Batches, Kind
 from kqlite.inventory.store import Incoming, Store
@@ -74,7 +74,11 @@ def load_sample(store: Store, vms: int, seed: int, progress: Progress = lambda d
     """Put the sample inventory into an empty store, in one transaction.
 
     progress: called now and then with how many machines are done and how many there are.
+    Raises InventoryError where the store has resources already.
     """
+    with store.snapshot() as snapshot:
+        if any(snapshot.catalog.resources.values()):
+            raise InventoryError("there are resources already; a sample inventory is written into a new directory")
     plan = SamplePlan(vms, seed)
     store.load(_incoming(plan, progress), _NEWEST)
 
@@ -103,7 +107,7 @@ def _has_few_rows(kind: Kind) -> bool:
 
 
 def _batches_of(kind: Kind, batches: Batches, report: "_Report", partition: Partition) -> Iterator[pa.RecordBatch]:
-    assert dict(partition.shapes) == batches.shapes, "the sample is loaded into an empty store"
+    assert dict(partition.shapes) == batches.shapes
     for rows in kind.blocks():
         report.block(kind)
         if rows.count:

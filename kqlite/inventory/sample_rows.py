@@ -97,11 +97,10 @@ class Spread:
         """`value` of each row's owner. type_: needed where a whole block can be without a value."""
         return pa.array([value(owner) for owner in self._owners], type_).take(self.index)
 
-    def one_of(self, values: Callable[[Any], Sequence[str]], which: pa.Array) -> pa.Array:
-        """One of the texts of each row's owner, of which every owner has as many."""
-        every = [values(owner) for owner in self._owners]
-        start = pc.multiply(self.index, pa.scalar(len(every[0]), pa.int32()))
-        return pa.array([text for texts in every for text in texts]).take(pc.add(start, which.cast(pa.int32())))
+    def one_of(self, count: int, values: Callable[[Any], Sequence[str]], which: pa.Array) -> pa.Array:
+        """One of the `count` texts that each row's owner has."""
+        texts = pa.array([text for owner in self._owners for text in values(owner)], pa.string())
+        return texts.take(pc.add(pc.multiply(self.index, pa.scalar(count, pa.int32())), which.cast(pa.int32())))
 
     def texts(self, value: Callable[[Any], str | None]) -> pa.Array:
         return self.of(value, pa.string())
@@ -141,7 +140,7 @@ def ids(draws: Draws, purpose: str, spread: Spread, group: Callable[[Any], Group
 
     provider: such as `Microsoft.Compute/disks`.
     """
-    prefix = spread.one_of(lambda owner: _prefixes(group(owner)), draws.choice(purpose + "group", _GROUP_CASES))
+    prefix = spread.one_of(len(_GROUP_CASES), lambda owner: _prefixes(group(owner)), draws.choice(purpose + "group", _GROUP_CASES))
     providers = pa.array([f"/providers/{provider}/", f"/providers/{provider.lower()}/"])
     return joined(prefix, providers.take(draws.choice(purpose + "provider", _PROVIDER_CASES)), name)
 
