@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -14,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kqlite.directory import DataDirectory
+from kqlite.errors import InventoryError
 from kqlite.inventory.batches import BatchBuilder, Drafts, documents
-from kqlite.inventory.documents import InventoryError
-from kqlite.inventory.sample import SamplePlan, load_sample
+from kqlite.inventory.sample import SamplePlan, load_sample, write_sample
 from kqlite.inventory.sample_columns import Draws, Expansion, scattered
 from kqlite.inventory.sample_fleet import Mode
 from kqlite.inventory.sample_rows import BLOCK
@@ -291,6 +293,32 @@ def test_a_store_that_has_resources_is_left_alone():
     with pytest.raises(InventoryError, match="resources already"):
         load_sample(store, 1, 1)
     store.close()
+
+
+def test_a_directory_takes_the_inventory_and_gives_it_back(tmp_path):
+    write_sample(tmp_path / "new", 20, 1)
+    store = Store.open(DataDirectory.open(tmp_path / "new"))
+    with store.snapshot() as snapshot:
+        (count,) = snapshot.run(f'SELECT count(*) AS machines FROM "resources/{VM}"').to_pylist()
+        assert snapshot.watermark == datetime(2026, 1, 1, tzinfo=UTC)
+    store.close()
+    assert count == {"machines": 20}
+
+
+def test_a_directory_that_has_resources_is_left_alone(tmp_path):
+    write_sample(tmp_path, 2, 1)
+    with pytest.raises(InventoryError, match="resources already"):
+        write_sample(tmp_path, 3, 1)
+    assert (tmp_path / "manifest.json").exists()
+
+
+def test_nothing_is_left_of_a_directory_that_was_not_finished(tmp_path):
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_sample(tmp_path / "new", 20, 1, interrupt)
+    assert not (tmp_path / "new").exists()
 
 
 @given(st.integers(1, 200), st.integers(1, 200))

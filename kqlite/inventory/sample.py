@@ -13,17 +13,20 @@ batches).
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cached_property, partial
+from pathlib import Path
 
 import pyarrow as pa
 
+from kqlite.directory import MANIFEST, DataDirectory
+from kqlite.errors import InventoryError
 from kqlite.inventory import sample_attachments, sample_containers, sample_services
-from kqlite.inventory.batches import DYNAMICS, BatchBuilder, documents
-from kqlite.inventory.documents import InventoryError, Value
+from kqlite.inventory.batches import documents
+from kqlite.inventory.documents import Value
+from kqlite.inventory.rows import ENOUGH_ROWS, has_own_partition, incoming
 from kqlite.inventory.sample_fleet import Fleet, fleets
 from kqlite.inventory.sample_rows import BLOCK, Batches, Kind
 from kqlite.inventory.store import Incoming, Store
-from kqlite.inventory.tables import HOT_LEAVES
-from kqlite.language.schema import JSON, Partition
+from kqlite.language.schema import Partition
 
 
 class SamplePlan:
@@ -64,10 +67,26 @@ class SamplePlan:
 _NEWEST = datetime(2026, 1, 1, tzinfo=UTC)
 """Later than everything in the inventory: the watermark, so that equal seeds give equal inventories."""
 
-ENOUGH_ROWS = 1000
-"""A type with fewer rows shares a partition with the others."""
-
 Progress = Callable[[int, int], None]
+
+
+def write_sample(directory: Path, vms: int, seed: int, progress: Progress = lambda done, total: None) -> None:
+    """Write the sample inventory into a new data directory, or into one without resources; when that fails, what was made for it goes.
+
+    progress: as for `load_sample`. Raises InventoryError.
+    """
+    is_new = not (directory / MANIFEST).exists()
+    held = DataDirectory.open_or_create(directory)
+    try:
+        store = Store.open(held)
+        try:
+            load_sample(store, vms, seed, progress)
+        finally:
+            store.close()
+    except BaseException:
+        if is_new:
+            held.remove()
+        raise
 
 
 def load_sample(store: Store, vms: int, seed: int, progress: Progress = lambda done, total: None) -> None:
@@ -79,31 +98,29 @@ def load_sample(store: Store, vms: int, seed: int, progress: Progress = lambda d
     with store.snapshot() as snapshot:
         if any(snapshot.catalog.resources.values()):
             raise InventoryError("there are resources already; a sample inventory is written into a new directory")
+    progress(0, vms)
     plan = SamplePlan(vms, seed)
     store.load(_incoming(plan, progress), _NEWEST)
 
 
 def _incoming(plan: SamplePlan, progress: Progress) -> Iterator[Incoming]:
-    small = [kind for kind in plan.kinds if kind.type not in HOT_LEAVES and _has_few_rows(kind)]
+    small = [kind for kind in plan.kinds if not has_own_partition(kind.type, _rows_up_to(kind, ENOUGH_ROWS), ENOUGH_ROWS)]
     large = [kind for kind in plan.kinds if kind not in small]
     report = _Report(plan, large, progress)
     for kind in large:
         batches = Batches(kind)
         yield Incoming(kind.table, kind.type, batches.shapes, frozenset({kind.type}), partial(_batches_of, kind, batches, report))
-    for table in dict.fromkeys(kind.table for kind in small):
-        together = [kind for kind in small if kind.table == table]
-        rows = [row for kind in sorted(together, key=lambda kind: kind.type) for row in plan.documents_of(kind)]
-        shapes = dict.fromkeys((name for name in DYNAMICS if any(name in row for row in rows)), JSON)
-        yield Incoming(table, None, shapes, frozenset(kind.type for kind in together), partial(_shared_batches, rows))
+    yield from incoming(row for kind in small for row in plan.documents_of(kind))
 
 
-def _has_few_rows(kind: Kind) -> bool:
+def _rows_up_to(kind: Kind, most: int) -> int:
+    """How many rows there are of a type, or `most` where there are more; no more of them are made than it takes."""
     rows = 0
     for block in kind.blocks():
         rows += block.count
-        if rows >= ENOUGH_ROWS:
-            return False
-    return True
+        if rows >= most:
+            return most
+    return rows
 
 
 def _batches_of(kind: Kind, batches: Batches, report: "_Report", partition: Partition) -> Iterator[pa.RecordBatch]:
@@ -112,10 +129,6 @@ def _batches_of(kind: Kind, batches: Batches, report: "_Report", partition: Part
         report.block(kind)
         if rows.count:
             yield batches.build(rows)
-
-
-def _shared_batches(rows: list[dict[str, Value]], partition: Partition) -> Iterator[pa.RecordBatch]:
-    yield BatchBuilder(partition).build(rows)
 
 
 class _Report:
