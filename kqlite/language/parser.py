@@ -12,7 +12,6 @@ from kqlite.bundled import bundled
 from kqlite.language import diagnostics, syntax
 from kqlite.language.automaton import Automaton, Rule, Table, TooDeep
 from kqlite.language.diagnostics import Diagnostic, KqlError
-from kqlite.language.source import Span
 from kqlite.language.tree_builder import TreeBuilder
 
 if TYPE_CHECKING:
@@ -47,7 +46,9 @@ def parse(text: str) -> syntax.Query:
     try:
         query = _run(automaton, found)
     except TooDeep as deep:
-        found.append(diagnostics.nested_too_deep(MAX_DEPTH, Span(deep.start, deep.end)))
+        from kqlite.language.syntax_errors import deepest_place
+
+        found.append(diagnostics.nested_too_deep(MAX_DEPTH, deepest_place(text, deep.start, deep.end)))
         query = None
     if found or query is None:
         raise KqlError(text, sorted(found, key=lambda diagnostic: diagnostic.span.start)[:MOST_ERRORS])

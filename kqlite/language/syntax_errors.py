@@ -166,6 +166,8 @@ class SyntaxErrors:
         if first in _UNSUPPORTED_SOURCES and not self._text[:stage].rstrip().endswith("|"):
             self._resume_at = stage
             return diagnostics.unsupported(f"the operator `{first}`", Span(stage, stage + len(first)))
+        if first == "union" and token.text == "*":
+            return diagnostics.unsupported("a wildcard among the tables of `union`", Span(token.start, token.end), "name each table")
         return None
 
     def _open_bracket(self, expected: set[str]) -> Diagnostic | None:
@@ -242,6 +244,16 @@ class SyntaxErrors:
 
     def word(self, terminal: str) -> str:
         return WORDS.get(terminal) or f"`{self._names[terminal]}`"
+
+
+def deepest_place(text: str, start: int, end: int) -> Span:
+    """Where a stretch that is too deep is deepest: its innermost bracket, or its end for a long path such as `a.b.c`."""
+    depth, deepest, place = 0, 10, end - 1
+    for landmark in _LANDMARK.finditer(text, start, end):
+        depth += (landmark[0] in _CLOSING) - (landmark[0] in ")]}")
+        if depth > deepest:
+            deepest, place = depth, landmark.start()
+    return Span(place, place + 1)
 
 
 def _marks_last(phrase: str) -> tuple[bool, str]:

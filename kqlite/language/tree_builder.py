@@ -123,11 +123,6 @@ class TreeBuilder:
         parameters, legs = _split_parameters(children)
         return syntax.Union(Span(start, end), parameters, legs)
 
-    def leg_pattern(self, children: Children, start: int, end: int) -> syntax.Name:
-        span = Span(start, end)
-        self.diagnostics.append(diagnostics.unsupported("a wildcard among the tables of `union`", span, "name each table"))
-        return syntax.Name(span, children[0])
-
     def join(self, children: Children, start: int, end: int) -> syntax.Join:
         parameters, (right, *conditions) = _split_parameters(children)
         return syntax.Join(Span(start, end), parameters, right, tuple(conditions))
@@ -230,13 +225,11 @@ class TreeBuilder:
         return syntax.Name(Span(start, end), children[0])
 
     def quoted_name(self, children: Children, start: int, end: int) -> syntax.Name:
-        return syntax.Name(Span(start, end), children[0].value)
+        return syntax.Name(Span(start, end), str(self.string(children, start, end).value))
 
     # Literals
 
     def string(self, children: Children, start: int, end: int) -> syntax.Literal:
-        if len(children) == 1:
-            return syntax.Literal(Span(start, end), Type.STRING, self._string(children[0], start))
         position, parts = start, []
         for written in children:
             # Comments may stand between the parts, and may hold the text of the next one; then only the place of a message is wrong.
@@ -279,7 +272,7 @@ class TreeBuilder:
         if type_ is Type.DATETIME and not inside:
             return syntax.Call(span, "now", (), Span(start, start + len(word)))
         hint = f"`{_CONVERSIONS[type_]}()` converts a value"
-        return syntax.Literal(span, type_, self._known(_read(type_, inside), "", type_, span, hint))
+        return syntax.Literal(span, type_, self._known(_read(type_, inside), None, type_, span, hint))
 
     def typeof(self, children: Children, start: int, end: int) -> syntax.TypeLiteral:
         return syntax.TypeLiteral(Span(start, end), children[0])
