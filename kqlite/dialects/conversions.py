@@ -189,7 +189,7 @@ def _to_int(value: sql.Expression, from_type: Type) -> sql.Expression:
             return sql.Cast(value, "INTEGER")
         case Type.STRING:
             return _template(
-                "CASE WHEN regexp_full_match({x}, {shape}) THEN TRY_CAST({x} AS INTEGER) END", x=value, shape=sql.Literal(_WHOLE)
+                "CASE WHEN regexp_full_match({x}, {shape}) THEN TRY_CAST(trim({x}) AS INTEGER) END", x=value, shape=sql.Literal(_WHOLE)
             )
         case _:
             return _nothing("INTEGER")
@@ -209,7 +209,7 @@ def _to_long(value: sql.Expression, from_type: Type) -> sql.Expression:
             )
         case Type.STRING:
             return _template(
-                "CASE WHEN regexp_full_match({x}, {shape}) THEN TRY_CAST({x} AS BIGINT) END", x=value, shape=sql.Literal(_WHOLE)
+                "CASE WHEN regexp_full_match({x}, {shape}) THEN TRY_CAST(trim({x}) AS BIGINT) END", x=value, shape=sql.Literal(_WHOLE)
             )
         case _:
             return _nothing("BIGINT")
@@ -328,7 +328,7 @@ def _to_guid(value: sql.Expression, from_type: Type) -> sql.Expression:
 
 
 def element_to(value: sql.Expression, form: Shape, to: Type) -> sql.Expression:
-    """An element of an array as type `to`, by its JSON type: nothing is parsed, save that datetimes, timespans and guids are strings in JSON.
+    """An element of an array as type `to`, by its JSON type: nothing is parsed, save times and guids, which are strings in JSON.
 
     Source: Kusto Query Language reference, "mv-expand operator", to typeof.
     """
@@ -340,7 +340,7 @@ def element_to(value: sql.Expression, form: Shape, to: Type) -> sql.Expression:
     kinds = {"VARCHAR": Type.STRING, "BOOLEAN": Type.BOOL, "UBIGINT": Type.LONG, "BIGINT": Type.LONG, "DOUBLE": Type.REAL}
     if to is Type.STRING:
         return sql.call("coalesce", text, sql.Literal(""))
-    native = {
+    native: dict[Type, sql.Expression] = {
         Type.STRING: text,
         Type.BOOL: _template("{t} = 'true'", t=text),
         Type.LONG: sql.Cast(text, "BIGINT", tries=True),

@@ -1,6 +1,7 @@
 """Aggregates: functions that fold the rows of a group. They pass over nulls; only `count()` counts rows.
 
-`arg_max`, `arg_min`, and `take_any` of several values give one Invoke for each of their columns: the column's place, then all values, so that
+`arg_max`, `arg_min`, and `take_any` of several values give one Invoke for each of their columns: the column's place, then all values, so
+that
 each picks the same row.
 """
 
@@ -361,7 +362,7 @@ def row_form(arguments: Sequence[Scalar]) -> Shape:
     return chosen if isinstance(chosen, Leaf) else JSON
 
 
-for _name, _extreme, _example in (("arg_max", "greatest", "c"), ("arg_min", "least", "a")):
+for _name, _extreme, _example in (("arg_max", "greatest", "3"), ("arg_min", "least", "1")):
     aggregate(
         Function(
             name=_name,

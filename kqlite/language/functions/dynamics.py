@@ -99,12 +99,19 @@ scalar(
 scalar(
     Function(
         name="array_index_of",
-        doc="Where a value stands in an array first, from 0; -1 where it does not.",
-        signatures=(Signature((dynamic("array"), anything("value")), Type.LONG),),
+        doc="Where a value stands in an array, from 0, -1 where it does not: from a position on, among so many elements, the nth time.",
+        signatures=(
+            Signature((dynamic("array"), anything("value"), long("start"), long("length"), long("occurrence")), Type.LONG, optional=3),
+        ),
         sql={"duckdb": Custom("array_index_of")},
         examples=(
             Example('array_index_of(dynamic(["this", "is", "an", "example", "an", "example"]), "an")', "2"),
             Example("array_index_of(dynamic([1, 2]), 5)", "-1"),
+            Example('array_index_of(dynamic(["this", "is", "an", "example", "an", "example"]), "example", 1, 3)', "3"),
+            Example('array_index_of(dynamic(["this", "is", "an", "example", "an", "example"]), "example", 1, 2)', "-1"),
+            Example('array_index_of(dynamic(["this", "is", "an", "example", "an", "example"]), "an", 1, -1, 2)', "4"),
+            Example('array_index_of(dynamic(["this", "is", "an", "example", "an", "example"]), "an", -3)', "4"),
+            Example('array_index_of(dynamic(["this", "is", "an", "example", "an", "example"]), "is", -4)', "-1"),
         ),
         source=_page("array_index_of"),
     )

@@ -1,6 +1,7 @@
 """The operators of expressions, declared like functions, in a catalogue of their own: a query cannot call them by these names.
 
-The binder has converted the operands before: of arithmetic to the result's type, save where datetimes and timespans meet; of a comparison to
+The binder has converted the operands before: of arithmetic to the result's type, save where datetimes and timespans meet; of a
+comparison to
 one type, save that a dynamic may stand beside a scalar. Only `and`, `or`, `< > <= >=`, `between`, arithmetic, and the equality of two nulls
 may give null.
 """

@@ -1,0 +1,361 @@
+"""Comparison, membership, logic and arithmetic. Comparisons with nulls answer as KQL says: null differs from any value, and equals none.
+
+Each operator has a form for use anywhere and, where that is simpler, one `as condition`, in which null counts as false: the engine pushes
+`x = 'lit'` and `x IN (..)` down into scans, but nothing more complicated.
+"""
+
+import json
+from collections.abc import Callable
+
+from kqlite.dialects import conversions, sql
+from kqlite.dialects.scalars import SQL_TYPES, ScalarLowering, custom
+from kqlite.language import plan
+from kqlite.language.schema import Array, Leaf, Object
+from kqlite.language.types import Type
+
+# Operands
+
+
+def compared_as(lowering: ScalarLowering, scalar: plan.Scalar, other: Type) -> sql.Expression:
+    """A dynamic as it is compared with a scalar of type `other`; anything else as it is. NULL where it holds no such value."""
+    if scalar.type is not Type.DYNAMIC:
+        return lowering.lower(scalar)
+    match other:
+        case Type.STRING:
+            return lowering.plain_text(scalar)
+        case Type.INT | Type.LONG | Type.REAL:
+            return _number(lowering, scalar)
+        case Type.BOOL:
+            return _bool(lowering, scalar)
+        case Type.DYNAMIC:
+            return lowering.text(scalar)
+        case _:
+            return lowering.lower(plan.Convert(scalar, other))
+
+
+def _number(lowering: ScalarLowering, scalar: plan.Scalar) -> sql.Expression:
+    if isinstance(scalar.form, Array | Object) or (isinstance(scalar.form, Leaf) and scalar.form.type is Type.BOOL):
+        return sql.Cast(sql.NULL, "DOUBLE")
+    if isinstance(scalar.form, Leaf) and scalar.form.type.is_numeric:
+        return lowering.lower(scalar)
+    return sql.Cast(lowering.plain_text(scalar), "DOUBLE", tries=True)
+
+
+def _bool(lowering: ScalarLowering, scalar: plan.Scalar) -> sql.Expression:
+    if isinstance(scalar.form, Array | Object) or (isinstance(scalar.form, Leaf) and scalar.form.type.is_numeric):
+        return sql.Cast(sql.NULL, "BOOLEAN")
+    if isinstance(scalar.form, Leaf) and scalar.form.type is Type.BOOL:
+        return lowering.lower(scalar)
+    return sql.Template("CASE {t} WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END", {"t": lowering.plain_text(scalar)})
+
+
+def _operands(lowering: ScalarLowering, invoke: plan.Invoke) -> tuple[sql.Expression, sql.Expression]:
+    left, right = invoke.arguments
+    if left.type is Type.DYNAMIC and right.type is Type.DYNAMIC and isinstance(left.form, Leaf) and isinstance(right.form, Leaf):
+        if left.form.type is right.form.type or (left.form.type.is_numeric and right.form.type.is_numeric):
+            return lowering.lower(left), lowering.lower(right)
+        return lowering.plain_text(left), lowering.plain_text(right)
+    for value, constant in ((left, right), (right, left)):
+        # As text, a bool inside JSON is compared without being read.
+        if value.type is Type.DYNAMIC and isinstance(constant, plan.Constant) and isinstance(constant.value, bool):
+            if isinstance(value.form, Leaf | Array | Object):
+                break
+            text = sql.Literal("true" if constant.value else "false")
+            pair = (lowering.plain_text(value), text)
+            return pair if value is left else (pair[1], pair[0])
+    return compared_as(lowering, left, right.type), compared_as(lowering, right, left.type)
+
+
+def may_be_null(scalar: plan.Scalar) -> bool:
+    return scalar.nullable or scalar.type is Type.DYNAMIC
+
+
+# Equality and order
+
+
+@custom("==")
+def _equal(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    return _equality(lowering, invoke, "=", "IS NOT DISTINCT FROM")
+
+
+@custom("!=")
+def _unequal(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    return _equality(lowering, invoke, "<>", "IS DISTINCT FROM")
+
+
+def _equality(lowering: ScalarLowering, invoke: plan.Invoke, plain: str, with_null: str) -> sql.Expression:
+    left, right = _operands(lowering, invoke)
+    nullable = [may_be_null(argument) for argument in invoke.arguments]
+    if not any(nullable):
+        return sql.operation(plain, left, right)
+    answer = sql.operation(with_null, left, right)
+    if not all(nullable):
+        return answer
+    both = sql.operation("AND", sql.IsNull(left), sql.IsNull(right))
+    return sql.Case(((both, sql.Cast(sql.NULL, "BOOLEAN")),), answer)
+
+
+@custom("== as condition")
+def _equal_condition(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    return sql.operation("=", *_operands(lowering, invoke))
+
+
+@custom("!= as condition")
+def _unequal_condition(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    nullable = any(may_be_null(argument) for argument in invoke.arguments)
+    return sql.operation("IS DISTINCT FROM" if nullable else "<>", *_operands(lowering, invoke))
+
+
+def _declare_order(operator: str) -> None:
+    @custom(operator)
+    def lower(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+        left, right = invoke.arguments
+        if left.type is Type.DYNAMIC and right.type is Type.DYNAMIC:
+            # Two dynamics have an order as numbers.
+            return sql.operation(operator, _number(lowering, left), _number(lowering, right))
+        return sql.operation(operator, *_operands_in_order(lowering, left, right))
+
+
+def _operands_in_order(lowering: ScalarLowering, left: plan.Scalar, right: plan.Scalar) -> tuple[sql.Expression, sql.Expression]:
+    return compared_as(lowering, left, right.type), compared_as(lowering, right, left.type)
+
+
+for _operator in ("<", ">", "<=", ">="):
+    _declare_order(_operator)
+
+
+@custom("between")
+def _between(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    value, low, high = (lowering.lower(argument) for argument in invoke.arguments)
+    return sql.Template("{value} BETWEEN {low} AND {high}", {"value": value, "low": low, "high": high})
+
+
+@custom("!between")
+def _not_between(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    value, low, high = (lowering.lower(argument) for argument in invoke.arguments)
+    return sql.Template("{value} NOT BETWEEN {low} AND {high}", {"value": value, "low": low, "high": high})
+
+
+# Membership
+
+
+def listed(arguments: tuple[plan.Scalar, ...]) -> tuple[plan.Scalar, ...] | None:
+    """The items of a list; a constant array alone gives its elements, any other array None."""
+    if len(arguments) != 1 or arguments[0].type is not Type.DYNAMIC:
+        return arguments
+    only = arguments[0]
+    if not isinstance(only, plan.Constant):
+        return None
+    value = json.loads(str(only.value)) if only.value is not None else None
+    return tuple(_constant(item) for item in (value if isinstance(value, list) else [value]))
+
+
+def _constant(value: object) -> plan.Constant:
+    match value:
+        case None:
+            return plan.Constant(Type.DYNAMIC, None)
+        case bool():
+            return plan.Constant(Type.BOOL, value)
+        case int():
+            return plan.Constant(Type.LONG, value)
+        case float():
+            return plan.Constant(Type.REAL, value)
+        case str():
+            return plan.Constant(Type.STRING, value)
+        case _:
+            return plan.Constant(Type.DYNAMIC, json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def _in(lowering: ScalarLowering, invoke: plan.Invoke, *, ignores_case: bool) -> sql.Expression:
+    """Whether the value is in the list; may be NULL where it is not."""
+    value, *rest = invoke.arguments
+    items = listed(tuple(rest))
+    if items is None:
+        return _in_array(lowering, value, rest[0], ignores_case=ignores_case)
+    by_type: dict[Type, list[plan.Scalar]] = {}
+    for item in items:
+        kind = Type.REAL if item.type is Type.REAL else Type.LONG if item.type.is_numeric else item.type
+        by_type.setdefault(kind, []).append(item)
+    tests = [_one_of(lowering, value, kind, group, ignores_case=ignores_case) for kind, group in by_type.items()]
+    found = [test for test in tests if test is not None]
+    if not found:
+        return sql.FALSE
+    return found[0] if len(found) == 1 else sql.Operation("OR", tuple(found))
+
+
+def _one_of(
+    lowering: ScalarLowering, value: plan.Scalar, kind: Type, items: list[plan.Scalar], *, ignores_case: bool
+) -> sql.Expression | None:
+    """Whether the value is one of items of one type; None where it cannot be."""
+    if ignores_case:
+        text = lowered(compared_as(lowering, value, Type.STRING))
+        return _any_equal(text, [lowered(compared_as(lowering, item, Type.STRING)) for item in items])
+    if value.type is not Type.DYNAMIC and value.type is not kind and not (value.type.is_numeric and kind.is_numeric):
+        if kind is not Type.STRING:
+            return None
+        # Times and guids are text in JSON.
+        items = [plan.Convert(item, value.type) for item in items]
+        kind = value.type
+    return _any_equal(compared_as(lowering, value, kind), [compared_as(lowering, item, value.type) for item in items])
+
+
+def _any_equal(value: sql.Expression, items: list[sql.Expression]) -> sql.Expression:
+    return sql.operation("=", value, items[0]) if len(items) == 1 else sql.In(value, tuple(items))
+
+
+def _in_array(lowering: ScalarLowering, value: plan.Scalar, array: plan.Scalar, *, ignores_case: bool) -> sql.Expression:
+    """Whether the value is an element of an array that is not known before; compared as text."""
+    text = lowering.plain_text(value)
+    elements = texts_of(lowering, array)
+    if ignores_case:
+        return sql.Template("list_contains(list_transform({list}, lambda i: lower(i)), lower({text}))", {"list": elements, "text": text})
+    return sql.call("list_contains", elements, text)
+
+
+def texts_of(lowering: ScalarLowering, array: plan.Scalar) -> sql.Expression:
+    """The elements of an array as a list of their texts; of a scalar the scalar alone."""
+    if isinstance(array.form, Array) and isinstance(array.form.element, Leaf):
+        value = lowering.lower(array)
+        if array.form.element.type is Type.STRING:
+            return value
+        body = conversions.leaf_to_text(sql.Variable("i"), array.form.element)
+        return sql.call("list_transform", value, sql.Lambda("i", body))
+    template = (
+        "CASE WHEN json_type({json}) = 'ARRAY' THEN json_extract_string({json}, '$[*]') WHEN {json} IS NOT NULL THEN [{json} ->> '$'] END"
+    )
+    return sql.Template(template, {"json": lowering.json(array)})
+
+
+def lowered(text: sql.Expression) -> sql.Expression:
+    """The text in lower case; an ASCII constant on the spot, others are left to the engine, whose folding is not Python's."""
+    if isinstance(text, sql.Literal) and isinstance(text.value, str) and text.value.isascii():
+        return sql.Literal(text.value.lower())
+    return sql.call("lower", text)
+
+
+def _declare_membership(operator: str, *, ignores_case: bool) -> None:
+    @custom(operator)
+    def found(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+        return sql.call("coalesce", _in(lowering, invoke, ignores_case=ignores_case), sql.FALSE)
+
+    @custom(f"{operator} as condition")
+    def found_as_condition(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+        return _in(lowering, invoke, ignores_case=ignores_case)
+
+    @custom(f"!{operator}")
+    def missing(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+        test = sql.Not(_in(lowering, invoke, ignores_case=ignores_case))
+        certain = not any(may_be_null(argument) for argument in invoke.arguments)
+        return test if certain else sql.call("coalesce", test, sql.TRUE)
+
+
+_declare_membership("in", ignores_case=False)
+_declare_membership("in~", ignores_case=True)
+
+
+# Logic
+
+
+@custom("and")
+def _and(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    return sql.Operation("AND", tuple(lowering.lower(argument) for argument in invoke.arguments))
+
+
+@custom("or")
+def _or(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    return sql.Operation("OR", tuple(lowering.lower(argument) for argument in invoke.arguments))
+
+
+# Arithmetic
+
+
+def _number_operand(lowering: ScalarLowering, scalar: plan.Scalar) -> sql.Expression:
+    """A constant whole number as a BIGINT: DuckDB takes a short one for an INTEGER, and computes with those in 32 bits."""
+    value = lowering.lower(scalar)
+    is_short = isinstance(value, sql.Literal) and isinstance(value.value, int) and -(2**31) <= value.value < 2**31
+    return sql.Cast(value, SQL_TYPES[scalar.type]) if is_short else value
+
+
+def _tried(expression: sql.Expression) -> sql.Expression:
+    """NULL in place of the engine's error when a whole number overflows."""
+    return sql.call("TRY", expression)
+
+
+def _untried(expression: sql.Expression) -> sql.Expression:
+    """What stands inside `TRY`: one around all of a computation will do."""
+    return expression.arguments[0] if isinstance(expression, sql.Call) and expression.function == "TRY" else expression
+
+
+Arithmetic = Callable[[plan.Invoke, sql.Expression, sql.Expression], sql.Expression]
+
+
+def _declare_arithmetic(operator: str, rule: Arithmetic) -> None:
+    @custom(operator)
+    def lower(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+        left, right = (_number_operand(lowering, argument) for argument in invoke.arguments)
+        return rule(invoke, left, right)
+
+
+def _sum(operator: str) -> Arithmetic:
+    def rule(invoke: plan.Invoke, left: sql.Expression, right: sql.Expression) -> sql.Expression:
+        if invoke.type is Type.REAL:
+            return sql.operation(operator, left, right)
+        total = sql.operation(operator, _untried(left), _untried(right))
+        if invoke.type is Type.DATETIME:
+            in_range = sql.Template(f"CASE WHEN {{t}} BETWEEN 0 AND {conversions.LAST_TICK} THEN {{t}} END", {"t": total})
+            return _tried(in_range) if not _is_relative_to_now(invoke) else total
+        return _tried(total)
+
+    return rule
+
+
+def _is_relative_to_now(invoke: plan.Invoke) -> bool:
+    """`now() - 7d`: stays a plain constant, which the engine can prune by."""
+    left, right = invoke.arguments
+    return isinstance(left, plan.Invoke) and left.function.name in ("now", "ago") and isinstance(right, plan.Constant)
+
+
+def _product(invoke: plan.Invoke, left: sql.Expression, right: sql.Expression) -> sql.Expression:
+    if invoke.type is Type.REAL:
+        return sql.operation("*", left, right)
+    if invoke.arguments[1].type is Type.REAL:
+        return sql.Cast(sql.call("trunc", sql.operation("*", left, right)), "BIGINT", tries=True)
+    return _tried(sql.operation("*", _untried(left), _untried(right)))
+
+
+def _quotient(invoke: plan.Invoke, left: sql.Expression, right: sql.Expression) -> sql.Expression:
+    if invoke.type is Type.REAL:
+        if invoke.arguments[0].type is Type.TIMESPAN:
+            left, right = sql.Cast(left, "DOUBLE"), sql.Cast(right, "DOUBLE")
+        return sql.operation("/", left, right)
+    if invoke.arguments[1].type is Type.REAL:
+        return sql.Cast(sql.call("trunc", sql.operation("/", left, right)), "BIGINT", tries=True)
+    divisor = invoke.arguments[1]
+    if isinstance(divisor, plan.Constant) and isinstance(divisor.value, int) and divisor.value > 0:
+        return sql.operation("//", left, right)
+    return _tried(sql.operation("//", _untried(left), sql.call("nullif", _untried(right), sql.Literal(0))))
+
+
+def _remainder(invoke: plan.Invoke, left: sql.Expression, right: sql.Expression) -> sql.Expression:
+    """Never negative, whatever the signs."""
+    divisor = invoke.arguments[1]
+    if isinstance(divisor, plan.Constant) and isinstance(divisor.value, int | float) and divisor.value > 0:
+        return sql.Template("(({a} % {b}) + {b}) % {b}", {"a": left, "b": right})
+    template = "TRY((({a} % {b}) + abs({b})) % abs({b}))"
+    if invoke.type is not Type.REAL:
+        right = sql.call("nullif", right, sql.Literal(0))
+    return sql.Template(template, {"a": left, "b": right})
+
+
+_declare_arithmetic("+", _sum("+"))
+_declare_arithmetic("-", _sum("-"))
+_declare_arithmetic("*", _product)
+_declare_arithmetic("/", _quotient)
+_declare_arithmetic("%", _remainder)
+
+
+@custom("negate")
+def _negate(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    operand = _number_operand(lowering, invoke.arguments[0])
+    zero = sql.Literal(0) if invoke.type is not Type.REAL else sql.Literal(-0.0)
+    return _tried(sql.operation("-", zero, _untried(operand))) if invoke.type is not Type.REAL else sql.operation("-", zero, operand)

@@ -1,0 +1,95 @@
+"""Runs every example of every declared function, aggregate and operator, and holds the declarations to their promises."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+import kqlite
+from kqlite.dialects.scalars import CUSTOM
+from kqlite.language.functions import FUNCTIONS
+from kqlite.language.functions.declare import Custom, Example, Function
+from kqlite.language.functions.operators import OPERATORS
+from kqlite.language.functions.page import PAGE, page
+from kqlite.language.types import Type
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[kqlite.Connection]:
+    with kqlite.connect(None, clock=lambda: datetime(2024, 5, 17, 12, 30, tzinfo=UTC)) as connection:
+        yield connection
+
+
+ALL = [*FUNCTIONS.all(), *OPERATORS.all()]
+EXAMPLES = [pytest.param(function, example, id=f"{function.name}: {example.call}") for function in ALL for example in function.examples]
+
+
+@pytest.mark.parametrize(("function", "example"), EXAMPLES)
+def test_example(connection: kqlite.Connection, function: Function, example: Example) -> None:
+    rows = None if example.rows is None else _table(example)
+    if function.aggregate:
+        query = f"{rows} | summarize value = {example.call}"
+    elif rows is not None:
+        query = f"{rows} | project value = {example.call}"
+    else:
+        query = f"print value = {example.call}"
+    assert _shown(connection, query) == _normal(example.result, _type(connection, query))
+
+
+def _type(connection: kqlite.Connection, query: str) -> Type:
+    return connection.compile(query).schema[0].type
+
+
+def _shown(connection: kqlite.Connection, query: str) -> str:
+    """The value as an example writes it."""
+    if _type(connection, query) is Type.DYNAMIC:
+        (row,) = connection.query(query)
+        return json.dumps(row["value"], sort_keys=True)
+    (row,) = connection.query(f"{query} | project is_null = isnull(value), text = tostring(value)")
+    return "null" if row["is_null"] else str(row["text"])
+
+
+def _normal(result: str, type_: Type) -> str:
+    return json.dumps(json.loads(result), sort_keys=True) if type_ is Type.DYNAMIC else result
+
+
+def _table(example: Example) -> str:
+    """The rows of an example as a datatable: one column `x`, or `x` and `y` where the call names both."""
+    assert example.rows is not None
+    cells = re.findall(r"""(?:[^,'"(\[{]|'[^']*'|"[^"]*"|\((?:[^()]|\([^()]*\))*\)|\[[^\]]*\]|\{[^}]*\})+""", example.rows)
+    cells = [cell.strip() for cell in cells]
+    width = 2 if re.search(r"\by\b", example.call) or example.call.startswith("pack_all") else 1
+    columns = ", ".join(f"{name}:{_column_type(cells[place::width])}" for place, name in enumerate("xy"[:width]))
+    return f"datatable({columns})[{', '.join(cells)}]"
+
+
+def _column_type(cells: list[str]) -> str:
+    typed = [cell for cell in cells if not cell.startswith("long(null)")]
+    first = typed[0] if typed else "long(null)"
+    for pattern, type_ in ((r"['\"]", "string"), (r"dynamic", "dynamic"), (r"\d+[dhms]$", "timespan"), (r"\d+\.\d", "real")):
+        if re.match(pattern, first):
+            return type_
+    return "long"
+
+
+@pytest.mark.parametrize("function", ALL, ids=lambda function: function.name)
+def test_declaration_is_complete(function: Function) -> None:
+    assert function.doc.endswith(".")
+    assert function.source
+    for chosen in function.sql.values():
+        assert not isinstance(chosen, Custom) or chosen.name in CUSTOM, chosen
+
+
+def test_every_lowering_is_declared() -> None:
+    named = {chosen.name for function in ALL for chosen in function.sql.values() if isinstance(chosen, Custom)}
+    assert {name.removesuffix(" as condition") for name in CUSTOM} == named
+
+
+def test_operators_cannot_be_called() -> None:
+    assert not {name for name in OPERATORS.names() if name.isidentifier()} & set(FUNCTIONS.names())
+
+
+def test_the_page_is_fresh() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "renew it: python -m kqlite.language.functions.page"
