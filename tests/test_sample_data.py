@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import kqlite
 from kqlite.bundled import bundled
 from kqlite.inventory.tables import COLUMNS, table_of
 
@@ -168,3 +169,32 @@ def test_the_first_query_is_the_reference_query():
         "| project name, resourceGroup, location, powerState\n"
         "| order by resourceGroup desc, name desc\n"
     )
+
+
+@pytest.fixture(scope="module")
+def connection():
+    with kqlite.connect_sample() as connection:
+        yield connection
+
+
+@pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.stem)
+def test_a_query_has_as_many_rows_as_the_readme_says(path, connection):
+    assert len(connection.query(path.read_text(encoding="utf-8")).to_pylist()) == section("The queries")[path.stem]
+
+
+def test_the_reference_query_finds_the_machines_of_the_demo_sets(connection):
+    expected = [
+        {"name": row["name"], "resourceGroup": row["resourceGroup"], "location": row["location"], "powerState": power_state(row)}
+        for row in of_type(VM)
+        if scale_set(row).startswith("demo")
+    ]
+    expected.sort(key=lambda row: (row["resourceGroup"], row["name"]), reverse=True)
+    assert connection.query(QUERIES[0].read_text(encoding="utf-8")).to_pylist() == expected
+
+
+def test_machines_are_counted_by_power_state_as_the_readme_says(connection):
+    counts = section("What there is")
+    names = {"running", "stopped", "deallocated", "starting"}
+    expected = {f"PowerState/{name}": counts[name] for name in names} | {"": 2}
+    found = connection.query(QUERIES[1].read_text(encoding="utf-8")).to_pylist()
+    assert {row["powerState"]: row["machines"] for row in found} == expected

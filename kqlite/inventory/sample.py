@@ -6,8 +6,8 @@ partition. One type is one stream, so that it can be loaded by one INSERT; what 
 
 Equal seeds and numbers of machines give equal bytes, and a larger inventory of one seed has the machines of a smaller one.
 
-Read `sample_fleet` (who has what), `sample_machines` (the documents), then `sample_rows` and `sample_columns` (how documents become
-batches).
+Read `sample_fleet` (who has what), `sample_machines`, `sample_attachments`, `sample_containers`, `sample_services` (the documents), then
+`sample_rows` and `sample_columns` (how documents become batches).
 """
 
 from collections.abc import Callable, Iterator

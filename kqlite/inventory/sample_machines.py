@@ -1,9 +1,9 @@
-"""The sample inventory's virtual machines with what hangs on them: network interfaces, disks, public addresses, extensions.
+"""The sample inventory's virtual machines: the columns that their own rows and those of what hangs on them have in common, and their documents.
 
-Each kind of row is made in a pass of its own, and what two kinds must agree on (the id of a disk, say) follows from the same keyed draws.
+Each kind of row is made in a pass of its own; what two kinds must agree on (the id of a disk, say) follows from the same keyed draws.
 
-Source: the members of a virtual machine's row and when each is there as in recorded rows of the service, and in the Azure REST reference,
-"Virtual Machines - Get", "Network Interfaces - Get", "Disks - Get".
+Source: the members of a virtual machine's row and when each is there as in recorded rows of the service; Azure REST reference, "Virtual
+Machines - Get".
 """
 
 from collections.abc import Iterator, Sequence
