@@ -1,4 +1,4 @@
-"""The sample inventory's virtual machines: the columns that their own rows and those of what hangs on them have in common, and their documents.
+"""The sample inventory's virtual machines: the columns that they share with what hangs on them, and their documents.
 
 Each kind of row is made in a pass of its own; what two kinds must agree on (the id of a disk, say) follows from the same keyed draws.
 
@@ -55,7 +55,7 @@ class Machines:
 
     @cached_property
     def name(self) -> pa.Array:
-        """`<set>_<8 digits>` in a scale set, a running number elsewhere; Windows machines often in capitals."""
+        """`<set>_<8 digits>` in a scale set, a running number elsewhere; in capitals on Windows."""
         place = pc.subtract(
             pa.array(range(self.start, self.start + self.rows), pa.int32()), self.fleet.of(lambda fleet: fleet.first, pa.int32())
         )
