@@ -155,6 +155,8 @@ class Automaton:
         self.text = text
         self.position = 0
         self.states = [table.start]
+        self.states_before = self.states
+        """The states as they were before the token that does not fit; reductions on the way to that answer narrow what seems expected."""
         self._values: list[Any] = []
         self._starts: list[int] = []
         self._ends: list[int] = []
@@ -183,7 +185,7 @@ class Automaton:
             if found is None or state in narrow_states:
                 token = lexer.narrow(text, self.position, state)
                 if token is None:
-                    return self._misfit()
+                    return self._misfit(states)
                 terminal, word, start, end = token.terminal, token.text, token.start, token.end
             else:
                 group = found.lastindex or 0
@@ -196,16 +198,13 @@ class Automaton:
                 if terminal not in row:
                     token = lexer.narrow(text, self.position, state)
                     if token is None or token.terminal not in row:
-                        return self._misfit()
+                        return self._misfit(states)
                     terminal, word, start, end = token.terminal, token.text, token.start, token.end
             if terminal == END:
                 start = end = ends[-1] if ends else 0
-            while True:
-                action = row.get(terminal)
-                if action is None:
-                    return self._misfit()
-                if action >= 0:
-                    break
+            action = row.get(terminal)
+            before = states[:] if action is not None and action < 0 else states
+            while action is not None and action < 0:
                 rule = rules[~action]
                 if rule.method is None and rule.size == 1:
                     states[-1] = state = gotos[states[-2]][rule.origin]
@@ -214,7 +213,9 @@ class Automaton:
                     state = states[-1]
                 if terminal == END and state == end_state:
                     return values[-1]
-                row = rows[state]
+                action = rows[state].get(terminal)
+            if action is None:
+                return self._misfit(before)
             state = action
             states.append(state)
             values.append(word)
@@ -245,8 +246,9 @@ class Automaton:
         depths.append(depth)
         states.append(self.table.gotos[states[-1]][rule.origin])
 
-    def _misfit(self) -> Token:
-        """The next token as it would be read anywhere."""
+    def _misfit(self, before: list[int]) -> Token:
+        """The next token as it would be read anywhere. before: the states when it came."""
+        self.states_before = before[:]
         token = self.table.lexer.read(self.text, self.position)
         if token is None:
             start = self.table.lexer.skip(self.text, self.position)

@@ -116,9 +116,9 @@ def unknown_operator(name: str, span: Span, known: Iterable[str]) -> Diagnostic:
     return Diagnostic("KQL104", f"no operator `{name}`", span, did_you_mean(name, known))
 
 
-def no_such_character(character: str, span: Span) -> Diagnostic:
+def no_such_character(character: str, span: Span, hint: str | None = None) -> Diagnostic:
     shown = f"`{character}`" if character.isprintable() and not character.isspace() else f"U+{ord(character):04X}"
-    return Diagnostic("KQL105", f"{shown} has no meaning here", span)
+    return Diagnostic("KQL105", f"{shown} has no meaning here", span, hint)
 
 
 def bad_literal(type_name: str, text: str, span: Span, hint: str | None = None) -> Diagnostic:

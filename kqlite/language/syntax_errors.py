@@ -73,11 +73,14 @@ _PHRASES = (
     ({"STRING", "NULL", "LBRACE"}, _JSON_WORDS, "a JSON value"),
     ({"NAME", "STRING", "INT", "TYPEOF"}, _OPERAND_WORDS, "an expression"),
     ({"WHERE", "EXTEND", "TAKE"}, _OPERATOR_WORDS, "an operator such as `where`"),
-    ({"EQUALS", "AND", "OR"}, _AFTER_OPERAND, "an operator such as `==` or `and`"),
-    ({"AND", "OR"}, _AFTER_OPERAND, "`and`, `or`"),
+    ({"EQUALS", "AND", "OR"}, _AFTER_OPERAND, "an operator such as `==`"),
+    ({"AND", "OR"}, _AFTER_OPERAND, "`and`"),
     ({"SIGN", "STAR"}, _AFTER_OPERAND, "an operator such as `+`"),
     ({"DOT", "LSQB"}, {"DOT", "LSQB", "LPAR"}, ""),
 )
+_CONTINUATIONS = ("an operator such as `==`", "`and`", "an operator such as `+`")
+"""Said last: they are what a user knows, and the closing bracket or the `by` that is missing is not."""
+
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 # Steps over what hides brackets; a bracket, `|`, `;` or the rest of a broken string is what it stops at.
@@ -107,9 +110,9 @@ class SyntaxErrors:
         self._resume_at, self._resume_marks = token.start, "|;)]}"
         if token.terminal == "":
             return self._unreadable(token, span)
-        if refusal := self._unsupported(token):
+        if refusal := self._unsupported(token, span):
             return refusal
-        expected = self._automaton.table.expected(self._automaton.states)
+        expected = self._automaton.table.expected(self._automaton.states_before)
         if token.terminal == END:
             self._resume_at = None
             if bracket := self._open_bracket(expected):
@@ -117,7 +120,7 @@ class SyntaxErrors:
         if "WHERE" in expected and "NAME" not in expected and (word := self._word_at(token.start)):
             return diagnostics.unknown_operator(word, Span(token.start, token.start + len(word)), OPERATORS)
         found = "the end of the query" if token.terminal == END else f"`{_shortened(token.text)}`"
-        return diagnostics.unexpected(found, self._phrases(expected), span, self._hint(token))
+        return diagnostics.unexpected(found, self._phrases(expected), span, self._hint(token, expected))
 
     def go_on(self) -> bool:
         """Brings the parser to the next stage, statement or closing bracket after the error; False where there is none it takes."""
@@ -138,18 +141,21 @@ class SyntaxErrors:
         if token.text == "@" and self._text[token.end : token.end + 1] in ('"', "'"):
             mark = self._text[token.end]
         if mark is None:
-            return diagnostics.no_such_character(token.text, span)
+            return diagnostics.no_such_character(token.text, span, "`not(..)` negates" if token.text == "!" else None)
         line_end = re.compile(r"[\r\n]|\Z").search(self._text, token.start)
         end = line_end.start() if line_end else token.end
         broken = re.compile(r"\"(?:[^\"\\\r\n]|\\.)*\"|'(?:[^'\\\r\n]|\\.)*'").match(self._text, token.start)
         return diagnostics.unclosed_string(mark, Span(token.start, broken.end() if broken else end))
 
-    def _unsupported(self, token: Token) -> Diagnostic | None:
+    def _unsupported(self, token: Token, span: Span) -> Diagnostic | None:
         """The refusal where what does not fit is KQL that kqlite does not run."""
         word = self._word_at(token.start)
         if word in UNSUPPORTED_OPERATORS and self._text[: token.start].rstrip().endswith("|"):
             return diagnostics.unsupported(f"the operator `{word}`", Span(token.start, token.start + len(word)))
         start = self._statement_start(token.start)
+        if start == token.start and token.terminal != END and self._automaton.table.expected(self._automaton.states_before) == {END}:
+            self._resume_at = None
+            return diagnostics.unsupported("a second query in one text", span)
         first = self._word_at(start)
         if self._text.startswith(("{{", "."), start):
             self._resume_at = None
@@ -167,7 +173,7 @@ class SyntaxErrors:
             self._resume_at = stage
             return diagnostics.unsupported(f"the operator `{first}`", Span(stage, stage + len(first)))
         if first == "union" and token.text == "*":
-            return diagnostics.unsupported("a wildcard among the tables of `union`", Span(token.start, token.end), "name each table")
+            return diagnostics.unsupported("a wildcard among the tables of `union`", span, "name each table")
         return None
 
     def _open_bracket(self, expected: set[str]) -> Diagnostic | None:
@@ -220,10 +226,14 @@ class SyntaxErrors:
         match = _WORD.match(self._text, position)
         return match[1] if match and match.start(1) == position else ""
 
-    def _hint(self, token: Token) -> str | None:
-        """For a query whose first word is no table but an operator misspelt, and for `!x`."""
-        if token.text == "=" or self._text.startswith("!", token.start):
-            return "`not(..)` negates" if token.text != "=" else "`==` compares"
+    def _hint(self, token: Token, expected: set[str]) -> str | None:
+        """For what is often meant: a query whose first word is an operator misspelt, `[1, 2]`, `{a: 1}`, a second `=`."""
+        if expected == {"STRING"}:
+            return "`dynamic([..])` is an array"
+        if expected == {"STRING", "RBRACE"}:
+            return "the name of a member is a string"
+        if token.text == "=":
+            return "`==` compares"
         stage = self._stage_start(token.start)
         first = self._word_at(stage)
         between = self._text[stage + len(first) : token.start]
@@ -232,15 +242,18 @@ class SyntaxErrors:
     def _phrases(self, expected: set[str]) -> list[str]:
         """What may come next, in KQL words, the most telling first."""
         left = set(expected)
+        if END in left:
+            left.discard("SEMICOLON")
         phrases = []
         for signs, covered, phrase in _PHRASES:
             if signs <= left:
                 left -= covered
-                if phrase:
-                    phrases.append(phrase)
-        if len(phrases) + len(left) > 1:
-            left -= {"SEMICOLON"}
-        return phrases + sorted(dict.fromkeys(self.word(terminal) for terminal in left), key=_marks_last)
+                phrases.append(phrase)
+        if phrases or len(left) > 1:
+            left.discard("HINT")
+        words = sorted({self.word(terminal) for terminal in left}, key=_marks_last)
+        starts = [phrase for phrase in phrases if phrase and phrase not in _CONTINUATIONS]
+        return starts + words + [phrase for phrase in phrases if phrase in _CONTINUATIONS]
 
     def word(self, terminal: str) -> str:
         return WORDS.get(terminal) or f"`{self._names[terminal]}`"
