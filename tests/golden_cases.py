@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import golden_tables
 import golden_values
@@ -116,7 +115,7 @@ WAYS = (Way(True, True), Way(True, False), Way(False, True), Way(False, False))
 
 
 @cache
-def connection(way: Way, tables: tuple[str, ...], now: str | None) -> Any:
+def connection(way: Way, tables: tuple[str, ...], now: str | None) -> kqlite.Connection:
     """An open connection that holds `tables`; cases share it, for none can change it."""
     return golden_tables.connect(tables, stored=way.stored, optimizer=way.optimizer, now=now)
 

@@ -1,7 +1,7 @@
 """The small tables that golden cases query: rows in `golden/tables/*.jsonl`, types in `golden/tables/columns.json`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -10,8 +10,15 @@ from typing import Any
 import pyarrow as pa
 
 import kqlite
+from kqlite.bundled import bundled
+from kqlite.engine import utc_now
+from kqlite.inventory.files import load_files
+from kqlite.inventory.store import Store
+from kqlite.inventory.tables import COLUMNS, table_of
+from kqlite.language.types import Type
 
 _FOLDER = Path(__file__).parent / "golden" / "tables"
+_SAMPLE = sorted(bundled("sample-data/inventory").glob("*.jsonl"))
 _SCALARS = {
     "bool": pa.bool_(),
     "int": pa.int32(),
@@ -62,12 +69,32 @@ def _array(spec: Any, values: list[Any]) -> pa.Array:
             raise ValueError(f"no type {spec!r}")
 
 
-def connect(names: Sequence[str], *, stored: bool, optimizer: bool, now: str | None) -> Any:
-    """A connection that holds the named tables, loaded into the store or as Arrow in place."""
-    tables = {name: table(name) for name in names}
+@cache
+def sample() -> dict[str, pa.Table]:
+    """The sample inventory as Arrow tables whose dynamic columns are JSON."""
+    rows: dict[str, list[dict[str, Any]]] = {"resources": [], "resourcecontainers": []}
+    for path in _SAMPLE:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            rows.setdefault(table_of(row["type"]), []).append(row)
+    specs = {column.name: "json" if column.type is Type.DYNAMIC else str(column.type) for column in COLUMNS}
+    return {name: pa.table({c: _array(spec, [row.get(c) for row in held]) for c, spec in specs.items()}) for name, held in rows.items()}
+
+
+def connect(names: Sequence[str], *, stored: bool, optimizer: bool, now: str | None) -> kqlite.Connection:
+    """A connection that holds the named tables, loaded into the store or as Arrow in place; `sample` is the sample inventory."""
+    clock = _standing(datetime.fromisoformat(now)) if now else utc_now
+    own = {name: table(name) for name in names if name != "sample"}
     if not stored:
-        return kqlite.connect(tables, optimizer=optimizer)
-    connection = kqlite.connect(None, optimizer=optimizer)
-    for name, rows in tables.items():
+        return kqlite.connect(own | (sample() if "sample" in names else {}), optimizer=optimizer, clock=clock)
+    store = Store.in_memory(optimizer=optimizer)
+    if "sample" in names:
+        load_files(_SAMPLE, store)
+    connection = kqlite.Connection(store, clock)
+    for name, rows in own.items():
         connection.register(name, rows, load=True)
     return connection
+
+
+def _standing(moment: datetime) -> Callable[[], datetime]:
+    return lambda: moment
