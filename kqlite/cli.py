@@ -143,12 +143,12 @@ def _add_text(parser: argparse.ArgumentParser) -> None:
 
 
 class _Version(argparse.Action):
-    """Reads the version only where it is asked for: the package's metadata takes as long to read as argparse to load."""
+    """Reads the version only where it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
+        from kqlite.version import own_version
 
-        print(f"kqlite {version('kqlite')}")
+        print(f"kqlite {own_version()}")
         parser.exit()
 
 
@@ -236,10 +236,10 @@ def _repl(options: argparse.Namespace) -> int:
 
 
 def _connect(paths: Sequence[Path]) -> "Connection":
-    from kqlite.connection import connect, open_files
+    from kqlite.connection import connect, connect_sample, open_files
 
     if not paths:
-        return connect()
+        return connect_sample()
     if len(paths) == 1 and paths[0].is_dir():
         return connect(paths[0])
     return open_files(paths)

@@ -47,20 +47,24 @@ class Snapshot:
         # DuckDB answers Python's signals only after the last row (tried: six minutes), so another thread runs the query and this one waits,
         # which Ctrl-C can break.
         outcome: list[pa.Table | BaseException] = []
+        # Not `join`: in Python 3.11 one that Ctrl-C has broken takes the thread for ended.
+        ended = threading.Event()
 
         def work() -> None:
             try:
                 outcome.append(self._run(sql, parameters))
             except BaseException as error:  # the waiting thread raises it
                 outcome.append(error)
+            finally:
+                ended.set()
 
-        worker = threading.Thread(target=work, daemon=True)
-        worker.start()
+        threading.Thread(target=work, daemon=True).start()
         try:
-            worker.join()
+            ended.wait()
         except KeyboardInterrupt:
-            self._cursor.interrupt()
-            worker.join()
+            # Again and again, since DuckDB forgets an interruption that comes before the query has begun.
+            while not ended.wait(0.05):
+                self._cursor.interrupt()
             raise
         [result] = outcome
         if isinstance(result, BaseException):
