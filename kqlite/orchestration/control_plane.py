@@ -167,6 +167,11 @@ class ControlPlane:
 
     def advance_to(self, time: int) -> None:
         """Run everything that is due up to and including `time`."""
+        self._run_due(time)
+        self._set_now(max(time, self.rec.now))
+        self.commit()
+
+    def _run_due(self, time: int) -> None:
         timers = self.rec.timers
         while (timer := timers.pop(time)) is not None:
             if timer.due > self.rec.now:
@@ -175,8 +180,6 @@ class ControlPlane:
                     self.commit()
                 self._set_now(timer.due)
             self._run(timer)
-        self._set_now(max(time, self.rec.now))
-        self.commit()
 
     def _run(self, timer: Timer) -> None:
         if self._crash_points:
@@ -193,12 +196,13 @@ class ControlPlane:
     def run_until(self, done: Callable[[], bool], limit: int) -> bool:
         """Go from timer to timer until `done` says so; False where `limit` microseconds passed first."""
         end = self.now + limit
-        while not done():
+        while not (reached := done()):
             due = self.rec.timers.next_due()
             if due is None or due > end:
-                return done()
-            self.advance_to(max(due, self.now))
-        return True
+                break
+            self._run_due(due)
+        self.commit()
+        return reached
 
     # Faults
 

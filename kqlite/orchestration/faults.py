@@ -122,7 +122,10 @@ def covers(fault: FaultImage, scope: Mapping[str, Any]) -> bool:
         if key == "domain":
             if value != int(wanted):
                 return False
-        elif str(wanted).lower().rpartition("/")[2] != str(value).lower().rpartition("/")[2]:
+        elif key in ("set", "vm"):
+            if str(wanted).lower().rpartition("/")[2] != str(value).lower():
+                return False
+        elif str(wanted).lower() != str(value).lower():
             return False
     return True
 

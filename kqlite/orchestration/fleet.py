@@ -190,6 +190,7 @@ class Fleet:
         self.containers: dict[str, Container] = {"": self.root}
         self.cores: dict[tuple[str, str, str], int] = {}
         self.open_work: dict[str, int] = {}
+        self.open_operations = 0
         self.faults: dict[str, dict[str, FaultImage]] = {}
         self.priced: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
         self.fed: dict[str, list[tuple[int, float]]] = {}
@@ -330,7 +331,7 @@ class Fleet:
                 del self.containers[id_.lower()]
                 self._scopes.clear()
         elif type_ == Type.OPERATION:
-            self._index_operation(container, cast("OperationImage | None", new))
+            self._index_operation(container, cast("OperationImage | None", old), cast("OperationImage | None", new))
         elif type_ == Type.METRIC:
             self._index_metric(cast("MetricImage", image), cast("MetricImage | None", new))
         elif type_ == Type.FAULT:
@@ -351,7 +352,8 @@ class Fleet:
         if mark:
             self.fed_vms.setdefault((owner, metric), {})[key] = None
 
-    def _index_operation(self, container: Container, new: OperationImage | None) -> None:
+    def _index_operation(self, container: Container, old: OperationImage | None, new: OperationImage | None) -> None:
+        self.open_operations += int(new is not None and not new.ended) - int(old is not None and not old.ended)
         if new is None or not new.ended:
             return
         self._ended.append((new.ended, container, new.name))

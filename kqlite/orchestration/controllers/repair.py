@@ -19,7 +19,7 @@ ROUNDS = 3  # so many rounds without one healthy instance, and the platform susp
 
 def policy_of(rec: Recorder, scale_set: ScaleSetImage) -> dict[str, Any] | None:
     """The set's repairs policy where it is enabled."""
-    policy = rec.fleet.definitions[scale_set.model].document.get("automaticRepairsPolicy") or {}
+    policy = rec.fleet.definitions[scale_set.model].document["properties"].get("automaticRepairsPolicy") or {}
     return policy if policy.get("enabled") else None
 
 

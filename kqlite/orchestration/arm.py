@@ -1,0 +1,230 @@
+"""The front door: method, path and body in, status, headers and body out, as Azure Resource Manager speaks.
+
+Nothing here decides: a path finds its handler, a handler's outcome becomes an answer, and that only after the commit.
+Source: Azure docs, "Track asynchronous Azure operations"; "Azure Resource Manager resource provider contract".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import format_datetime
+from typing import Any, cast
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from kqlite.orchestration import documents, errors
+from kqlite.orchestration.chance import derived_guid
+from kqlite.orchestration.clock import DAY, SECOND, iso, to_datetime
+from kqlite.orchestration.control_plane import ControlPlane
+from kqlite.orchestration.errors import ArmError
+from kqlite.orchestration.faults import key_of, strikes
+from kqlite.orchestration.model import FaultImage, OperationImage, Type
+from kqlite.orchestration.requests.call import Call, Outcome
+from kqlite.orchestration.routes import Page, Route, find_route
+
+MAX_BODY = 4 * 1024 * 1024
+DEFAULT_BASE = "https://management.azure.com"
+_WRITES = ("PUT", "PATCH", "POST", "DELETE")
+_STATUS_OF_CODE = {"Conflict": 409, "TooManyRequests": 429, "ServiceUnavailable": 503, "GatewayTimeout": 504, "BadGateway": 502}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the front door answers. headers: names in ARM's casing. body: parsed JSON, None where there is none."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+
+    @property
+    def content(self) -> bytes:
+        """The body as it goes over the wire."""
+        return b"" if self.body is None else json.dumps(self.body, ensure_ascii=False).encode()
+
+
+class FrontDoor:
+    """ARM over one control plane."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
+        self._requests = 0
+
+    def handle(
+        self,
+        method: str,
+        path_and_query: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        base: str = DEFAULT_BASE,
+        commit: bool = True,
+    ) -> Answer:
+        """Answer one request. What the answer shows is durable; with `commit=False` the caller commits before anybody sees it.
+
+        body: bytes or text of JSON, or what JSON would give. base: scheme and host for absolute links.
+        """
+        self._plane.catch_up()
+        self._requests += 1
+        sent = {name.lower(): value for name, value in (headers or {}).items()}
+        url = urlsplit(path_and_query)
+        query = dict(parse_qsl(url.query, keep_blank_values=True))
+        request = _Request(method.upper(), unquote(url.path), {k.lower(): v for k, v in query.items()}, query, sent, base)
+        try:
+            parsed, text = _parsed(body)
+            answer = self._answer(request, parsed, text, commit)
+        except ArmError as error:
+            answer = self._refused(error)
+        return self._with_headers(request, answer)
+
+    # Dispatch
+
+    def _answer(self, request: _Request, body: Any, text: str | None, commit: bool) -> Answer:
+        plane, rec = self._plane, self._plane.rec
+        route, call = find_route(rec, request.method, request.path, request.query)
+        call.body, call.text, call.headers, call.path = body, text, request.headers, request.path
+        self._break(call, route)
+        if route.is_operation:
+            return self._operation(request, call)
+        if request.method in _WRITES:
+            outcome = plane.request(lambda rec: route.handle(rec, call), route.cause(call), commit)
+            plane.crash_if("before-answer")
+        else:
+            outcome = route.handle(rec, call)
+        if isinstance(outcome, Page):
+            return self._page(request, outcome)
+        return self._from_outcome(request, call, outcome)
+
+    def _break(self, call: Call, route: Route) -> None:
+        """Faults at the front door: late answers, errors, throttling."""
+        plane = self._plane
+        if not any(name in plane.fleet.faults for name in ("api_latency", "api_error", "throttle")):
+            return
+        cause = route.cause(call)
+        scope = {"operation": cause}
+        late = self._struck("api_latency", scope)
+        if late is not None:
+            plane.advance_to(plane.now + round(float(key_of(late, "limit", 1.0)) * SECOND))
+        failed = self._struck("api_error", scope)
+        if failed is not None:
+            code = str(key_of(failed, "code", "InternalServerError"))
+            raise errors.conflict() if code == "Conflict" else errors.internal(code, _STATUS_OF_CODE.get(code, 500))
+        if self._struck("throttle", scope) is not None:
+            start, end = iso(plane.now - 30 * 60 * SECOND), iso(plane.now)
+            raise errors.throttled("HighCostGet30Min", start, end, 800, 801)
+
+    def _struck(self, name: str, scope: dict[str, str]) -> FaultImage | None:
+        if name not in self._plane.fleet.faults:
+            return None
+        return self._plane.request(lambda rec: strikes(rec, name, scope["operation"], scope, self._requests), "faults/strike")
+
+    # Answers
+
+    def _from_outcome(self, request: _Request, call: Call, outcome: Outcome) -> Answer:
+        body = outcome.document() if outcome.document is not None else None
+        headers = dict(outcome.headers)
+        if isinstance(body, dict) and "etag" in body:
+            headers["ETag"] = body["etag"]
+        if outcome.operation:
+            headers |= self._operation_headers(request, call, outcome)
+        return Answer(outcome.status, headers, body)
+
+    def _operation_headers(self, request: _Request, call: Call, outcome: Outcome) -> dict[str, str]:
+        version = request.query.get("api-version", "")
+        provider = f"{request.base}{call.subscription.id}/providers/Microsoft.Compute"
+        path = f"{provider}/locations/{outcome.location}/operations/{outcome.operation}"
+        headers = {"Azure-AsyncOperation": f"{path}?api-version={version}"}
+        if outcome.status == 202:
+            headers["Location"] = f"{path}?monitor=true&api-version={version}"
+        return headers | self._retry_after()
+
+    def _retry_after(self) -> dict[str, str]:
+        # An automatic clock finishes an operation at the first poll: nobody has to wait for it.
+        return {"x-ms-retry-after-ms": "1"} if self._plane.clock.mode == "auto" else {"Retry-After": "10"}
+
+    def _operation(self, request: _Request, call: Call) -> Answer:
+        plane = self._plane
+        operation = cast("OperationImage | None", call.subscription.get(Type.OPERATION, call.name))
+        if operation is None:
+            raise errors.ArmError(404, "NotFound", f"The entity was not found: operation '{call.name}'.")
+        if not operation.ended and plane.clock.mode == "auto":
+            name = operation.name
+
+            def ended() -> bool:
+                now = cast("OperationImage | None", call.subscription.get(Type.OPERATION, name))
+                return now is None or bool(now.ended)
+
+            plane.run_until(ended, 7 * DAY)
+            operation = cast("OperationImage", call.subscription.get(Type.OPERATION, name))
+        headers = {} if operation.ended else self._retry_after()
+        if "monitor" not in request.query:
+            return Answer(200, headers, documents.operation(operation))
+        if not operation.ended:
+            return Answer(202, {**headers, "Location": f"{request.base}{request.path}?{_encoded(request.sent_query)}"})
+        if operation.failure:
+            return self._refused(ArmError(409, *operation.failure))
+        return Answer(204 if operation.verb.endswith("/delete") and "resourceGroups" not in operation.verb else 200)
+
+    def _page(self, request: _Request, page: Page) -> Answer:
+        items, token = page.cut(request.query.get("$skiptoken", ""))
+        body: dict[str, Any] = {"value": items}
+        if token:
+            query = {name: value for name, value in request.sent_query.items() if name.lower() != "$skiptoken"}
+            body["nextLink"] = f"{request.base}{request.path}?{_encoded({**query, '$skiptoken': token})}"
+        return Answer(200, {}, body)
+
+    def _refused(self, error: ArmError) -> Answer:
+        headers = {"Retry-After": "10"} if error.status in (429, 503) else {}
+        return Answer(error.status, headers, error.body())
+
+    def _with_headers(self, request: _Request, answer: Answer) -> Answer:
+        plane = self._plane
+        moment = to_datetime(plane.now)
+        id_ = derived_guid(self._requests, "request")
+        headers = {
+            "Cache-Control": "no-cache",
+            "Pragma": "no-cache",
+            "Expires": "-1",
+            "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+            "X-Content-Type-Options": "nosniff",
+            "x-ms-request-id": id_,
+            "x-ms-correlation-request-id": request.headers.get("x-ms-correlation-request-id", id_),
+            "x-ms-routing-request-id": f"EASTUS:{moment:%Y%m%dT%H%M%SZ}:{id_}",
+            "Date": format_datetime(moment, usegmt=True),
+        }
+        if answer.body is not None:
+            headers["Content-Type"] = "application/json; charset=utf-8"
+        if request.headers.get("x-ms-return-client-request-id", "").lower() == "true":
+            headers["x-ms-client-request-id"] = request.headers.get("x-ms-client-request-id", "")
+        kind = "reads" if request.method == "GET" else "deletes" if request.method == "DELETE" else "writes"
+        allowed = {"reads": 12000, "writes": 1200, "deletes": 15000}[kind]
+        headers[f"x-ms-ratelimit-remaining-subscription-{kind}"] = str(allowed - 1)
+        return Answer(answer.status, {**headers, **answer.headers}, answer.body)
+
+
+@dataclass(frozen=True)
+class _Request:
+    method: str
+    path: str
+    query: dict[str, str]
+    sent_query: dict[str, str]
+    headers: dict[str, str]
+    base: str
+
+
+def _encoded(query: Mapping[str, str]) -> str:
+    return "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
+
+
+def _parsed(body: Any) -> tuple[Any, str | None]:
+    """The body as JSON gives it, and its text where it came as text. Raises ArmError."""
+    if not isinstance(body, (bytes, str)):
+        return body, None
+    if len(body) > MAX_BODY:
+        raise errors.too_large()
+    if not body.strip():
+        return None, None
+    try:
+        text = body.decode() if isinstance(body, bytes) else body
+        return json.loads(text), text
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise errors.content_invalid(str(error)) from error

@@ -1,0 +1,183 @@
+"""Requests about autoscale settings.
+
+Source: Azure docs, "Autoscale Settings - Create Or Update"; "Understand autoscale settings".
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from kqlite.orchestration import documents, errors
+from kqlite.orchestration.clock import DAY, HOUR, MINUTE, iso_duration
+from kqlite.orchestration.controllers.autoscale import CHANGE_KINDS, OPERATORS
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.metrics import AGGREGATIONS, STATISTICS
+from kqlite.orchestration.model import SettingImage, Type
+from kqlite.orchestration.recorder import Recorder
+from kqlite.orchestration.requests import schema
+from kqlite.orchestration.requests.call import Call, Outcome, check_match, check_name, checked_location, tags_of
+from kqlite.orchestration.zones import zone_of
+
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def put(rec: Recorder, call: Call) -> Outcome:
+    """PUT and PATCH of a setting; it is done at once."""
+    group = call.group(rec)
+    known = cast("SettingImage | None", group.get(Type.AUTOSCALE, call.name))
+    if known is None and call.method == "PATCH":
+        raise errors.not_found(Type.AUTOSCALE, call.name, group.name)
+    location = checked_location(call.body if isinstance(call.body, dict) else {}, Type.AUTOSCALE, known.location if known else "")
+    body = schema.read(call.body, schema.AUTOSCALE, "autoscaleSetting", call.text)
+    check_name(call.name, "name")
+    check_match(call, known)
+    properties = body.get("properties") or {}
+    if known is not None and call.method == "PATCH":
+        properties = schema.merged(rec.fleet.definitions[known.definition].document, properties)
+    target = properties.pop("targetResourceUri", None) or (known.target if known else "")
+    properties.pop("name", None)
+    if known is not None and target.lower() != known.target.lower():
+        raise errors.target_immutable(known.name, group.name, known.target)
+    _check(properties, target)
+    if known is None:
+        _check_alone(rec, call, target)
+    number = rec.define("autoscale", {"enabled": False, **properties})
+    if known is None:
+        uid = rec.chance.uid(group.scope(Type.AUTOSCALE) + call.name, rec.now)
+        image = SettingImage(call.name, 1, uid, location, tags_of(body), rec.now, number, target, 0, 0, missing=False)
+        image = rec.create(group, Type.AUTOSCALE, image)
+    else:
+        image = rec.change(group, Type.AUTOSCALE, known, definition=number, tags=tags_of(body, known.tags))
+    return Outcome(201 if known is None else 200, lambda: documents.autoscale(group.id, image, rec.fleet.definitions), "", location)
+
+
+def _check_alone(rec: Recorder, call: Call, target: str) -> None:
+    """One setting for each target."""
+    for group in rec.fleet.groups(call.subscription.subscription):
+        for other in cast("dict[str, SettingImage]", group.of(Type.AUTOSCALE)).values():
+            if other.target.lower() == target.lower():
+                raise errors.ArmError(
+                    409, "Conflict", f"The target resource '{target}' is referenced by the autoscale setting '{other.name}' already."
+                )
+
+
+def _check(properties: dict[str, Any], target: str) -> None:
+    if "/virtualmachinescalesets/" not in target.lower():
+        raise _bad("properties.targetResourceUri", "it must be the id of a scale set")
+    profiles = properties.get("profiles") or []
+    if not 1 <= len(profiles) <= 20:
+        raise _bad("properties.profiles", "a setting has 1 to 20 profiles")
+    for at, profile in enumerate(profiles):
+        path = f"properties.profiles[{at}]"
+        _check_capacity(profile.get("capacity") or {}, f"{path}.capacity")
+        rules = profile.get("rules") or []
+        if len(rules) > 10:
+            raise _bad(f"{path}.rules", "a profile has at most 10 rules")
+        for rule_at, rule in enumerate(rules):
+            _check_trigger(rule.get("metricTrigger") or {}, f"{path}.rules[{rule_at}].metricTrigger")
+            _check_action(rule.get("scaleAction") or {}, f"{path}.rules[{rule_at}].scaleAction")
+        _check_dates(profile, path)
+
+
+def _check_capacity(capacity: dict[str, Any], path: str) -> None:
+    numbers = []
+    for name in ("minimum", "maximum", "default"):
+        text = str(capacity.get(name, ""))
+        if not text.isdigit():
+            raise _bad(f"{path}.{name}", "it must be a whole number, as text")
+        numbers.append(int(text))
+    low, high, default = numbers
+    if not low <= default <= high:
+        raise _bad(path, "minimum, default and maximum must be in this order")
+
+
+def _check_trigger(trigger: dict[str, Any], path: str) -> None:
+    if not trigger.get("metricName"):
+        raise _bad(f"{path}.metricName", "it is required")
+    if not isinstance(trigger.get("threshold"), (int, float)):
+        raise _bad(f"{path}.threshold", "it is required")
+    _check_word(trigger.get("statistic"), STATISTICS, f"{path}.statistic")
+    _check_word(trigger.get("timeAggregation"), AGGREGATIONS, f"{path}.timeAggregation")
+    _check_word(trigger.get("operator"), OPERATORS, f"{path}.operator", required=True)
+    _check_time(trigger.get("timeGrain"), MINUTE, 12 * HOUR, f"{path}.timeGrain")
+    _check_time(trigger.get("timeWindow"), 5 * MINUTE, 12 * HOUR, f"{path}.timeWindow")
+
+
+def _check_action(action: dict[str, Any], path: str) -> None:
+    _check_word(action.get("direction"), ("none", "increase", "decrease"), f"{path}.direction", required=True)
+    _check_word(action.get("type"), CHANGE_KINDS, f"{path}.type", required=True)
+    value = str(action.get("value", "1"))
+    if not value.isdigit() or int(value) < 1:
+        raise _bad(f"{path}.value", "it must be a whole number of at least 1, as text")
+    _check_time(action.get("cooldown") or "PT5M", MINUTE, 7 * DAY, f"{path}.cooldown")
+
+
+def _check_word(word: Any, words: tuple[str, ...], path: str, required: bool = False) -> None:
+    if word is None and not required:
+        return
+    if str(word).lower() not in words:
+        raise _bad(path, f"it must be one of {', '.join(words)}")
+
+
+def _check_time(text: Any, low: int, high: int, path: str) -> None:
+    time = iso_duration(str(text)) if text else None
+    if time is None or not low <= time <= high:
+        raise _bad(path, f"it must be a duration from {low // MINUTE} minutes to {high // HOUR} hours")
+
+
+def _check_dates(profile: dict[str, Any], path: str) -> None:
+    fixed, recurrence = profile.get("fixedDate"), profile.get("recurrence")
+    if fixed and recurrence:
+        raise _bad(path, "a profile has a fixed date or a recurrence, not both")
+    if fixed:
+        _check_zone(fixed.get("timeZone"), f"{path}.fixedDate.timeZone")
+        try:
+            start, end = (datetime.fromisoformat(fixed[name]).replace(tzinfo=None) for name in ("start", "end"))
+        except (KeyError, ValueError) as error:
+            raise _bad(f"{path}.fixedDate", "start and end must be times") from error
+        if not timedelta(0) < end - start <= timedelta(days=365):
+            raise _bad(f"{path}.fixedDate", "the end must come after the start, at most 365 days later")
+    if recurrence:
+        if (recurrence.get("frequency") or "Week").lower() != "week":
+            raise _bad(f"{path}.recurrence.frequency", "it must be Week")
+        schedule = recurrence.get("schedule") or {}
+        _check_zone(schedule.get("timeZone"), f"{path}.recurrence.schedule.timeZone")
+        days, hours, minutes = (schedule.get(name) or [] for name in ("days", "hours", "minutes"))
+        if not days or any(str(day).lower() not in _DAYS for day in days):
+            raise _bad(f"{path}.recurrence.schedule.days", "it must name days of the week")
+        if any(not 0 <= hour <= 23 for hour in hours) or any(not 0 <= minute <= 59 for minute in minutes):
+            raise _bad(f"{path}.recurrence.schedule", "hours lie between 0 and 23, minutes between 0 and 59")
+
+
+def _check_zone(name: Any, path: str) -> None:
+    if zone_of(name or "UTC") is None:
+        raise _bad(path, f"unknown time zone '{name}'")
+
+
+def _bad(path: str, why: str) -> errors.ArmError:
+    return errors.bad_request(f"The value of '{path}' is invalid: {why}.", path)
+
+
+def get(rec: Recorder, call: Call) -> Outcome:
+    """GET of a setting."""
+    group, image = _found(rec, call)
+    return Outcome(200, lambda: documents.autoscale(group.id, image, rec.fleet.definitions))
+
+
+def _found(rec: Recorder, call: Call) -> tuple[Container, SettingImage]:
+    group = call.group(rec)
+    image = cast("SettingImage | None", group.get(Type.AUTOSCALE, call.name))
+    if image is None:
+        raise errors.not_found(Type.AUTOSCALE, call.name, group.name)
+    return group, image
+
+
+def delete(rec: Recorder, call: Call) -> Outcome:
+    """DELETE of a setting."""
+    group = call.group(rec)
+    image = cast("SettingImage | None", group.get(Type.AUTOSCALE, call.name))
+    if image is None:
+        return Outcome(204)
+    rec.delete(group, Type.AUTOSCALE, image)
+    return Outcome(200)

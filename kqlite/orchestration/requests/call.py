@@ -1,0 +1,142 @@
+"""One request on its way: what it names, what it brings, and the checks that every family of resources shares."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from kqlite.orchestration.catalogue import REGIONS, region_name
+from kqlite.orchestration.errors import (
+    group_being_deleted,
+    group_not_found,
+    location_required,
+    location_unknown,
+    name_invalid,
+    precondition_failed,
+    provider_not_registered,
+    scope_locked,
+)
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.model import GroupImage, Image, Provisioning, ResourceImage, Tags, Type
+from kqlite.orchestration.recorder import Recorder
+
+
+@dataclass
+class Call:
+    """A request. container: the subscription where `group_name` is "". name, child: the resource and what lies below it."""
+
+    method: str
+    subscription: Container
+    group_name: str
+    name: str
+    child: str
+    body: Any
+    query: dict[str, str]
+    headers: dict[str, str]
+    text: str | None = None
+    path: str = ""
+
+    def group(self, rec: Recorder) -> Container:
+        """The resource group. Raises ArmError where it is absent, or being deleted and the request would write."""
+        container = rec.fleet.container(f"{self.subscription.key}/resourcegroups/{self.group_name}")
+        image = cast("GroupImage | None", self.subscription.get(Type.GROUP, self.group_name))
+        if container is None or image is None:
+            raise group_not_found(self.group_name)
+        if image.provisioning == Provisioning.DELETING and self.method in ("PUT", "PATCH", "POST"):
+            raise group_being_deleted(image.name)
+        return container
+
+    def shown_group(self, rec: Recorder) -> str:
+        """The group's name as it was made."""
+        return self.group(rec).name
+
+
+@dataclass
+class Outcome:
+    """What a request decided. status: of the first answer. document: what the answer shows, made after the commit.
+
+    operation: the id of the operation that goes on, "" where it is done. headers: more headers of the answer.
+    """
+
+    status: int
+    document: Any = None
+    operation: str = ""
+    location: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+_FORBIDDEN = re.compile(r"[\\/\"'\[\]:|<>+=;,?*@&\s]")
+
+
+def check_name(name: str, target: str) -> None:
+    """Azure's rules for the names of VMs and scale sets. Raises ArmError."""
+    if not 1 <= len(name) <= 64 or _FORBIDDEN.search(name) or name.startswith("_") or name.endswith((".", "-")):
+        raise name_invalid(target, name)
+
+
+def checked_location(body: dict[str, Any], type_: str, known: str = "") -> str:
+    """The location of a body as it is stored; that of the existing resource where the body has none. Raises ArmError."""
+    location = region_name(body.get("location") or "") or known
+    if not location:
+        raise location_required()
+    if location not in REGIONS:
+        raise location_unknown(str(body.get("location")), type_, REGIONS)
+    return location
+
+
+def check_registered(rec: Recorder, subscription: Container, namespace: str) -> None:
+    """Raises ArmError where the provider is not registered."""
+    provider = subscription.get(Type.PROVIDER, namespace)
+    if provider is None or provider.state not in ("Registered", "Registering"):  # type: ignore[union-attr]
+        raise provider_not_registered(namespace)
+
+
+def check_match(call: Call, image: Image | None) -> None:
+    """`If-Match` and `If-None-Match` against the version. Raises ArmError 412."""
+    wanted = call.headers.get("if-match")
+    etag = etag_of(image) if image is not None else ""
+    if wanted and (image is None or (wanted != "*" and wanted != etag)):
+        raise precondition_failed("If-Match", wanted)
+    unwanted = call.headers.get("if-none-match")
+    if unwanted and image is not None and unwanted in ("*", etag):
+        raise precondition_failed("If-None-Match", unwanted)
+
+
+def etag_of(image: Image) -> str:
+    """The entity tag of a resource: its version."""
+    return f'"{image.version}"'  # type: ignore[union-attr]
+
+
+def tags_of(body: dict[str, Any], known: Tags = ()) -> Tags:
+    """The tags of a body; those of the existing resource where the body has none."""
+    tags = body.get("tags")
+    return known if tags is None else tuple((str(key), str(value)) for key, value in tags.items())
+
+
+def check_unlocked(group: Container, resource_id: str) -> None:
+    """Raises ArmError where a lock on the resource, or on its group, forbids to delete it."""
+    for lock in group.of(Type.LOCK).values():
+        scope = dict(cast("ResourceImage", lock).tags).get("scope", "")
+        if scope == group.key or scope == resource_id.lower():
+            raise scope_locked(resource_id, group.scope(Type.LOCK) + lock.name)  # type: ignore[union-attr]
+
+
+def last_segment(resource_id: str) -> str:
+    """The name at the end of an id."""
+    return resource_id.rstrip("/").rpartition("/")[2]
+
+
+def group_of_id(resource_id: str) -> str:
+    """The id of the resource group in a resource's id, in lower case."""
+    return resource_id.lower().partition("/providers/")[0]
+
+
+def given(body: dict[str, Any], *path: str) -> Any:
+    """The value at a path of members; None where there is none."""
+    value: Any = body
+    for name in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
+    return value

@@ -1,0 +1,112 @@
+"""Requests about the extensions of virtual machines.
+
+Source: Azure docs, "Virtual Machine Extensions - Create Or Update".
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from kqlite.orchestration import documents, errors
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.instances import begin, step_due
+from kqlite.orchestration.model import ExtensionImage, Power, Provisioning, Step, Type, VmImage
+from kqlite.orchestration.recorder import Recorder
+from kqlite.orchestration.requests import rules, schema
+from kqlite.orchestration.requests.call import Call, Outcome, check_registered
+from kqlite.orchestration.requests.vms import check_free
+
+
+def _vm(rec: Recorder, call: Call) -> tuple[Container, VmImage]:
+    group = call.group(rec)
+    vm = group.vm(call.name)
+    if vm is None:
+        raise errors.parent_not_found(f"{Type.VM}/{call.name}")
+    return group, vm
+
+
+def _of(vm: VmImage, name: str) -> ExtensionImage | None:
+    return next((each for each in documents.extensions_of(vm) if each.name.lower() == name.lower()), None)
+
+
+def _name(call: Call) -> str:
+    return call.child.partition("/")[2]
+
+
+def get(rec: Recorder, call: Call) -> Outcome:
+    """GET of one extension, or of all."""
+    group, vm = _vm(rec, call)
+    name = _name(call)
+    if not name:
+        shown = [documents.extension(group.id, each, rec.fleet.definitions) for each in documents.extensions_of(vm)]
+        return Outcome(200, lambda: {"value": shown})
+    found = _of(vm, name)
+    if found is None:
+        raise errors.not_found(f"{Type.VM}/{vm.name}/extensions", name, group.name)
+    return Outcome(200, lambda: documents.extension(group.id, found, rec.fleet.definitions))
+
+
+def put(rec: Recorder, call: Call) -> Outcome:
+    """PUT and PATCH of an extension: the VM installs it, and is Updating meanwhile."""
+    check_registered(rec, call.subscription, "Microsoft.Compute")
+    group, vm = _vm(rec, call)
+    body = schema.read(call.body, {**schema.EXTENSION, "name": schema.GONE}, "vm", call.text)
+    name = _name(call)
+    known = _of(vm, name)
+    if known is None and call.method == "PATCH":
+        raise errors.not_found(f"{Type.VM}/{vm.name}/extensions", name, group.name)
+    properties = body.get("properties") or {}
+    if known is not None:
+        properties = schema.merged(rec.fleet.definitions[known.definition].document, properties)
+    rules.check_extension(properties, "properties")
+    if rec.preview and vm.set and properties["publisher"].lower() == "microsoft.azure.servicefabric":
+        raise errors.parameter_not_allowed("publisher")
+    check_free(rec, vm, "extensions/write")
+    if vm.power != Power.RUNNING:
+        raise errors.extensions_need_running_vm()
+    number = rec.define("extension", rules.public_properties(properties))
+    return _install(rec, group, vm, known, name, number)
+
+
+def _install(rec: Recorder, group: Container, vm: VmImage, known: ExtensionImage | None, name: str, number: int) -> Outcome:
+    target = f"{group.scope(Type.VM)}{vm.name}/extensions/{name}"
+    operation = rec.open_operation("virtualMachines/extensions/write", group, target, vm.location)
+    note = f"{vm.name}/extensions/{known.name if known else name}"
+    if known is None:
+        image = rec.create(
+            group, Type.EXTENSION, ExtensionImage(name, 1, vm.name, vm.location, number, Provisioning.CREATING, ""), name=note
+        )
+    else:
+        image = rec.change(group, Type.EXTENSION, known, note=note, definition=number, provisioning=Provisioning.UPDATING, failure="")
+    state = (image.name, image.definition, image.provisioning, image.version, image.failure)
+    others = tuple(each for each in vm.extensions if each[0].lower() != name.lower())
+    due = step_due(rec, vm, Step.EXTENSIONS)
+    begin(rec, group, vm, Step.EXTENSIONS, operation, due=due, extensions=(*others, state), failure=())
+
+    def show() -> dict[str, Any]:
+        now = cast("VmImage", group.vm(vm.name))
+        return documents.extension(group.id, cast("ExtensionImage", _of(now, name)), rec.fleet.definitions)
+
+    return Outcome(201 if known is None else 200, show, operation, vm.location)
+
+
+def delete(rec: Recorder, call: Call) -> Outcome:
+    """DELETE of an extension."""
+    check_registered(rec, call.subscription, "Microsoft.Compute")
+    group, vm = _vm(rec, call)
+    name = _name(call)
+    known = _of(vm, name)
+    if known is None:
+        return Outcome(204)
+    check_free(rec, vm, "extensions/delete")
+    if vm.power != Power.RUNNING:
+        raise errors.extensions_need_running_vm()
+    target = f"{group.scope(Type.VM)}{vm.name}/extensions/{known.name}"
+    operation = rec.open_operation("virtualMachines/extensions/delete", group, target, vm.location)
+    rec.delete(group, Type.EXTENSION, known, name=f"{vm.name}/extensions/{known.name}")
+    others = tuple(each for each in vm.extensions if each[0] != known.name)
+    fields: dict[str, Any] = {"extensions": others}
+    if rec.fleet.probe(known.definition) is not None:
+        fields |= {"health": "", "health_due": 0}
+    begin(rec, group, vm, Step.UPDATE, operation, None, **fields)
+    return Outcome(202, operation=operation, location=vm.location)

@@ -1,0 +1,102 @@
+"""Requests about resource groups and locks.
+
+Source: Azure docs, "Resource Groups" and "Management Locks" (REST references).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+
+from kqlite.orchestration import documents, errors
+from kqlite.orchestration.controllers.groups import begin_delete_group
+from kqlite.orchestration.model import GroupImage, Provisioning, ResourceImage, Type
+from kqlite.orchestration.recorder import Recorder
+from kqlite.orchestration.requests import schema
+from kqlite.orchestration.requests.call import Call, Outcome, check_unlocked, checked_location, tags_of
+
+_GROUP = {**schema.TOP, "managedBy": schema.STR, "properties": {"provisioningState": schema.GONE}}
+_LOCK = {"properties": {"level": schema.STR, "notes": schema.STR, "owners": schema.ANY}}
+_NAME = re.compile(r"[\w().-]{1,90}")
+
+
+def _known(call: Call) -> GroupImage | None:
+    return cast("GroupImage | None", call.subscription.get(Type.GROUP, call.group_name))
+
+
+def put(rec: Recorder, call: Call) -> Outcome:
+    """PUT and PATCH of a group."""
+    known = _known(call)
+    subscription = call.subscription
+    if known is None and call.method == "PATCH":
+        raise errors.group_not_found(call.group_name)
+    location = checked_location(call.body if isinstance(call.body, dict) else {}, Type.GROUP, known.location if known else "")
+    body = schema.read(call.body, _GROUP, "resourceGroup", call.text)
+    if not _NAME.fullmatch(call.group_name) or call.group_name.endswith("."):
+        raise errors.name_invalid("resourceGroupName", call.group_name)
+    if known is not None and known.provisioning == Provisioning.DELETING:
+        raise errors.group_being_deleted(known.name)
+    if known is not None and location != known.location:
+        raise errors.wrong_group_location(known.location, location)
+    if known is None:
+        uid = rec.chance.uid(f"{subscription.id}/resourceGroups/{call.group_name}", rec.now)
+        image = GroupImage(call.group_name, 1, uid, location, tags_of(body), rec.now, Provisioning.SUCCEEDED, "", 0)
+        rec.create(subscription, Type.GROUP, image)
+    else:
+        tags = tags_of(body, known.tags if call.method == "PATCH" else ())
+        image = rec.change(subscription, Type.GROUP, known, tags=tags)
+    return Outcome(201 if known is None else 200, lambda: documents.group(subscription.id, image))
+
+
+def get(rec: Recorder, call: Call) -> Outcome:
+    """GET and HEAD of a group."""
+    known = _known(call)
+    if call.method == "HEAD":
+        return Outcome(404 if known is None else 204)
+    if known is None:
+        raise errors.group_not_found(call.group_name)
+    return Outcome(200, lambda: documents.group(call.subscription.id, known))
+
+
+def delete(rec: Recorder, call: Call) -> Outcome:
+    """DELETE of a group with all that is in it."""
+    known = _known(call)
+    if known is None:
+        raise errors.group_not_found(call.group_name)
+    group = rec.fleet.containers[f"{call.subscription.key}/resourcegroups/{known.name.lower()}"]
+    check_unlocked(group, group.id)
+    for lock in group.of(Type.LOCK).values():
+        scope = dict(cast("ResourceImage", lock).tags)["path"]
+        raise errors.scope_locked(group.id, f"{scope}/providers/{Type.LOCK}/{lock.name}")  # type: ignore[union-attr]
+    if known.provisioning == Provisioning.DELETING:
+        return Outcome(202, operation=known.operation, location=known.location)
+    operation = rec.open_operation("resourceGroups/delete", call.subscription, group.id, known.location)
+    begin_delete_group(rec, call.subscription, known, operation)
+    return Outcome(202, operation=operation, location=known.location)
+
+
+def lock(rec: Recorder, call: Call) -> Outcome:
+    """PUT, GET and DELETE of a lock on a group, or on a resource in it; `call.child` is the scope's path, `call.name` the lock."""
+    group = call.group(rec)
+    known = cast("ResourceImage | None", group.get(Type.LOCK, call.name))
+    if call.method == "GET":
+        if known is None:
+            raise errors.not_found(Type.LOCK, call.name, group.name)
+        return Outcome(200, lambda: documents.lock(group.id, known, rec.fleet.definitions))
+    if call.method == "DELETE":
+        if known is None:
+            return Outcome(204)
+        rec.delete(group, Type.LOCK, known)
+        return Outcome(200)
+    body = schema.read(call.body, _LOCK, "lock", call.text)
+    level = (body.get("properties") or {}).get("level")
+    if level not in ("CanNotDelete", "ReadOnly"):
+        raise errors.parameter_invalid("level")
+    number = rec.define("lock", {"properties": body["properties"]})
+    if known is None:
+        uid = rec.chance.uid(f"{call.child}/locks/{call.name}", rec.now)
+        scope = (("scope", call.child.lower()), ("path", call.child))
+        image = rec.create(group, Type.LOCK, ResourceImage(call.name, 1, uid, "", scope, rec.now, number))
+    else:
+        image = rec.change(group, Type.LOCK, known, definition=number)
+    return Outcome(201 if known is None else 200, lambda: documents.lock(group.id, image, rec.fleet.definitions))

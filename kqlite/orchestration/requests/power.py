@@ -1,0 +1,179 @@
+"""Actions on virtual machines: start, power off, deallocate, restart, redeploy, reimage, reapply, evict, and the like.
+
+Source: Azure docs, "States and billing status of Azure Virtual Machines"; "Common error messages for virtual machines".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kqlite.orchestration import documents, errors
+from kqlite.orchestration.attachments import follow_power
+from kqlite.orchestration.clock import to_datetime
+from kqlite.orchestration.controllers import notices, spot
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.instances import QUICK_STOP, begin
+from kqlite.orchestration.model import Power, Step, Type, VmImage
+from kqlite.orchestration.recorder import Recorder
+from kqlite.orchestration.requests import schema
+from kqlite.orchestration.requests.call import Call, Outcome, check_registered
+from kqlite.orchestration.requests.vms import check_free, find
+
+_OFF = (Power.DEALLOCATED, Power.DEALLOCATING)
+_NEEDS_RUNNING = {"restart": Step.RESTART, "redeploy": Step.REDEPLOY}
+
+
+def act(rec: Recorder, call: Call) -> Outcome:
+    """POST of an action on a VM."""
+    check_registered(rec, call.subscription, "Microsoft.Compute")
+    group, vm = find(rec, call)
+    name = call.child.lower()
+    if name in _ACTIONS:
+        check_free(rec, vm, _ACTIONS[name][0])
+        if vm.generalized and name in ("start", "restart"):
+            raise errors.vm_operation_not_allowed(_ACTIONS[name][0], vm.name, errors.GENERALIZED)
+        return _ACTIONS[name][1](rec, call, group, vm)
+    return _AT_ONCE[name](rec, call, group, vm)
+
+
+def _operation(rec: Recorder, call: Call, group: Container, vm: VmImage) -> str:
+    return rec.open_operation(f"virtualMachines/{call.child}/action", group, group.scope(Type.VM) + vm.name, vm.location)
+
+
+def _done(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+    """Nothing is left to do."""
+    operation = _operation(rec, call, group, vm)
+    rec.end_operation(group, operation)
+    return Outcome(202, operation=operation, location=vm.location)
+
+
+def _step(rec: Recorder, call: Call, group: Container, vm: VmImage, step: Step, **fields: Any) -> Outcome:
+    operation = _operation(rec, call, group, vm)
+    begin(rec, group, vm, step, operation, failure=(), **fields)
+    return Outcome(202, operation=operation, location=vm.location)
+
+
+def _start(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+    if vm.power == Power.RUNNING:
+        return _done(rec, call, group, vm)
+    if vm.power != Power.DEALLOCATED:
+        return _step(rec, call, group, vm, Step.START)
+    operation = _operation(rec, call, group, vm)
+    version = follow_power(rec, group, vm, rec.fleet.facts(vm.model), deallocated=False)
+    begin(rec, group, vm, Step.START_ALLOCATE, operation, failure=(), disk_version=version)
+    return Outcome(202, operation=operation, location=vm.location)
+
+
+def _power_off(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+    if vm.power in _OFF:
+        raise errors.vm_operation_not_allowed("powerOff", vm.name, errors.DEALLOCATED)
+    if vm.power == Power.STOPPED:
+        return _done(rec, call, group, vm)
+    quick = call.query.get("skipshutdown", "").lower() == "true"
+    return _step(rec, call, group, vm, Step.POWER_OFF, **({"bounds": QUICK_STOP} if quick else {}))
+
+
+def _deallocate(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+    if vm.power == Power.DEALLOCATED:
+        return _done(rec, call, group, vm)
+    return _step(rec, call, group, vm, Step.DEALLOCATE)
+
+
+def _need_running(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+    name = call.child.lower()
+    if vm.power in _OFF:
+        raise errors.vm_operation_not_allowed(name, vm.name, errors.DEALLOCATED)
+    if vm.power != Power.RUNNING:
+        raise errors.vm_must_run()
+    return _step(rec, call, group, vm, _NEEDS_RUNNING[name])
+
+
+def _reimage(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+    if vm.power in _OFF:
+        raise errors.vm_operation_not_allowed("reimage", vm.name, errors.DEALLOCATED)
+    return _step(rec, call, group, vm, Step.REIMAGE)
+
+
+def _reapply(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+    return _step(rec, call, group, vm, Step.REAPPLY)
+
+
+def _assess(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+    if vm.power != Power.RUNNING:
+        raise errors.vm_must_run()
+    return _done(rec, call, group, vm)
+
+
+def _generalize(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+    if vm.power not in (Power.STOPPED, Power.DEALLOCATED):
+        raise errors.vm_operation_not_allowed("generalize", vm.name, errors.RUNNING)
+    rec.change_vm(group, vm, generalized=True)
+    return Outcome(200)
+
+
+def _evict(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+    check_free(rec, vm, "simulateEviction")
+    if not rec.fleet.facts(vm.model).is_spot:
+        raise errors.eviction_not_allowed(vm.name)
+    spot.evict(rec, group, vm)
+    return Outcome(204)
+
+
+def _boot_data(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+    if not rec.fleet.facts(vm.model).boot_diagnostics:
+        raise errors.vm_operation_not_allowed("retrieveBootDiagnosticsData", vm.name, "boot diagnostics is not enabled.")
+    minutes = int(call.query.get("sasuriexpirationtimeinminutes") or 120)
+    end = f"{to_datetime(rec.now + minutes * 60_000_000):%Y-%m-%dT%H:%M:%SZ}"
+    shown = {name: f"{uri}?sv=2018-03-28&sr=b&se={end}&sig=simulated" for name, uri in documents.boot_diagnostics(vm).items()}
+    return Outcome(200, lambda: shown)
+
+
+def scheduled_events(rec: Recorder, call: Call) -> Outcome:
+    """What the guest sees at its metadata service: GET the events, POST to approve one."""
+    group, vm = find(rec, call)
+    if call.method == "POST":
+        body = schema.read(call.body, {"StartRequests": [{"EventId": schema.STR}], "DocumentIncarnation": schema.INT}, "vm", call.text)
+        named = {request.get("EventId") for request in body.get("StartRequests") or []}
+        if named != {_event_id(rec, vm)} or not vm.step.startswith("terminate"):
+            raise errors.bad_request("There is no scheduled event of this id.", "EventId")
+        notices.approve(rec, group, vm)
+        return Outcome(200)
+    return Outcome(200, lambda: _events(rec, group, vm))
+
+
+def _event_id(rec: Recorder, vm: VmImage) -> str:
+    return rec.chance.guid("event", vm.uid, vm.turn).upper()
+
+
+def _events(rec: Recorder, group: Container, vm: VmImage) -> dict[str, Any]:
+    kinds = {Step.NOTICE: "Terminate", Step.APPROVED: "Terminate", Step.PREEMPT: "Preempt"}
+    now = group.vm(vm.name)
+    if now is None or now.step not in kinds:
+        return {"DocumentIncarnation": vm.turn, "Events": []}
+    event = {
+        "EventId": _event_id(rec, now),
+        "EventType": kinds[Step(now.step)],
+        "ResourceType": "VirtualMachine",
+        "Resources": [now.name],
+        "EventStatus": "Scheduled" if now.step != Step.APPROVED else "Started",
+        "NotBefore": f"{to_datetime(now.due):%a, %d %b %Y %H:%M:%S GMT}",
+    }
+    return {"DocumentIncarnation": now.turn, "Events": [event]}
+
+
+_Handler = Callable[[Recorder, Call, Container, VmImage], Outcome]
+_ACTIONS: dict[str, tuple[str, _Handler]] = {
+    "start": ("start", _start),
+    "poweroff": ("powerOff", _power_off),
+    "deallocate": ("deallocate", _deallocate),
+    "restart": ("restart", _need_running),
+    "redeploy": ("redeploy", _need_running),
+    "reimage": ("reimage", _reimage),
+    "reapply": ("reapply", _reapply),
+    "generalize": ("generalize", _generalize),
+    "assesspatches": ("assessPatches", _assess),
+    "installpatches": ("installPatches", _assess),
+}
+_AT_ONCE: dict[str, _Handler] = {"simulateeviction": _evict, "retrievebootdiagnosticsdata": _boot_data}
+ACTIONS = (*_ACTIONS, *_AT_ONCE)

@@ -1,0 +1,171 @@
+"""Requests about preview features, resource providers, sizes and usages of a subscription.
+
+Source: Azure docs, "Features", "Providers", "Resource Skus", "Usage" (REST references).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+from kqlite.orchestration import documents, errors
+from kqlite.orchestration.catalogue import FAULT_DOMAINS, REGIONS, SIZES, ZONES, Size
+from kqlite.orchestration.controllers import features
+from kqlite.orchestration.faults import active, covers, key_of
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.model import FeatureImage, ProviderImage, Type
+from kqlite.orchestration.recorder import Recorder
+from kqlite.orchestration.requests.call import Call, Outcome
+
+UNLIMITED = 1_000_000  # cores of a region or family where no quota was set
+
+
+def feature(rec: Recorder, call: Call) -> Outcome:
+    """GET, register and unregister of a feature."""
+    name = features.feature_name(call.name)
+    subscription = call.subscription
+    action = call.child.lower()
+    if action in ("register", "unregister"):
+        image = features.begin_feature(rec, subscription, name, "Registering" if action == "register" else "Unregistering")
+    else:
+        known = cast("FeatureImage | None", subscription.get(Type.FEATURE, name))
+        if known is None and name not in features.FEATURES:
+            message = f"The feature '{call.name}' could not be found."
+            raise errors.ArmError(404, "FeatureNotFound", message)
+        image = known or FeatureImage(name, 0, "NotRegistered", 0)
+    return Outcome(200, lambda: documents.feature(subscription.id, image))
+
+
+def feature_list(rec: Recorder, call: Call) -> list[dict[str, Any]]:
+    """All features of the namespace."""
+    known = cast("dict[str, FeatureImage]", call.subscription.of(Type.FEATURE))
+    images = {name.lower(): FeatureImage(name, 0, "NotRegistered", 0) for name in features.FEATURES} | known
+    return [documents.feature(call.subscription.id, images[key]) for key in sorted(images)]
+
+
+def provider(rec: Recorder, call: Call, types: dict[str, list[dict[str, Any]]]) -> Outcome:
+    """GET, register and unregister of a provider; `types` are its resource types by namespace in lower case."""
+    known = cast("ProviderImage | None", call.subscription.get(Type.PROVIDER, call.name))
+    namespace = next((each for each in features.PROVIDERS if each.lower() == call.name.lower()), None)
+    if known is None and namespace is None:
+        raise errors.ArmError(404, "InvalidResourceNamespace", f"The resource namespace '{call.name}' is invalid.")
+    action = call.child.lower()
+    if action in ("register", "unregister"):
+        state = "Registering" if action == "register" else "Unregistering"
+        known = features.begin_provider(rec, call.subscription, namespace or call.name, state)
+    image = known or ProviderImage(namespace or call.name, 0, "NotRegistered", 0, ())
+    return Outcome(200, lambda: documents.provider(call.subscription.id, image, types.get(image.name.lower(), [])))
+
+
+def provider_list(call: Call, types: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """All providers that are known."""
+    images = cast("dict[str, ProviderImage]", call.subscription.of(Type.PROVIDER))
+    return [documents.provider(call.subscription.id, images[key], types.get(key, [])) for key in sorted(images)]
+
+
+def _wanted_location(call: Call) -> str | None:
+    found = re.search(r"location\s+eq\s+'([^']*)'", call.query.get("$filter", ""), re.IGNORECASE)
+    return found.group(1).replace(" ", "").lower() if found else None
+
+
+def skus(rec: Recorder, call: Call) -> list[dict[str, Any]]:
+    """The Resource SKUs list, of one location where the filter names it."""
+    wanted = _wanted_location(call)
+    items: list[dict[str, Any]] = []
+    for location in REGIONS if wanted is None else [wanted] if wanted in FAULT_DOMAINS else []:
+        items.append(_aligned(location))
+        items.extend(_sku(rec, size, location) for size in sorted(SIZES.values(), key=lambda size: size.name))
+    return items
+
+
+def _aligned(location: str) -> dict[str, Any]:
+    return {
+        "resourceType": "availabilitySets",
+        "name": "Aligned",
+        "locations": [location],
+        "locationInfo": [{"location": location, "zones": [], "zoneDetails": []}],
+        "capabilities": [{"name": "MaximumPlatformFaultDomainCount", "value": str(FAULT_DOMAINS[location])}],
+        "restrictions": [],
+    }
+
+
+def _sku(rec: Recorder, size: Size, location: str) -> dict[str, Any]:
+    zones = list(ZONES.get(location, ()))
+    ultra = [{"Name": zones, "capabilities": [{"name": "UltraSSDAvailable", "value": "True"}]}] if size.ultra and zones else []
+    values = {
+        "vCPUs": size.vcpus,
+        "MemoryGB": f"{size.memory_gb:g}",
+        "MemoryPreservingMaintenanceSupported": size.memory_preserving,
+        "AcceleratedNetworkingEnabled": size.vcpus >= 2,
+        "LowPriorityCapable": size.spot,
+        "PremiumIO": size.premium,
+        "MaxDataDiskCount": size.data_disks,
+        "HyperVGenerations": "V1,V2",
+        "RdmaEnabled": size.rdma,
+    }
+    return {
+        "resourceType": "virtualMachines",
+        "name": size.name,
+        "tier": "Standard",
+        "size": size.name.removeprefix("Standard_"),
+        "family": size.family,
+        "locations": [location],
+        "locationInfo": [{"location": location, "zones": zones, "zoneDetails": ultra}],
+        "capabilities": [{"name": name, "value": str(value)} for name, value in values.items()],
+        "restrictions": _restrictions(rec, size, location),
+    }
+
+
+def _restrictions(rec: Recorder, size: Size, location: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for fault in active(rec, "sku_restricted"):
+        if not covers(fault, {"region": location, "size": size.name}):
+            continue
+        zone = key_of(fault, "zone")
+        kind, values = ("Location", [location]) if zone is None else ("Zone", [location])
+        info = {"locations": [location], "zones": [] if zone is None else [str(zone)]}
+        found.append({"type": kind, "values": values, "restrictionInfo": info, "reasonCode": "NotAvailableForSubscription"})
+
+    return found
+
+
+def usages(rec: Recorder, subscription: Container, location: str) -> list[dict[str, Any]]:
+    """What is used of each quota in a location."""
+    families = sorted({size.family for size in SIZES.values()})
+    names = {
+        "cores": "Total Regional vCPUs",
+        "virtualMachines": "Virtual Machines",
+        "lowPriorityCores": "Total Regional Low-priority vCPUs",
+    }
+    names |= {family: f"{family} vCPUs" for family in families}
+    items = []
+    for name, text in names.items():
+        used = rec.fleet.cores.get((subscription.subscription, location, name), 0)
+        items.append(
+            {"unit": "Count", "currentValue": used, "limit": _limit(rec, location, name), "name": {"value": name, "localizedValue": text}}
+        )
+    return items
+
+
+def _limit(rec: Recorder, location: str, name: str) -> int:
+    for fault in active(rec, "quota"):
+        named = key_of(fault, "size")
+        size = SIZES.get(str(named).lower()) if named else None
+        if covers(fault, {"region": location}) and name == (size.family if size else "cores"):
+            return int(key_of(fault, "limit", 0))
+    return UNLIMITED
+
+
+def sizes() -> list[dict[str, Any]]:
+    """The sizes of a location, in the form of the older list."""
+    return [
+        {
+            "name": size.name,
+            "numberOfCores": size.vcpus,
+            "osDiskSizeInMB": 1047552,
+            "resourceDiskSizeInMB": size.vcpus * 8192,
+            "memoryInMB": int(size.memory_gb * 1024),
+            "maxDataDiskCount": size.data_disks,
+        }
+        for size in sorted(SIZES.values(), key=lambda size: size.name)
+    ]

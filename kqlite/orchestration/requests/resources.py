@@ -1,0 +1,186 @@
+"""Requests about what stands beside VMs: disks, interfaces, addresses, load balancers, proximity placement groups.
+
+Source: Azure docs, "Disks", "Network Interfaces", "Public IP Addresses", "Proximity Placement Groups" (REST references).
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from kqlite.orchestration import documents, errors
+from kqlite.orchestration.attachments import all_of, find_disk, find_nic, find_public_ip, private_address, public_address
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.model import DiskImage, Image, NicImage, PublicIpImage, ResourceImage, ScaleSetImage, Type, VmImage
+from kqlite.orchestration.recorder import Recorder
+from kqlite.orchestration.requests import rules, schema
+from kqlite.orchestration.requests.call import (
+    Call,
+    Outcome,
+    check_match,
+    check_name,
+    check_unlocked,
+    checked_location,
+    given,
+    last_segment,
+    tags_of,
+)
+
+_DISK = {
+    **schema.TOP,
+    "sku": {"name": schema.STR, "tier": schema.STR},
+    "managedBy": schema.GONE,
+    "properties": schema.ANY,
+}
+_NIC = {**schema.TOP, "properties": {**schema.NIC_PROPERTIES, "provisioningState": schema.GONE, "virtualMachine": schema.GONE}}
+_OTHER = {**schema.TOP, "sku": schema.ANY, "properties": schema.ANY}
+KINDS = (Type.DISK, Type.NIC, Type.PUBLIC_IP, Type.LOAD_BALANCER, Type.PLACEMENT_GROUP)
+
+
+def find(rec: Recorder, group: Container, type_: str, name: str) -> Image | None:
+    """A resource of one of these types."""
+    if type_ == Type.DISK:
+        return find_disk(rec.fleet, group, name)
+    if type_ == Type.NIC:
+        return find_nic(rec.fleet, group, name)
+    if type_ == Type.PUBLIC_IP:
+        return find_public_ip(rec.fleet, group, name)
+    return group.get(type_, name)
+
+
+def show(rec: Recorder, group: Container, type_: str, image: Image) -> dict[str, Any]:
+    """Its document."""
+    if isinstance(image, DiskImage):
+        return documents.disk(group.id, image)
+    if isinstance(image, NicImage):
+        return documents.nic(group.id, image, rec.fleet.definitions)
+    if isinstance(image, PublicIpImage):
+        return documents.public_ip(group.id, image)
+    document = documents.plain(group.id, type_, cast("ResourceImage", image), rec.fleet.definitions)
+    if type_ == Type.PLACEMENT_GROUP:
+        document["properties"] |= _placed(rec, group, cast("ResourceImage", image))
+    return document
+
+
+def _placed(rec: Recorder, group: Container, image: ResourceImage) -> dict[str, Any]:
+    """The scale sets and VMs of this group that a proximity placement group holds."""
+    own = documents.resource_id(group.id, Type.PLACEMENT_GROUP, image.name).lower()
+    sets, vms = [], []
+    for scale_set in cast("dict[str, ScaleSetImage]", group.of(Type.SCALE_SET)).values():
+        body = rec.fleet.definitions[scale_set.model].document["properties"]
+        if (given(body, "proximityPlacementGroup", "id") or "").lower() == own:
+            sets.append({"id": documents.resource_id(group.id, Type.SCALE_SET, scale_set.name)})
+    for vm in cast("dict[str, VmImage]", group.of(Type.VM)).values():
+        stored = rec.fleet.definitions[vm.model].document
+        reference = given(stored, "proximityPlacementGroup", "id") or given(stored, "properties", "proximityPlacementGroup", "id")
+        if (reference or "").lower() == own:
+            vms.append({"id": documents.resource_id(group.id, Type.VM, vm.name)})
+    return {"virtualMachineScaleSets": sets, "virtualMachines": vms}
+
+
+def get(rec: Recorder, call: Call, type_: str) -> Outcome:
+    """GET of one."""
+    group = call.group(rec)
+    image = find(rec, group, type_, call.name)
+    if image is None:
+        raise errors.not_found(type_, call.name, group.name)
+    return Outcome(200, lambda: show(rec, group, type_, image))
+
+
+def list_(rec: Recorder, group: Container, type_: str) -> list[Image]:
+    """All of a group, by name."""
+    if type_ in (Type.DISK, Type.NIC, Type.PUBLIC_IP):
+        return all_of(rec.fleet, group, type_)
+    found = group.of(type_)
+    return [found[key] for key in sorted(found)]
+
+
+def put(rec: Recorder, call: Call, type_: str) -> Outcome:
+    """PUT and PATCH of one; it is done at once."""
+    group = call.group(rec)
+    known = find(rec, group, type_, call.name)
+    if known is None and call.method == "PATCH":
+        raise errors.not_found(type_, call.name, group.name)
+    there = known.location if known is not None else ""  # type: ignore[union-attr]
+    location = checked_location(call.body if isinstance(call.body, dict) else {}, type_, there)
+    shape = {Type.DISK: _DISK, Type.NIC: _NIC}.get(Type(type_), _OTHER)
+    body = schema.read(call.body, shape, type_.rpartition("/")[2], call.text)
+    check_name(call.name, "name")
+    check_match(call, known)
+    if known is not None and location != there:
+        raise errors.wrong_location(known.name, there, group.name, location)  # type: ignore[union-attr]
+    new = _wanted(rec, group, type_, call.name, location, body, known)
+    if known is None:
+        rec.create(group, type_, new)
+    else:
+        fields = {field: value for field, value in new._asdict().items() if field not in ("version", "uid", "created", "name")}
+        rec.change(group, type_, known, **fields)
+    return Outcome(
+        201 if known is None else 200, lambda: show(rec, group, type_, cast("Image", find(rec, group, type_, call.name))), "", location
+    )
+
+
+def _wanted(rec: Recorder, group: Container, type_: str, name: str, location: str, body: dict[str, Any], known: Image | None) -> Image:
+    uid = rec.chance.uid(group.scope(type_) + name, rec.now)
+    tags = tags_of(body, known.tags if known is not None else ())  # type: ignore[union-attr]
+    properties = body.get("properties") or {}
+    if type_ == Type.DISK:
+        return _disk(rec, name, uid, location, tags, body, cast("DiskImage | None", known))
+    if type_ == Type.NIC:
+        old = cast("NicImage | None", known)
+        number = rec.define("nic", properties) if properties or old is None else old.definition
+        reference = next((given(ip, "properties", "publicIPAddress", "id") for ip in properties.get("ipConfigurations") or []), None)
+        ip = last_segment(reference) if reference else (old.public_ip if old else "")
+        address = old.address if old else private_address(uid, 0)
+        return NicImage(name, 1, uid, location, tags, rec.now, old.vm if old else "", number, address, ip, implied=False)
+    if type_ == Type.PUBLIC_IP:
+        old_ip = cast("PublicIpImage | None", known)
+        sku = given(body, "sku", "name") or (old_ip.sku if old_ip else "Standard")
+        address = old_ip.address if old_ip else public_address(uid, 0)
+        return PublicIpImage(name, 1, uid, location, tags, rec.now, old_ip.nic if old_ip else "", address, sku, implied=False)
+    stored = {"properties": properties, **({"sku": body["sku"]} if body.get("sku") else {})}
+    if known is not None:
+        stored = schema.merged(rec.fleet.definitions[cast("ResourceImage", known).definition].document, stored)
+    return ResourceImage(name, 1, uid, location, tags, rec.now, rec.define(type_, stored))
+
+
+def _disk(rec: Recorder, name: str, uid: int, location: str, tags: Any, body: dict[str, Any], known: DiskImage | None) -> DiskImage:
+    size = given(body, "properties", "diskSizeGB")
+    if size is None:
+        size = known.size_gb if known else 0
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 < size <= 65536:
+        raise errors.parameter_invalid("diskSizeGB")
+    if known is not None and size < known.size_gb:
+        raise errors.ArmError(409, "OperationNotAllowed", "Shrinking disk size is not allowed.", "diskSizeGB")
+    sku = given(body, "sku", "name") or (known.sku if known else "Standard_LRS")
+    rules.check_choice(sku, rules.DISK_SKUS, "sku.name")
+    zone = (body.get("zones") or [""])[0] or (known.zone if known else "")
+    if known is not None:
+        return known._replace(tags=tags, size_gb=size, sku=sku, implied=False)
+    return DiskImage(name, 1, uid, location, zone, tags, rec.now, "", -1, size, sku, "", "Unattached", implied=False)
+
+
+def delete(rec: Recorder, call: Call, type_: str) -> Outcome:
+    """DELETE of one; refused while something uses it."""
+    group = call.group(rec)
+    image = find(rec, group, type_, call.name)
+    if image is None:
+        return Outcome(204)
+    check_match(call, image)
+    check_unlocked(group, group.scope(type_) + image.name)  # type: ignore[union-attr]
+    if isinstance(image, DiskImage) and image.vm:
+        message = f"Disk {image.name} is attached to VM {documents.resource_id(group.id, Type.VM, image.vm)}."
+        raise errors.ArmError(409, "OperationNotAllowed", message)
+    if isinstance(image, NicImage) and image.vm:
+        vm = documents.resource_id(group.id, Type.VM, image.vm)
+        message = f"Network Interface {group.scope(type_)}{image.name} is used by existing resource {vm}."
+        raise errors.ArmError(400, "NicInUse", message)
+    if isinstance(image, PublicIpImage) and image.nic:
+        message = (
+            f"Public IP address {group.scope(type_)}{image.name} can not be deleted since it is still allocated to resource {image.nic}."
+        )
+        raise errors.ArmError(400, "PublicIPAddressCannotBeDeleted", message)
+    if type_ == Type.PLACEMENT_GROUP and any(_placed(rec, group, cast("ResourceImage", image)).values()):
+        message = f"Proximity Placement Group '{call.name}' cannot be deleted. Before deleting it please ensure that it holds no resources."
+        raise errors.ArmError(409, "OperationNotAllowed", message)
+    rec.delete(group, type_, image)
+    return Outcome(200)

@@ -1,0 +1,327 @@
+"""The rules that profiles of scale sets and VMs share: what the preview does not support, sizes, disks, extensions, Spot.
+
+Source: Azure docs, "Preview: Flexible orchestration for virtual machine scale sets in Azure", Features and Unsupported parameters.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+from kqlite.orchestration import errors
+from kqlite.orchestration.catalogue import Size, find_size, size_names
+from kqlite.orchestration.clock import MINUTE, iso_duration
+from kqlite.orchestration.faults import active, covers, key_of, strikes
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.model import ResourceImage, Type
+from kqlite.orchestration.profiles import HEALTH_PUBLISHER, HEALTH_TYPES, os_type_of
+from kqlite.orchestration.recorder import Recorder
+from kqlite.orchestration.requests.call import given, group_of_id
+
+FLEX, SINGLE, MULTI, PUBLIC_IP = (
+    "vmscalesetflexpreview",
+    "vmorchestratorsinglefd",
+    "vmorchestratormultifd",
+    "skippublicipwriterbaccheckforvmnetworkinterfaceconfigurationspublicpreview",
+)
+_SECRETS = ("adminPassword", "customData")
+_WINDOWS_FORBIDDEN = re.compile(r"[`~!@#$%^&*()=+_\[\]{}\\|;:.'\",<>/?\s]")
+DELETE_OPTIONS = ("Delete", "Detach")
+DISK_SKUS = ("Standard_LRS", "Premium_LRS", "StandardSSD_LRS", "UltraSSD_LRS", "Premium_ZRS", "StandardSSD_ZRS", "PremiumV2_LRS")
+CACHING = ("None", "ReadOnly", "ReadWrite")
+
+
+def nic_configurations(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The interface configurations of a profile."""
+    return given(body, "networkProfile", "networkInterfaceConfigurations") or []
+
+
+def ip_configurations(nic: dict[str, Any]) -> list[dict[str, Any]]:
+    """The address configurations of an interface."""
+    return given(nic, "properties", "ipConfigurations") or []
+
+
+def has_public_ip(body: dict[str, Any]) -> bool:
+    """Whether an interface configuration asks for a public address."""
+    return any(given(ip, "properties", "publicIPAddressConfiguration") for nic in nic_configurations(body) for ip in ip_configurations(nic))
+
+
+def check_features_of_profile(rec: Recorder, subscription: Container, body: dict[str, Any]) -> None:
+    """A public address in an interface configuration needs its feature. Raises ArmError."""
+    if has_public_ip(body) and PUBLIC_IP not in rec.fleet.features(subscription.subscription):
+        raise errors.public_ip_needs_feature()
+
+
+def check_unsupported(rec: Recorder, body: dict[str, Any], prefix: str) -> None:
+    """What the preview does not support inside a profile. prefix: how paths begin. Raises ArmError."""
+    network = body.get("networkProfile") or {}
+    if network.get("healthProbe"):
+        raise errors.parameter_not_allowed(f"{prefix}networkProfile.healthProbe")
+    for at, nic in enumerate(nic_configurations(body)):
+        path = f"{prefix}networkProfile.networkInterfaceConfigurations[{at}].properties"
+        if given(nic, "properties", "enableAcceleratedNetworking"):
+            raise errors.parameter_not_allowed(f"{path}.enableAcceleratedNetworking")
+        for ip_at, ip in enumerate(ip_configurations(nic)):
+            ip_path = f"{path}.ipConfigurations[{ip_at}].properties"
+            if given(ip, "properties", "loadBalancerInboundNatPools"):
+                raise errors.parameter_not_allowed(f"{ip_path}.loadBalancerInboundNatPools")
+            for pool in given(ip, "properties", "loadBalancerBackendAddressPools") or []:
+                if _is_basic(rec, str(pool.get("id") or "")):
+                    raise errors.parameter_not_allowed(f"{ip_path}.loadBalancerBackendAddressPools")
+    _check_disks_supported(body, prefix)
+    for at, extension in enumerate(given(body, "extensionProfile", "extensions") or []):
+        if (given(extension, "properties", "publisher") or "").lower() == "microsoft.azure.servicefabric":
+            raise errors.parameter_not_allowed(f"{prefix}extensionProfile.extensions[{at}].properties.publisher")
+
+
+def _check_disks_supported(body: dict[str, Any], prefix: str) -> None:
+    storage = body.get("storageProfile") or {}
+    disks = [(storage.get("osDisk") or {}, "osDisk")]
+    disks += [(disk, f"dataDisks[{at}]") for at, disk in enumerate(storage.get("dataDisks") or [])]
+    for disk, name in disks:
+        for unmanaged in ("vhdContainers", "vhd", "image"):
+            if disk.get(unmanaged):
+                raise errors.parameter_not_allowed(f"{prefix}storageProfile.{name}.{unmanaged}")
+        if disk.get("writeAcceleratorEnabled"):
+            raise errors.parameter_not_allowed(f"{prefix}storageProfile.{name}.writeAcceleratorEnabled")
+
+
+def _is_basic(rec: Recorder, pool_id: str) -> bool:
+    """Whether a backend pool belongs to a load balancer that is known as Basic; an unknown one is carried."""
+    group = rec.fleet.container(group_of_id(pool_id))
+    match = re.search(r"/loadbalancers/([^/]+)", pool_id, re.IGNORECASE)
+    balancer = group.get(Type.LOAD_BALANCER, match.group(1)) if group is not None and match else None
+    if balancer is None:
+        return False
+    document = rec.fleet.definitions[cast("ResourceImage", balancer).definition].document
+    return bool((given(document, "sku", "name") or "Basic").lower() == "basic")
+
+
+def check_values(body: dict[str, Any], prefix: str, size: Size | None) -> None:
+    """Values out of their set inside a profile or VM. Raises ArmError."""
+    storage = body.get("storageProfile") or {}
+    disks = [(storage.get("osDisk"), "osDisk"), *((disk, f"dataDisks[{at}]") for at, disk in enumerate(storage.get("dataDisks") or []))]
+    luns: set[int] = set()
+    for disk, name in disks:
+        if disk is None:
+            continue
+        path = f"{prefix}storageProfile.{name}"
+        check_choice(disk.get("deleteOption"), DELETE_OPTIONS, f"{path}.deleteOption")
+        check_choice(disk.get("caching"), CACHING, f"{path}.caching")
+        check_choice(given(disk, "managedDisk", "storageAccountType"), DISK_SKUS, f"{path}.managedDisk.storageAccountType")
+        if not 0 < disk.get("diskSizeGB", 1) <= 65536:
+            raise errors.parameter_invalid(f"{path}.diskSizeGB")
+        if given(disk, "managedDisk", "storageAccountType") == "UltraSSD_LRS" and size is not None and not size.ultra:
+            raise errors.parameter_invalid(f"{path}.managedDisk.storageAccountType")
+        if name != "osDisk":
+            lun = disk.get("lun")
+            if lun is None or not 0 <= lun < 64 or lun in luns:
+                raise errors.parameter_invalid(f"{path}.lun")
+            luns.add(lun)
+    if size is not None and len(luns) > size.data_disks:
+        raise errors.parameter_invalid(f"{prefix}storageProfile.dataDisks")
+    for at, nic in enumerate(nic_configurations(body)):
+        path = f"{prefix}networkProfile.networkInterfaceConfigurations[{at}]"
+        if not nic.get("name"):
+            raise errors.parameter_invalid(f"{path}.name")
+        check_choice(given(nic, "properties", "deleteOption"), DELETE_OPTIONS, f"{path}.properties.deleteOption")
+    version = given(body, "networkProfile", "networkApiVersion")
+    check_choice(version, ("2020-11-01", "2022-11-01"), f"{prefix}networkProfile.networkApiVersion")
+    check_extensions(given(body, "extensionProfile", "extensions") or [], f"{prefix}extensionProfile.extensions")
+    _check_notice(body, prefix)
+    _check_security(body, prefix)
+
+
+def check_choice(value: Any, choices: tuple[str, ...], path: str) -> None:
+    """Raises ArmError for a value that is none of the choices, in any casing."""
+    if value is not None and str(value).lower() not in {choice.lower() for choice in choices}:
+        raise errors.parameter_invalid(path)
+
+
+def _check_notice(body: dict[str, Any], prefix: str) -> None:
+    notice = given(body, "scheduledEventsProfile", "terminateNotificationProfile") or {}
+    path = f"{prefix}scheduledEventsProfile.terminateNotificationProfile"
+    if notice.get("enable") and is_spot(body):
+        raise errors.parameter_not_allowed(path)
+    if notice.get("notBeforeTimeout"):
+        time = iso_duration(notice["notBeforeTimeout"])
+        if time is None or not 5 * MINUTE <= time <= 15 * MINUTE:
+            raise errors.parameter_invalid(f"{path}.notBeforeTimeout")
+
+
+def _check_security(body: dict[str, Any], prefix: str) -> None:
+    check_choice(
+        given(body, "securityProfile", "securityType"), ("TrustedLaunch", "ConfidentialVM"), f"{prefix}securityProfile.securityType"
+    )
+    budget = body.get("extensionsTimeBudget") or given(body, "extensionProfile", "extensionsTimeBudget")
+    if budget:
+        time = iso_duration(budget)
+        if time is None or not 15 * MINUTE <= time <= 120 * MINUTE:
+            raise errors.parameter_invalid(f"{prefix}extensionsTimeBudget")
+
+
+def check_extensions(extensions: list[dict[str, Any]], path: str) -> None:
+    """Names, handlers, order and health settings of extensions. Raises ArmError."""
+    names: set[str] = set()
+    for at, extension in enumerate(extensions):
+        name = extension.get("name") or ""
+        if not name or name.lower() in names:
+            raise errors.parameter_invalid(f"{path}[{at}].name")
+        names.add(name.lower())
+        check_extension(extension.get("properties") or {}, f"{path}[{at}].properties")
+    for at, extension in enumerate(extensions):
+        after = given(extension, "properties", "provisionAfterExtensions") or []
+        if any(other.lower() not in names or other.lower() == extension["name"].lower() for other in after):
+            raise errors.parameter_invalid(f"{path}[{at}].properties.provisionAfterExtensions")
+    if len(in_order(extensions)) < len(extensions):
+        raise errors.parameter_invalid(f"{path}.provisionAfterExtensions")
+
+
+def in_order(extensions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Extensions so that each comes after those that it has to wait for; one that waits for itself in a circle is left out."""
+    done: list[dict[str, Any]] = []
+    names: set[str] = set()
+    waiting = list(extensions)
+    while waiting:
+        ready = [e for e in waiting if all(n.lower() in names for n in given(e, "properties", "provisionAfterExtensions") or [])]
+        if not ready:
+            break
+        done += ready
+        names |= {extension["name"].lower() for extension in ready}
+        waiting = [extension for extension in waiting if extension not in ready]
+    return done
+
+
+def check_extension(properties: dict[str, Any], path: str) -> None:
+    """An extension's handler, and the settings of the Application Health extension. Raises ArmError."""
+    for member in ("publisher", "type", "typeHandlerVersion"):
+        if not properties.get(member):
+            raise errors.parameter_invalid(f"{path}.{member}")
+    if properties["publisher"].lower() != HEALTH_PUBLISHER or properties["type"].lower() not in HEALTH_TYPES:
+        return
+    settings = properties.get("settings") or {}
+    protocol = settings.get("protocol")
+    if protocol not in ("http", "https", "tcp"):
+        raise errors.parameter_invalid(f"{path}.settings.protocol")
+    if (protocol == "tcp") == bool(settings.get("requestPath")):
+        raise errors.parameter_invalid(f"{path}.settings.requestPath")
+    port = settings.get("port")
+    if (port is None and protocol == "tcp") or (port is not None and not 1 <= _whole(port) <= 65535):
+        raise errors.parameter_invalid(f"{path}.settings.port")
+    for member, low, high in (("intervalInSeconds", 5, 60), ("numberOfProbes", 1, 24), ("gracePeriod", 5, 7200)):
+        if member in settings and not low <= _whole(settings[member]) <= high:
+            raise errors.parameter_invalid(f"{path}.settings.{member}")
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else -1
+
+
+def is_spot(body: dict[str, Any]) -> bool:
+    """Whether a profile or VM asks for Spot."""
+    return (body.get("priority") or "Regular") in ("Spot", "Low")
+
+
+def check_spot(body: dict[str, Any], prefix: str, size: Size | None) -> None:
+    """Priority, eviction policy and price. Raises ArmError."""
+    check_choice(body.get("priority"), ("Regular", "Spot", "Low"), f"{prefix}priority")
+    check_choice(body.get("evictionPolicy"), ("Deallocate", "Delete"), f"{prefix}evictionPolicy")
+    if body.get("evictionPolicy") and not is_spot(body):
+        raise errors.eviction_policy_needs_spot()
+    max_price = given(body, "billingProfile", "maxPrice")
+    if max_price is not None and max_price != -1 and not max_price > 0:
+        raise errors.max_price_invalid()
+    if is_spot(body) and size is not None and (not size.spot or "promo" in size.name.lower()):
+        raise errors.parameter_invalid(f"{prefix}priority")
+
+
+def check_size(rec: Recorder, name: str, domains: int, in_set: bool) -> Size:
+    """The size of this name, if Flexible orchestration can use it. Raises ArmError."""
+    size = find_size(name)
+    if size is None:
+        raise errors.size_unknown(name, size_names())
+    if in_set and not size.memory_preserving and (rec.preview or domains > 1):
+        raise errors.size_not_supported(size.name, domains)
+    return size
+
+
+def check_restricted(rec: Recorder, subscription: Container, resource_id: str, size: Size, location: str, zones: tuple[str, ...]) -> None:
+    """Raises ArmError where the size is restricted here."""
+    for zone in zones or ("",):
+        scope = {"region": location, "zone": zone, "size": size.name}
+        if strikes(rec, "sku_restricted", resource_id.lower(), scope) is not None:
+            shown = ",".join(zones)
+            raise errors.size_restricted(resource_id, size.name, location, shown, subscription.subscription, rec.preview)
+
+
+def check_quota(rec: Recorder, subscription: Container, location: str, size: Size, spot: bool, instances: int) -> None:
+    """Raises ArmError where so many more instances exceed a quota: of the region's cores, or of the size's family."""
+    if instances <= 0:
+        return
+    additional = instances * size.vcpus
+    for fault in active(rec, "quota"):
+        if not covers(fault, {"region": location}):
+            continue
+        named = key_of(fault, "size")
+        limited = find_size(str(named)) if named else None
+        if limited is not None and limited.family != size.family:
+            continue
+        kind = "lowPriorityCores" if spot else ("cores" if limited is None else size.family)
+        usage = rec.fleet.cores.get((subscription.subscription, location, kind), 0)
+        limit = int(key_of(fault, "limit", 0))
+        if usage + additional > limit:
+            what = f"{size.family} Cores" if limited is not None else ("LowPriorityCores" if spot else "Total Regional Cores")
+            raise errors.quota_exceeded(what, location, limit, usage, additional)
+
+
+def check_windows_prefix(body: dict[str, Any], prefix: str, path: str) -> None:
+    """Raises ArmError for a computer name prefix that Windows cannot have."""
+    if os_type_of(body) != "Windows" or not prefix:
+        return
+    if len(prefix) > 9 or prefix.isdigit() or _WINDOWS_FORBIDDEN.search(prefix):
+        raise errors.windows_prefix(path)
+
+
+def without_secrets(body: dict[str, Any]) -> dict[str, Any]:
+    """The body without what the service accepts and never returns."""
+    body = dict(body)
+    if "osProfile" in body:
+        body["osProfile"] = {key: value for key, value in body["osProfile"].items() if key not in _SECRETS}
+    body.pop("userData", None)
+    profile = body.get("extensionProfile")
+    if profile and profile.get("extensions"):
+        kept = [{**extension, "properties": public_properties(extension.get("properties") or {})} for extension in profile["extensions"]]
+        body["extensionProfile"] = {**profile, "extensions": kept}
+    return body
+
+
+def public_properties(properties: dict[str, Any]) -> dict[str, Any]:
+    """An extension's properties without its protected settings."""
+    return {key: value for key, value in properties.items() if key not in ("protectedSettings", "protectedSettingsFromKeyVault")}
+
+
+def define_extensions(rec: Recorder, extensions: list[dict[str, Any]]) -> list[list[Any]]:
+    """Name and definition of each extension, in the order of installation."""
+    numbered = []
+    for extension in in_order(extensions):
+        numbered.append([extension["name"], rec.define("extension", public_properties(extension.get("properties") or {}))])
+    return numbered
+
+
+def define_nics(rec: Recorder, body: dict[str, Any], delete_default: str) -> list[list[Any]]:
+    """What `profiles.NicPart` holds of each interface configuration."""
+    nics = []
+    for nic in nic_configurations(body):
+        properties = nic.get("properties") or {}
+        pips = [given(ip, "properties", "publicIPAddressConfiguration") for ip in ip_configurations(nic)]
+        pip = next((found for found in pips if found), None)
+        nics.append(
+            [
+                nic["name"],
+                rec.define("nic", properties),
+                (properties.get("deleteOption") or delete_default) == "Delete",
+                (pip.get("name") or "publicip") if pip else "",
+                (given(pip, "properties", "deleteOption") or delete_default) == "Delete" if pip else False,
+            ]
+        )
+    return nics

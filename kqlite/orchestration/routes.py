@@ -1,0 +1,423 @@
+"""Which path is whose: from method and path to the handler, with the checks that come before any handler.
+
+Everything in a path compares without case.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from kqlite.orchestration import documents, errors
+from kqlite.orchestration.catalogue import REGIONS, region_name
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.model import GroupImage, ResourceImage, ScaleSetImage, SettingImage, SubscriptionImage, Type, VmImage
+from kqlite.orchestration.recorder import Recorder
+from kqlite.orchestration.requests import autoscale_settings, extensions, groups, power, registrations, resources, scale_sets, vms
+from kqlite.orchestration.requests.call import Call, Outcome, check_registered, group_of_id, last_segment
+
+PAGE, VIEW_PAGE = 1000, 200
+Handler = Callable[[Recorder, Call], "Outcome | Page"]
+
+
+class Page:
+    """A list, cut into pages: (key, what makes the item), in the order of the keys."""
+
+    def __init__(self, items: Iterable[tuple[str, Callable[[], dict[str, Any]]]], size: int = PAGE) -> None:
+        self._items = items
+        self._size = size
+
+    def cut(self, after: str) -> tuple[list[dict[str, Any]], str]:
+        """The items after a key, at most a page, and the key to go on after; "" at the end."""
+        found: list[dict[str, Any]] = []
+        last = ""
+        for key, make in self._items:
+            if after and key <= after:
+                continue
+            if len(found) == self._size:
+                return found, last
+            found.append(make())
+            last = key
+        return found, ""
+
+
+@dataclass(frozen=True)
+class Route:
+    """A handler and what it is called in the log."""
+
+    handle: Handler
+    what: str
+    is_operation: bool = False
+
+    def cause(self, call: Call) -> str:
+        """The operation's name, as an activity log has it."""
+        verb = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}.get(call.method)
+        return f"{self.what}/{verb or call.child.rpartition('/')[2] + '/action'}"
+
+
+# Resource type in lower case -> (type, earliest api-version, versions to name in a refusal)
+_COMPUTE = ("2019-12-01", "2020-06-01", "2020-12-01", "2021-03-01", "2021-04-01", "2021-07-01")
+_TYPES: dict[str, tuple[Type, str, tuple[str, ...]]] = {
+    Type.SCALE_SET.lower(): (Type.SCALE_SET, "2019-12-01", _COMPUTE),
+    Type.VM.lower(): (Type.VM, "2019-12-01", _COMPUTE),
+    Type.DISK.lower(): (Type.DISK, "2020-12-01", ("2020-12-01", "2021-04-01")),
+    Type.PLACEMENT_GROUP.lower(): (Type.PLACEMENT_GROUP, "2019-12-01", _COMPUTE),
+    Type.NIC.lower(): (Type.NIC, "2020-11-01", ("2020-11-01", "2021-02-01")),
+    Type.PUBLIC_IP.lower(): (Type.PUBLIC_IP, "2020-11-01", ("2020-11-01", "2021-02-01")),
+    Type.LOAD_BALANCER.lower(): (Type.LOAD_BALANCER, "2020-11-01", ("2020-11-01", "2021-02-01")),
+    Type.AUTOSCALE.lower(): (Type.AUTOSCALE, "2015-04-01", ("2015-04-01", "2021-05-01-preview", "2022-10-01")),
+}
+_MANAGEMENT = ("2016-02-01", "2020-01-01", "2021-04-01", "2025-04-01")
+_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
+
+
+def find_route(rec: Recorder, method: str, path: str, query: dict[str, str]) -> tuple[Route, Call]:
+    """The handler for a request. Raises ArmError where there is none, or what comes before it fails: api-version, subscription."""
+    segments = [segment for segment in path.split("/") if segment]
+    low = [segment.lower() for segment in segments]
+    if not low or low[0] != "subscriptions":
+        raise errors.ArmError(404, "NotFound", f"The path '{path}' was not found.")
+    version = query.get("api-version", "")
+    if not version:
+        raise errors.api_version_missing()
+    if not _VERSION.fullmatch(version):
+        raise errors.api_version_invalid(version, _MANAGEMENT)
+    if len(low) == 1:
+        call = Call(method, rec.fleet.root, "", "", "", None, query, {})
+        return _only(method, path, GET=Route(_subscriptions, "subscriptions")), call
+    subscription = rec.fleet.container(f"/subscriptions/{low[1]}")
+    if subscription is None:
+        raise errors.subscription_not_found(segments[1])
+    call = Call(method, subscription, "", "", "", None, query, {})
+    return _below_subscription(rec, method, path, segments, low, call), call
+
+
+def _only(method: str, path: str, **routes: Route) -> Route:
+    if method not in routes:
+        raise errors.method_not_allowed(method, path)
+    return routes[method]
+
+
+def _below_subscription(rec: Recorder, method: str, path: str, segments: list[str], low: list[str], call: Call) -> Route:
+    rest = low[2:]
+    if not rest:
+        return _only(method, path, GET=Route(_subscription, "subscriptions"))
+    if "locks" in rest and rest[-3:-1] == ["microsoft.authorization", "locks"]:
+        return _lock(method, path, segments, low, call)
+    if rest[0] == "resourcegroups":
+        return _group_route(rec, method, path, segments, low, call)
+    if rest[0] == "providers":
+        return _provider_route(rec, method, path, segments[3:], low[3:], call)
+    raise errors.ArmError(404, "NotFound", f"The path '{path}' was not found.")
+
+
+def _lock(method: str, path: str, segments: list[str], low: list[str], call: Call) -> Route:
+    call.name = segments[-1]
+    call.group_name = segments[3] if low[2] == "resourcegroups" and len(segments) > 7 else ""
+    call.child = "/" + "/".join(segments[: len(segments) - 4])
+    if not call.group_name:
+        raise errors.ArmError(404, "NotFound", f"The path '{path}' was not found.")
+    route = Route(groups.lock, "locks")
+    return _only(method, path, GET=route, PUT=route, DELETE=route)
+
+
+def _group_route(rec: Recorder, method: str, path: str, segments: list[str], low: list[str], call: Call) -> Route:
+    what = "resourceGroups"
+    if len(low) == 3:
+        return _only(method, path, GET=Route(_groups, what))
+    call.group_name = segments[3]
+    if len(low) == 4:
+        put, get = Route(groups.put, what), Route(groups.get, what)
+        return _only(method, path, GET=get, HEAD=get, PUT=put, PATCH=put, DELETE=Route(groups.delete, what))
+    if low[4] != "providers" or len(low) < 7:
+        raise errors.ArmError(404, "NotFound", f"The path '{path}' was not found.")
+    type_ = _checked_type(call, segments[5], segments[6])
+    call.name = segments[7] if len(segments) > 7 else ""
+    call.child = "/".join(segments[8:])
+    what = type_.rpartition("/")[2]
+    if not call.name:
+        return _only(method, path, GET=Route(lambda rec, call: _list(rec, call, type_, [call.group(rec)]), what))
+    if not call.child:
+        return _resource(method, path, type_, what)
+    return _child(rec, method, path, type_, what, call)
+
+
+def _checked_type(call: Call, namespace: str, name: str) -> Type:
+    known = _TYPES.get(f"{namespace}/{name}".lower())
+    version = call.query["api-version"]
+    if known is None:
+        raise errors.type_unknown(name, namespace, version, _COMPUTE)
+    type_, earliest, versions = known
+    if version < earliest:
+        raise errors.provider_version_unknown("", version, type_.partition("/")[2], versions, REGIONS)
+    return type_
+
+
+def _resource(method: str, path: str, type_: Type, what: str) -> Route:
+    if type_ == Type.SCALE_SET:
+        put, get, delete = scale_sets.put, _scale_set, scale_sets.delete
+    elif type_ == Type.VM:
+        put, get, delete = vms.put, _vm, vms.delete
+    elif type_ == Type.AUTOSCALE:
+        put, get, delete = autoscale_settings.put, autoscale_settings.get, autoscale_settings.delete
+    else:
+        put = lambda rec, call: resources.put(rec, call, type_)  # noqa: E731
+        get = lambda rec, call: resources.get(rec, call, type_)  # noqa: E731
+        delete = lambda rec, call: resources.delete(rec, call, type_)  # noqa: E731
+    return _only(method, path, GET=Route(get, what), PUT=Route(put, what), PATCH=Route(put, what), DELETE=Route(delete, what))
+
+
+def _child(rec: Recorder, method: str, path: str, type_: Type, what: str, call: Call) -> Route:
+    child = call.child.lower()
+    parts = child.split("/")
+    if type_ == Type.VM:
+        if parts[0] == "instanceview" and len(parts) == 1:
+            return _only(method, path, GET=Route(_vm_view, what))
+        if parts[0] == "extensions" and len(parts) <= 2:
+            get, put = Route(extensions.get, f"{what}/extensions"), Route(extensions.put, f"{what}/extensions")
+            if len(parts) == 1:
+                return _only(method, path, GET=get)
+            return _only(method, path, GET=get, PUT=put, PATCH=put, DELETE=Route(extensions.delete, f"{what}/extensions"))
+        if child == "metadata/scheduledevents":
+            route = Route(power.scheduled_events, what)
+            return _only(method, path, GET=route, POST=route)
+        if parts[0] == "providers" and parts[1:3] == ["microsoft.maintenance", "configurationassignments"]:
+            return _only(method, path, PUT=Route(_maintenance, what))
+        if child in power.ACTIONS:
+            return _only(method, path, POST=Route(power.act, what))
+    if type_ == Type.SCALE_SET:
+        found = _scale_set_child(parts, child, what)
+        if found is not None:
+            return found if method in ("GET", "POST", "PUT", "PATCH", "DELETE") else _only(method, path)
+    raise errors.ArmError(404, "NotFound", f"The path '{path}' was not found.")
+
+
+def _scale_set_child(parts: list[str], child: str, what: str) -> Route | None:
+    if child == "instanceview":
+        return Route(scale_sets.instance_view, what)
+    if child == "skus":
+        return Route(_set_skus, what)
+    if child == "setorchestrationservicestate":
+        return Route(scale_sets.set_service_state, what)
+    if child == "virtualmachines":
+        return Route(_instances, what)
+    if parts[0] == "virtualmachines" and len(parts) == 2:
+        return Route(_instance, what)
+    if parts[0] == "virtualmachines":
+        return Route(scale_sets.refuse_instance, what)
+    return Route(_refused, what) if parts[0] in scale_sets.BATCH else None
+
+
+def _refused(rec: Recorder, call: Call) -> Outcome:
+    call.child = call.child.partition("/")[0]
+    return scale_sets.refuse(rec, call)
+
+
+def _provider_route(rec: Recorder, method: str, path: str, segments: list[str], low: list[str], call: Call) -> Route:
+    if not low:
+        every = Route(lambda rec, call: _plain_page(registrations.provider_list(call, _provider_types())), "providers")
+        return _only(method, path, GET=every)
+    if low[0] == "microsoft.features" and len(low) >= 2:
+        return _feature_route(method, path, segments, low, call)
+    if len(low) == 1 or (len(low) == 2 and low[1] in ("register", "unregister")):
+        call.name, call.child = segments[0], segments[1] if len(segments) > 1 else ""
+        route = Route(lambda rec, call: registrations.provider(rec, call, _provider_types()), "providers")
+        return _only(method, path, **{"POST" if call.child else "GET": route})
+    if low[0] == "microsoft.compute" and low[1] == "skus":
+        return _only(method, path, GET=Route(lambda rec, call: _plain_page(registrations.skus(rec, call)), "skus"))
+    if low[0] == "microsoft.compute" and low[1] == "locations" and len(low) >= 4:
+        return _location_route(rec, method, path, segments, low, call)
+    type_ = _checked_type(call, segments[0], segments[1])
+    if len(low) > 2:
+        raise errors.ArmError(404, "NotFound", f"The path '{path}' was not found.")
+    return _only(method, path, GET=Route(lambda rec, call: _list(rec, call, type_, None), type_.rpartition("/")[2]))
+
+
+def _feature_route(method: str, path: str, segments: list[str], low: list[str], call: Call) -> Route:
+    if low[1] == "features" and len(low) == 2:
+        return _only(method, path, GET=Route(lambda rec, call: _plain_page(registrations.feature_list(rec, call)), "features"))
+    if low[1] == "providers" and len(low) == 4:
+        return _only(method, path, GET=Route(lambda rec, call: _plain_page(registrations.feature_list(rec, call)), "features"))
+    if low[1] == "providers" and len(low) in (5, 6) and low[3] == "features":
+        call.name, call.child = segments[4], segments[5] if len(segments) > 5 else ""
+        route = Route(registrations.feature, "features")
+        return _only(method, path, **{"POST" if call.child else "GET": route})
+    raise errors.ArmError(404, "NotFound", f"The path '{path}' was not found.")
+
+
+def _location_route(rec: Recorder, method: str, path: str, segments: list[str], low: list[str], call: Call) -> Route:
+    location = region_name(segments[2])
+    call.child = location
+    if low[3] == "operations" and len(low) == 5:
+        call.name = segments[4]
+        return _only(method, path, GET=Route(lambda rec, call: Outcome(200), "operations", is_operation=True))
+    if location not in REGIONS:
+        raise errors.location_unknown(segments[2], Type.VM, REGIONS)
+    lists: dict[str, Route] = {
+        "usages": Route(lambda rec, call: _plain_page(registrations.usages(rec, call.subscription, location)), "usages"),
+        "vmsizes": Route(lambda rec, call: _plain_page(registrations.sizes()), "vmSizes"),
+        "virtualmachines": Route(lambda rec, call: _list(rec, call, Type.VM, None, location), "virtualMachines"),
+        "virtualmachinescalesets": Route(lambda rec, call: _list(rec, call, Type.SCALE_SET, None, location), "virtualMachineScaleSets"),
+    }
+    if low[3] not in lists:
+        raise errors.type_unknown(f"locations/{segments[3]}", segments[0], call.query["api-version"], _COMPUTE)
+    return _only(method, path, GET=lists[low[3]])
+
+
+# Handlers of reads
+
+
+def _plain_page(items: list[dict[str, Any]]) -> Page:
+    return Page((f"{at:09d}", lambda item=item: item) for at, item in enumerate(items, 1))  # type: ignore[misc]
+
+
+def _subscriptions(rec: Recorder, call: Call) -> Page:
+    return _plain_page([documents.subscription(cast("SubscriptionImage", each)) for each in rec.fleet.root.of(Type.SUBSCRIPTION).values()])
+
+
+def _subscription(rec: Recorder, call: Call) -> Outcome:
+    image = cast("SubscriptionImage", rec.fleet.root.get(Type.SUBSCRIPTION, call.subscription.subscription))
+    return Outcome(200, lambda: documents.subscription(image))
+
+
+def _groups(rec: Recorder, call: Call) -> Page:
+    images = cast("dict[str, GroupImage]", call.subscription.of(Type.GROUP))
+    found = re.search(r"tagName\s+eq\s+'([^']*)'(?:\s+and\s+tagValue\s+eq\s+'([^']*)')?", call.query.get("$filter", ""), re.IGNORECASE)
+    kept = []
+    for key in sorted(images):
+        tags = {name.lower(): value for name, value in images[key].tags}
+        if found is None or (found.group(1).lower() in tags and found.group(2) in (None, tags[found.group(1).lower()])):
+            kept.append(documents.group(call.subscription.id, images[key]))
+    top = call.query.get("$top")
+    return _plain_page(kept[: int(top)] if top and top.isdigit() else kept)
+
+
+def _scale_set(rec: Recorder, call: Call) -> Outcome:
+    group, image = scale_sets.find(rec, call)
+    return Outcome(200, lambda: scale_sets.show(rec, group, image))
+
+
+def _vm(rec: Recorder, call: Call) -> Outcome:
+    group, image = vms.find(rec, call)
+    view = call.query.get("$expand", "").lower() == "instanceview"
+    return Outcome(200, lambda: vms.show(rec, group, image, view))
+
+
+def _vm_view(rec: Recorder, call: Call) -> Outcome:
+    _, image = vms.find(rec, call)
+    return Outcome(200, lambda: documents.instance_view(image, rec.fleet.definitions, rec.preview))
+
+
+def _instances(rec: Recorder, call: Call) -> Outcome | Page:
+    if call.method != "GET":
+        raise errors.method_not_allowed(call.method, call.path)
+    group, owner = scale_sets.find(rec, call)
+    keys = sorted([*rec.fleet.membership(group, owner.name).live, *rec.fleet.membership(group, owner.name).leaving])
+    known = cast("dict[str, VmImage]", group.of(Type.VM))
+    return Page((key, lambda key=key: documents.scale_set_vm(group.id, known[key], owner, False)) for key in keys)  # type: ignore[misc]
+
+
+def _instance(rec: Recorder, call: Call) -> Outcome:
+    if call.method != "GET":
+        call.child += "/delete" if call.method == "DELETE" else "/write"
+        return scale_sets.refuse_instance(rec, call)
+    group, owner = scale_sets.find(rec, call)
+    name = call.child.rpartition("/")[2]
+    image = group.vm(name)
+    if image is None or image.set.lower() != owner.name.lower():
+        raise errors.not_found(f"{Type.SCALE_SET}/{owner.name}/virtualMachines", name, group.name)
+    return Outcome(200, lambda: documents.scale_set_vm(group.id, image, owner, True))
+
+
+def _set_skus(rec: Recorder, call: Call) -> Page:
+    _, owner = scale_sets.find(rec, call)
+    stored = rec.fleet.definitions[owner.model].document.get("sku")
+    capacity = {"minimum": 0, "maximum": 1000, "defaultCapacity": 1, "scaleType": "Automatic"}
+    return _plain_page([{"resourceType": Type.SCALE_SET, "sku": stored, "capacity": capacity}] if stored else [])
+
+
+def _maintenance(rec: Recorder, call: Call) -> Outcome:
+    _, image = vms.find(rec, call)
+    if image.set:
+        raise errors.parameter_not_allowed("configurationAssignments")
+    raise errors.type_unknown("configurationAssignments", "Microsoft.Maintenance", call.query["api-version"], ())
+
+
+_SET_FILTER = re.compile(r"'virtualMachineScaleSet/id'\s+eq\s+'([^']*)'", re.IGNORECASE)
+
+
+def _list(rec: Recorder, call: Call, type_: Type, inside: list[Container] | None, location: str = "") -> Page:
+    containers = inside if inside is not None else list(rec.fleet.groups(call.subscription.subscription))
+    ordered = sorted(containers, key=lambda container: container.key)
+    if type_ == Type.VM:
+        return _vm_list(rec, call, ordered, location)
+    return Page(
+        (f"{group.key}/{image.name.lower()}", lambda group=group, image=image: _shown(rec, group, type_, image))  # type: ignore[misc, union-attr]
+        for group in ordered
+        for image in resources.list_(rec, group, type_)
+        if not location or image.location == location  # type: ignore[union-attr]
+    )
+
+
+def _shown(rec: Recorder, group: Container, type_: Type, image: Any) -> dict[str, Any]:
+    if type_ == Type.SCALE_SET:
+        return documents.scale_set(group.id, cast("ScaleSetImage", image), rec.fleet.definitions)
+    if type_ == Type.AUTOSCALE:
+        return documents.autoscale(group.id, cast("SettingImage", image), rec.fleet.definitions)
+    return resources.show(rec, group, type_, cast("ResourceImage", image))
+
+
+def _vm_list(rec: Recorder, call: Call, containers: list[Container], location: str) -> Page:
+    check_registered(rec, call.subscription, "Microsoft.Compute")
+    status_only = call.query.get("statusonly", "").lower() == "true"
+    view = call.query.get("$expand", "").lower() == "instanceview"
+    text = call.query.get("$filter", "")
+    found = _SET_FILTER.search(text)
+    if text and found is None:
+        raise errors.bad_request(f"Invalid filter '{text}'.", "$filter")
+    if view and found is None:
+        raise errors.bad_request("The $expand=instanceView option needs a $filter on 'virtualMachineScaleSet/id'.", "$expand")
+    wanted = found.group(1) if found else ""
+
+    def items() -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
+        for group in containers:
+            for key, image in _vms_of(group, wanted):
+                if not location or image.location == location:
+                    yield f"{group.key}/{key}", lambda group=group, image=image: _vm_item(rec, group, image, view, status_only)  # type: ignore[misc]
+
+    return Page(items(), VIEW_PAGE if view or status_only else PAGE)
+
+
+def _vms_of(group: Container, wanted: str) -> Iterator[tuple[str, VmImage]]:
+    known = cast("dict[str, VmImage]", group.of(Type.VM))
+    if not wanted:
+        return ((key, known[key]) for key in sorted(known))
+    membership = group.members.get(last_segment(wanted).lower())
+    if group_of_id(wanted) != group.key or membership is None:
+        return iter(())
+    return ((key, known[key]) for key in sorted([*membership.live, *membership.leaving]))
+
+
+def _vm_item(rec: Recorder, group: Container, image: VmImage, view: bool, status_only: bool) -> dict[str, Any]:
+    if not status_only:
+        return vms.show(rec, group, image, view)
+    shown = documents.instance_view(image, rec.fleet.definitions, rec.preview)
+    return {
+        "id": documents.resource_id(group.id, Type.VM, image.name),
+        "name": image.name,
+        "type": Type.VM,
+        "location": image.location,
+        "properties": {"provisioningState": image.provisioning, "instanceView": shown},
+    }
+
+
+def _provider_types() -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for type_, _, versions in _TYPES.values():
+        namespace, _, name = type_.partition("/")
+        found.setdefault(namespace.lower(), []).append(
+            {"resourceType": name, "locations": list(REGIONS), "apiVersions": sorted(versions, reverse=True)}
+        )
+    return found

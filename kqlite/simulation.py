@@ -1,0 +1,305 @@
+"""A change's whole way on one clock: the control plane that a Python user holds.
+
+>>> simulation = Simulation(features="all")
+>>> _ = simulation.create_scale_set("web", capacity=3)
+>>> simulation.advance("10m")
+>>> len(simulation.instances("web"))
+3
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from kqlite.orchestration import metrics
+from kqlite.orchestration.arm import Answer, FrontDoor
+from kqlite.orchestration.clock import Clock, duration, to_datetime
+from kqlite.orchestration.control_plane import ControlPlane
+from kqlite.orchestration.errors import ArmError, CoreError
+from kqlite.orchestration.events import Event
+from kqlite.orchestration.log import EventLog, MemoryLog, SqliteLog
+from kqlite.orchestration.model import Type
+
+LOG_NAME = "events.sqlite"
+API_VERSION = "2021-07-01"
+_IMAGE = {"publisher": "Canonical", "offer": "UbuntuServer", "sku": "18.04-LTS", "version": "latest"}
+
+
+class Simulation:
+    """A local control plane for virtual machine scale sets with Flexible orchestration.
+
+    path: a directory that keeps the log, made when it is absent; a simulation there goes on from its log. None: in memory.
+    seed: of every random draw; a simulation that goes on keeps its own. clock: None is a manual clock from 2021-08-11T00:00Z.
+    profile: "preview-2021" or "ga". subscriptions: how many. features: those registered from the start, or "all".
+    synchronous: "FULL", or "NORMAL" where the last commits may be lost in a power cut.
+    """
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        seed: int = 0,
+        clock: Clock | None = None,
+        profile: str = "preview-2021",
+        subscriptions: int = 1,
+        features: Iterable[str] | str = (),
+        synchronous: str = "FULL",
+    ) -> None:
+        self._log: EventLog
+        if path is None:
+            self._log = MemoryLog()
+        else:
+            directory = Path(path)
+            directory.mkdir(parents=True, exist_ok=True)
+            self._log = SqliteLog(directory / LOG_NAME, synchronous)
+        names = features if isinstance(features, str) else tuple(features)
+        if isinstance(names, str) and names != "all":
+            names = (names,)
+        self._plane = ControlPlane(self._log, clock or Clock.manual(), seed, profile, subscriptions, names)
+        self._door = FrontDoor(self._plane)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the log. What was answered is durable already."""
+        self._log.close()
+
+    @property
+    def plane(self) -> ControlPlane:
+        """The control plane: its state is read only."""
+        return self._plane
+
+    @property
+    def log(self) -> EventLog:
+        """The event log; read from outside, the change feed."""
+        return self._log
+
+    @property
+    def now(self) -> datetime:
+        """The simulated time, as an aware UTC datetime."""
+        return to_datetime(self._plane.now)
+
+    @property
+    def subscriptions(self) -> list[str]:
+        """The ids of the subscriptions, the first being 00000000-0000-0000-0000-000000000001."""
+        return list(self._plane.fleet.root.of(Type.SUBSCRIPTION))
+
+    # Requests
+
+    def arm(self, method: str, path_and_query: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """One ARM request; the answer's `status`, `headers` and `body` (parsed JSON)."""
+        return self._door.handle(method, path_and_query, body, headers)
+
+    def arm_many(self, requests: Iterable[Sequence[Any]]) -> list[Answer]:
+        """Several ARM requests, each (method, path and query[, body[, headers]]), in one commit; no answer is given before it."""
+        answers = []
+        for request in requests:
+            method, path, body, headers = (*request, None, None)[:4]
+            answers.append(self._door.handle(method, path, body, headers, commit=False))
+        self._plane.commit()
+        return answers
+
+    @property
+    def door(self) -> FrontDoor:
+        """The front door, for a server that carries bytes."""
+        return self._door
+
+    # Time
+
+    def advance(self, time: float | timedelta | str = 0) -> None:
+        """Let simulated time pass: seconds, a timedelta, or text such as "61s" or "PT5M". The time reached is durable."""
+        self._plane.advance_to(self._plane.now + duration(time))
+
+    def settle(self, limit: float | timedelta | str = "P1D") -> bool:
+        """Let time pass until no operation is in progress; False where `limit` passed first."""
+        fleet = self._plane.fleet
+        return self._plane.run_until(lambda: not fleet.open_operations, duration(limit))
+
+    # What happens from outside
+
+    def feed_metric(self, resource_id: str, name: str, value: float) -> None:
+        """From now on, and until the next value, the metric of a set (each instance shows it) or of one instance has this value.
+
+        Raises CoreError for an id that is no scale set and no VM, or a value that is no number.
+        """
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+            raise CoreError(f"a metric's value is a number, not {value!r}")
+        folded = resource_id.lower()
+        container = self._plane.fleet.container(folded.partition("/providers/")[0])
+        type_ = Type.SCALE_SET if f"/providers/{Type.SCALE_SET}/".lower() in folded else Type.VM
+        if container is None or container.get(type_, folded.rpartition("/")[2]) is None:
+            raise CoreError(f"no scale set and no VM has the id {resource_id!r}")
+        self._plane.request(lambda rec: metrics.feed(rec, resource_id, name, float(value)), "metrics/write")
+
+    def inject(self, fault: Mapping[str, Any]) -> str:
+        """A fault, `{"fault": name, ..}`; the id by which `recover` ends it. Raises CoreError for an unknown name, key or value."""
+        return self._plane.inject(fault)
+
+    def recover(self, fault_id: str) -> None:
+        """End a fault now. Raises CoreError for an unknown id."""
+        self._plane.recover(fault_id)
+
+    def events(self, after: int = 0, limit: int = 10_000) -> list[Event]:
+        """Committed events after a sequence number, in order."""
+        return self._log.read(after, limit)
+
+    # Conveniences, thin over the same requests: they give the resource's document, and raise ArmError where the request is refused.
+
+    def create_group(self, name: str = "rg", location: str = "eastus", subscription: str | None = None) -> dict[str, Any]:
+        """A resource group; one that exists stays as it is."""
+        return self._ask("PUT", self._group_path(name, subscription), {"location": location})
+
+    def create_scale_set(
+        self,
+        name: str,
+        group: str = "rg",
+        *,
+        location: str = "eastus",
+        capacity: int = 0,
+        size: str = "Standard_D2s_v3",
+        domains: int = 1,
+        zone: str | None = None,
+        profile: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+        health: bool = False,
+        subscription: str | None = None,
+        **properties: Any,
+    ) -> dict[str, Any]:
+        """A Flexible scale set, with its resource group where that is absent.
+
+        profile: a virtualMachineProfile; a small Linux one is the default. health: adds the Application Health extension.
+        properties: more of the set's `properties`, by their Azure names.
+        """
+        if self.arm("HEAD", self._with_version(self._group_path(group, subscription))).status == 404:
+            self.create_group(group, location, subscription)
+        body: dict[str, Any] = {
+            "location": location,
+            "sku": {"name": size, "tier": "Standard", "capacity": capacity},
+            "tags": dict(tags or {}),
+            "properties": {
+                "orchestrationMode": "Flexible",
+                "singlePlacementGroup": False,
+                "platformFaultDomainCount": domains,
+                "virtualMachineProfile": dict(profile) if profile is not None else vm_profile(name, health=health),
+                **properties,
+            },
+        }
+        if zone is not None:
+            body["zones"] = [zone]
+        return self._ask("PUT", self._path(group, subscription, Type.SCALE_SET, name), body)
+
+    def scale(self, name: str, capacity: int, group: str = "rg", subscription: str | None = None) -> dict[str, Any]:
+        """Set the capacity of a scale set."""
+        return self._ask("PATCH", self._path(group, subscription, Type.SCALE_SET, name), {"sku": {"capacity": capacity}})
+
+    def create_vm(
+        self,
+        name: str,
+        group: str = "rg",
+        *,
+        scale_set: str | None = None,
+        location: str = "eastus",
+        size: str = "Standard_D2s_v3",
+        domain: int | None = None,
+        zone: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        subscription: str | None = None,
+        **properties: Any,
+    ) -> dict[str, Any]:
+        """A VM, alone or into a scale set of the same group."""
+        if self.arm("HEAD", self._with_version(self._group_path(group, subscription))).status == 404:
+            self.create_group(group, location, subscription)
+        wanted: dict[str, Any] = {
+            "hardwareProfile": {"vmSize": size},
+            "storageProfile": {"imageReference": dict(_IMAGE), "osDisk": {"createOption": "FromImage"}},
+            "osProfile": {"computerName": name, "adminUsername": "azureuser"},
+            "networkProfile": {"networkApiVersion": "2020-11-01", "networkInterfaceConfigurations": [_nic(f"{name}-nic")]},
+            **properties,
+        }
+        if scale_set is not None:
+            wanted["virtualMachineScaleSet"] = {"id": self._path(group, subscription, Type.SCALE_SET, scale_set)}
+        if domain is not None:
+            wanted["platformFaultDomain"] = domain
+        body = {"location": location, "tags": dict(tags or {}), "properties": wanted, **({"zones": [zone]} if zone else {})}
+        return self._ask("PUT", self._path(group, subscription, Type.VM, name), body)
+
+    def act(self, vm: str, action: str, group: str = "rg", subscription: str | None = None) -> None:
+        """An action on a VM ("start", "powerOff", "deallocate", "restart", ..), or "delete"."""
+        path = self._path(group, subscription, Type.VM, vm)
+        if action == "delete":
+            self._ask("DELETE", path)
+        else:
+            self._ask("POST", f"{path}/{action}")
+
+    def instances(self, name: str, group: str = "rg", subscription: str | None = None) -> list[dict[str, Any]]:
+        """The VMs of a scale set, each as a document with its instance view."""
+        set_id = self._path(group, subscription, Type.SCALE_SET, name)
+        query = f"$filter='virtualMachineScaleSet/id' eq '{set_id}'&$expand=instanceView"
+        path = f"{self._group_path(group, subscription)}/providers/{Type.VM}?api-version={API_VERSION}&{query}"
+        found: list[dict[str, Any]] = []
+        while path:
+            answer = self.arm("GET", path.removeprefix("https://management.azure.com"))
+            page = _checked(answer)
+            found += page["value"]
+            path = page.get("nextLink", "")
+        return found
+
+    def get(self, resource_id: str) -> dict[str, Any]:
+        """The document of a resource, with the instance view where it has one."""
+        return self._ask("GET", f"{resource_id}?$expand=instanceView")
+
+    def _ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        return _checked(self.arm(method, self._with_version(path), body))
+
+    def _with_version(self, path: str) -> str:
+        version = API_VERSION if "microsoft.insights" not in path.lower() else "2022-10-01"
+        return f"{path}{'&' if '?' in path else '?'}api-version={version}"
+
+    def _group_path(self, group: str, subscription: str | None) -> str:
+        return f"/subscriptions/{subscription or self.subscriptions[0]}/resourceGroups/{group}"
+
+    def _path(self, group: str, subscription: str | None, type_: str, name: str) -> str:
+        return f"{self._group_path(group, subscription)}/providers/{type_}/{name}"
+
+
+def _checked(answer: Answer) -> dict[str, Any]:
+    if answer.status >= 400:
+        error = (answer.body or {}).get("error") or {}
+        raise ArmError(answer.status, error.get("code", ""), error.get("message", ""), error.get("target", ""), error.get("details", ()))
+    return answer.body if isinstance(answer.body, dict) else {}
+
+
+def _nic(name: str) -> dict[str, Any]:
+    subnet = "/subscriptions/s/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/vnet/subnets/default"
+    pool = "/subscriptions/s/resourceGroups/net/providers/Microsoft.Network/loadBalancers/lb/backendAddressPools/pool"
+    ip = {"name": "ipconfig", "properties": {"subnet": {"id": subnet}, "loadBalancerBackendAddressPools": [{"id": pool}]}}
+    return {"name": name, "properties": {"primary": True, "ipConfigurations": [ip]}}
+
+
+def vm_profile(prefix: str, health: bool = False) -> dict[str, Any]:
+    """A small Linux profile; with the Application Health extension where `health` says so."""
+    profile: dict[str, Any] = {
+        "osProfile": {"computerNamePrefix": prefix[:8], "adminUsername": "azureuser"},
+        "storageProfile": {
+            "imageReference": dict(_IMAGE),
+            "osDisk": {"createOption": "FromImage", "managedDisk": {"storageAccountType": "Premium_LRS"}},
+        },
+        "networkProfile": {"networkApiVersion": "2020-11-01", "networkInterfaceConfigurations": [_nic("nic")]},
+    }
+    if health:
+        settings = {"protocol": "http", "port": 80, "requestPath": "/health"}
+        probe = {
+            "publisher": "Microsoft.ManagedServices",
+            "type": "ApplicationHealthLinux",
+            "typeHandlerVersion": "1.0",
+            "settings": settings,
+        }
+        profile["extensionProfile"] = {"extensions": [{"name": "health", "properties": probe}]}
+    return profile
