@@ -18,7 +18,7 @@ SHARED = "resources"
 """The table of the types with few rows, whose documents are JSON."""
 
 NEEDLE = "b965c"
-"""Part of some ids and names. It has letters and no punctuation, so neither a number, a member's name nor the seam of two values can hold it."""
+"""Part of some ids and names. Having letters and no punctuation, it is in no number, in no member's name and across no two values."""
 
 
 @dataclass(frozen=True)
