@@ -105,6 +105,8 @@ class ScalarLowering:
         """Any value as KQL's text of it, NULL where it is null: a string inside a dynamic without its quotes, an object as JSON."""
         if scalar.type is not Type.DYNAMIC:
             return conversions.to_text(self.lower(scalar), scalar.type)
+        if isinstance(scalar, plan.Constant) and scalar.value is None:
+            return sql.Cast(sql.NULL, "VARCHAR")
         if scalar.form == JSON:
             if isinstance(scalar, plan.Path):
                 base, shape, rest = self._native_part(scalar)
@@ -208,7 +210,8 @@ class ScalarLowering:
         if convert.to is Type.STRING:
             text = self.plain_text(operand)
             return sql.call("coalesce", text, sql.Literal("")) if operand.nullable else text
-        if operand.type is Type.DYNAMIC and isinstance(operand.form, Array | Object):
+        absent = isinstance(operand, plan.Constant) and operand.value is None
+        if absent or (operand.type is Type.DYNAMIC and isinstance(operand.form, Array | Object)):
             return sql.Cast(sql.NULL, SQL_TYPES[convert.to])
         return conversions.convert(self.lower(operand), operand.type, operand.form, convert.to)
 

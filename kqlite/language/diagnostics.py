@@ -237,6 +237,10 @@ def bad_regex(reason: str, span: Span) -> Diagnostic:
     return Diagnostic("KQL312", f"not a regular expression that can be run: {reason}", span)
 
 
+def bad_constant(parameter: str, function: str, reason: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL317", f"the `{parameter}` of `{function}` is {reason}", span)
+
+
 def types_do_not_meet(name: str, found: Sequence[str], span: Span) -> Diagnostic:
     return Diagnostic(
         "KQL313", f"the values of `{name}` have no common type: {', '.join(found)}", span, "convert them to one type, as with `tostring()`"

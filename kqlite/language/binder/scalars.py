@@ -1,7 +1,7 @@
 """Scalars of the syntax tree to scalars of the plan: names are resolved, types checked, conversions written out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kqlite.language import plan, syntax
@@ -23,6 +23,7 @@ from kqlite.language.diagnostics import (
     Refused,
     aggregate_outside_summarize,
     assignment_for_condition,
+    bad_constant,
     bad_regex,
     not_a_condition,
     not_constant,
@@ -307,6 +308,8 @@ class ScalarBinder:
             return self.aggregate(function, node)
         if function.name == "pack_all":
             return self._pack_all(function, node)
+        if function.name == "extract" and len(node.arguments) == 4:
+            return self._extract_typed(node)
         signatures = self.signatures_for(function, node)
         arguments = self.all(self._expanded(node.arguments))
         if function.name in _CHOICES:
@@ -328,6 +331,13 @@ class ScalarBinder:
                 expanded.append(argument)
         return expanded
 
+    def _extract_typed(self, node: syntax.Call) -> plan.Scalar:
+        """`extract(regex, group, text, typeof(long))`: what was found, converted."""
+        wanted = node.arguments[3]
+        if not isinstance(wanted, syntax.TypeLiteral):
+            raise Refused(wrong_argument(node.function, "type", "typeof(..)", "value", wanted.span))
+        return convert(self._call(replace(node, arguments=node.arguments[:3])), wanted.type)
+
     def _pack_all(self, function: Function, node: syntax.Call) -> plan.Scalar:
         """`pack_all()` as a call with name, value, name, value, .. of every column behind its flag."""
         skips = bool(node.arguments) and self.constant(node.arguments[0], "the argument of `pack_all`", Type.BOOL).value is True
@@ -344,7 +354,7 @@ class ScalarBinder:
         """The signatures that take as many arguments as the call has."""
         count = len(self._expanded(node.arguments))
         fitting = [s for s in function.signatures if s.least <= count and (s.most is None or count <= s.most)]
-        if not fitting or (function.name == "case" and count % 2 == 0):
+        if not fitting or count % 2 == {"case": 0, "bag_pack": 1}.get(function.name):
             shown = " or ".join(str(signature) for signature in function.signatures)
             raise Refused(wrong_arity(node.function, count, shown, node.span))
         return fitting
@@ -364,6 +374,10 @@ class ScalarBinder:
             raise Refused(not_constant(f"`{parameter.name}` of `{node.function}`", span))
         if parameter.name == "regex":
             self._check_regex(argument, span)
+        if parameter.check is not None and isinstance(argument, plan.Constant):
+            reason = parameter.check(str(argument.value))
+            if reason is not None:
+                raise Refused(bad_constant(parameter.name, node.function, reason, span))
         if parameter.type is None or argument.type is parameter.type:
             return argument
         if _cost(parameter, argument.type) >= _IMPOSSIBLE:

@@ -13,10 +13,12 @@ from kqlite.language.functions.declare import (
     scalar,
     timespan,
 )
+from kqlite.language.functions.formats import check_datetime_format, check_part, check_timespan_format
 from kqlite.language.types import Type
 
-_PART = Parameter("part", Type.STRING, constant=True)
-_FORMAT = Parameter("format", Type.STRING, constant=True)
+_PART = Parameter("part", Type.STRING, constant=True, check=check_part)
+_DATETIME_FORMAT = Parameter("format", Type.STRING, constant=True, check=check_datetime_format)
+_TIMESPAN_FORMAT = Parameter("format", Type.STRING, constant=True, check=check_timespan_format)
 
 scalar(
     Function(
@@ -221,7 +223,7 @@ scalar(
     Function(
         name="format_datetime",
         doc="The datetime as text in a format such as `yyyy-MM-dd HH:mm:ss.fff`.",
-        signatures=(Signature((datetime("date"), _FORMAT), Type.STRING),),
+        signatures=(Signature((datetime("date"), _DATETIME_FORMAT), Type.STRING),),
         sql={"duckdb": Custom("format_datetime")},
         naming=Naming.FIRST_ARGUMENT,
         examples=(
@@ -238,7 +240,7 @@ scalar(
     Function(
         name="format_timespan",
         doc="The timespan as text in a format such as `d.hh:mm:ss.fff`.",
-        signatures=(Signature((timespan("timespan"), _FORMAT), Type.STRING),),
+        signatures=(Signature((timespan("timespan"), _TIMESPAN_FORMAT), Type.STRING),),
         sql={"duckdb": Custom("format_timespan")},
         naming=Naming.FIRST_ARGUMENT,
         examples=(

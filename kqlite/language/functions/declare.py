@@ -34,12 +34,14 @@ class Parameter:
     type: the type that the SQL is given; None for any type, given as it comes.
     accepts: types that are converted to `type` besides those that convert by themselves (int to long to real, and nothing else).
     constant: wants a literal (a regular expression, a part of a date); the binder refuses anything else.
+    check: says what is wrong with the text of such a literal, None where nothing is.
     """
 
     name: str
     type: Type | None
     accepts: frozenset[Type] = frozenset()
     constant: bool = False
+    check: Callable[[str], str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Strings. Positions count code points from 0; a string is never null, and neither is the result of a function that gives one."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from kqlite.language.functions.declare import (
     ANY,
@@ -25,8 +25,16 @@ from kqlite.language.types import Type
 STRINGS = Array(Leaf(Type.STRING))
 
 
-def _regex(name: str = "regex") -> Parameter:
-    return Parameter(name, Type.STRING, constant=True)
+def _regex(check: Callable[[str], str | None] | None = None) -> Parameter:
+    return Parameter("regex", Type.STRING, constant=True, check=check)
+
+
+def _check_has_groups(pattern: str) -> str | None:
+    return None if group_count(pattern) else "a regular expression without groups"
+
+
+def _check_kind(kind: str) -> str | None:
+    return None if kind in ("normal", "regex") else "neither `normal` nor `regex`"
 
 
 def _list_of_strings(arguments: Sequence[Scalar]) -> Shape:
@@ -301,8 +309,8 @@ scalar(
         name="extract_all",
         doc="All matches of a regular expression: of one group an array of texts, of several an array of arrays; null without a match.",
         signatures=(
-            Signature((_regex(), string("text")), Type.DYNAMIC),
-            Signature((_regex(), Parameter("groups", Type.DYNAMIC, constant=True), string("text")), Type.DYNAMIC),
+            Signature((_regex(_check_has_groups), string("text")), Type.DYNAMIC),
+            Signature((_regex(_check_has_groups), Parameter("groups", Type.DYNAMIC, constant=True), string("text")), Type.DYNAMIC),
         ),
         sql={"duckdb": Custom("extract_all")},
         shape=_matches,
@@ -320,7 +328,11 @@ scalar(
     Function(
         name="countof",
         doc="How often a text is found in another; occurrences of plain text may overlap, matches of a regular expression do not.",
-        signatures=(Signature((string("text"), string("search"), Parameter("kind", Type.STRING, constant=True)), Type.LONG, optional=1),),
+        signatures=(
+            Signature(
+                (string("text"), string("search"), Parameter("kind", Type.STRING, constant=True, check=_check_kind)), Type.LONG, optional=1
+            ),
+        ),
         sql={"duckdb": Custom("countof")},
         nullable=False,
         examples=(
