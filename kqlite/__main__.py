@@ -1,7 +1,5 @@
 """`python -m kqlite` is `kqlite`."""
 
-import sys
+from kqlite.cli import run
 
-from kqlite.cli import main
-
-sys.exit(main())
+run()

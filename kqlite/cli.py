@@ -5,12 +5,14 @@ Results go to stdout, all else to stderr. Exit codes: 0; 1 where the query or th
 """
 
 import argparse
+import gc
 import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from kqlite.errors import KqliteError
 
@@ -43,9 +45,9 @@ class Usage(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     options = _parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace], int] = options.run
+    command: Callable[[argparse.Namespace], int] = options.run
     try:
-        code = run(options)
+        code = command(options)
         sys.stdout.flush()
     except Usage as usage:
         options.parser.error(str(usage))
@@ -63,6 +65,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
         return 1
     return code
+
+
+def run() -> NoReturn:
+    """The command as a process of its own."""
+    code = main()
+    with suppress(OSError):
+        sys.stderr.flush()
+    # All that has to be closed is closed by now; taking the interpreter, DuckDB and Arrow to pieces takes 15 ms more.
+    os._exit(code)
 
 
 def _drop_output() -> None:
@@ -181,6 +192,8 @@ def _query(options: argparse.Namespace) -> int:
     if options.format in _BINARY and sys.stdout.isatty():
         raise Usage(f"{options.format} is not for a terminal: send it to a file with > or to a program with |")
     text = _text(options)
+    # A query makes no garbage in circles, and looking for some takes 10 ms of a start and more of a long result.
+    gc.disable()
     with _connect(options.data) as connection:
         result = connection.query(text, dict(options.param))
         if options.format == "table":
