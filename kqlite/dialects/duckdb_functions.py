@@ -9,6 +9,7 @@ from kqlite.dialects import (
     duckdb_operators,
     duckdb_strings,
     duckdb_text_operators,
+    duckdb_windows,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "duckdb_operators",
     "duckdb_strings",
     "duckdb_text_operators",
+    "duckdb_windows",
 ]

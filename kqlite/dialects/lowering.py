@@ -23,9 +23,8 @@ INLINED_NODES = 400
 class Block:
     """A SELECT in the making.
 
-    columns: an expression for each attribute, over `from_`. closed: rows are already grouped or cut off, so that a condition or a new
-    column needs a
-    SELECT around.
+    columns: an expression for each attribute, over `from_`. closed: rows are grouped already, or a column counts them, so that a
+    condition or a new column needs a SELECT around; a limit does the same.
     """
 
     from_: sql.From | None
@@ -34,7 +33,7 @@ class Block:
     group_by: tuple[sql.Expression, ...] = ()
     order: tuple[sql.Ordering, ...] = ()
     limit: int | None = None
-    grouped: bool = False
+    closed: bool = False
 
 
 class RelationLowering:
@@ -104,7 +103,7 @@ class RelationLowering:
 
     def _open(self, block: Block, attributes: Iterable[plan.Attribute]) -> Block:
         """The block, or one around it where it is closed to conditions and new columns."""
-        return self._wrapped(block, attributes) if block.limit is not None or block.grouped else block
+        return self._wrapped(block, attributes) if block.limit is not None or block.closed else block
 
     def _scalars(self, block: Block) -> ScalarLowering:
         return ScalarLowering(block.columns, self.query, block.order)
@@ -209,7 +208,7 @@ class RelationLowering:
         columns = dict(block.columns)
         for attribute, value in relation.outputs:
             columns[attribute] = scalars.lower(value)
-        return replace(block, columns=columns)
+        return replace(block, columns=columns, closed=block.closed or plan.counts_rows(relation))
 
     def _grows(self, block: Block, relation: plan.Project) -> bool:
         """Whether putting the block's expressions into the new columns repeats too much of them."""
@@ -224,13 +223,13 @@ class RelationLowering:
 
     def _sort(self, relation: plan.Sort) -> Block:
         block = self.block(relation.input)
-        if block.limit is not None or block.grouped:
+        if block.limit is not None or block.closed:
             block = self._wrapped(block, relation.input.attributes)
         scalars = self._scalars(replace(block, order=()))
         order: list[sql.Ordering] = []
         for key in relation.keys:
             value = scalars.lower(key.value)
-            if isinstance(value, sql.Literal):
+            if _is_constant(value):
                 continue
             if key.value.type is Type.REAL:
                 # NaN stands beside the nulls; the engine sorts it above all numbers.
@@ -245,11 +244,11 @@ class RelationLowering:
         keys = []
         for attribute, value in relation.keys:
             columns[attribute] = scalars.lower(value)
-            if not isinstance(value, plan.Constant):
+            if not _is_constant(columns[attribute]):
                 keys.append(columns[attribute])
         for attribute, value in relation.aggregates:
             columns[attribute] = scalars.lower(value)
-        grouped = Block(block.from_, columns, block.where, tuple(keys), grouped=True)
+        grouped = Block(block.from_, columns, block.where, tuple(keys), closed=True)
         if relation.keys and not keys:
             return self._constant_group(grouped, block)
         return grouped
@@ -304,7 +303,7 @@ class RelationLowering:
             wanted.update(dict.fromkeys(_references(conditions)))
             if number == 0 and relation.kind == "innerunique":
                 block = self._first_of_each(block, conditions, wanted)
-            elif not (isinstance(block.from_, sql.TableName) and not block.where and block.limit is None and not block.grouped):
+            elif not (isinstance(block.from_, sql.TableName) and not block.where and block.limit is None and not block.closed):
                 block = self._wrapped(replace(block, order=() if block.limit is None else block.order), wanted)
             scalars = self._scalars(block)
             keys[number] = [scalars.lower(condition) for condition in conditions]
@@ -369,6 +368,11 @@ _JOIN_KINDS = {
     "leftanti": "ANTI",
     "rightanti": "ANTI",
 }
+
+
+def _is_constant(expression: sql.Expression) -> bool:
+    """Whether SQL would read this in GROUP BY or ORDER BY as the number of a column, or refuse it."""
+    return isinstance(expression, sql.Literal) or (isinstance(expression, sql.Cast) and isinstance(expression.operand, sql.Literal))
 
 
 def _references(scalars: Iterable[plan.Scalar]) -> list[plan.Attribute]:

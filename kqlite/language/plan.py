@@ -194,10 +194,14 @@ class Invoke(Scalar):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Convert(Scalar):
-    """A conversion to another type, as the function `to<type>` makes it: what cannot be read becomes null."""
+    """A conversion to another type, as the function `to<type>` makes it: what cannot be read becomes null.
+
+    parses: whether text is read; else a dynamic is converted by the JSON type of its value alone.
+    """
 
     operand: Scalar
     to: Type
+    parses: bool = True
 
     @property
     def type(self) -> Type:
@@ -275,6 +279,11 @@ def walk(scalar: Scalar) -> Iterator[Scalar]:
 
 
 # Relations
+
+
+def counts_rows(relation: "Project") -> bool:
+    """Whether a column depends on the rows before it, so that no row may be left out below."""
+    return any(isinstance(inner, Invoke) and inner.function.window for _, value in relation.outputs for inner in walk(value))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

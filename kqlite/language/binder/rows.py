@@ -144,7 +144,8 @@ def project_rename(binder: "TableBinder", node: syntax.ProjectRename, table: Tab
     for attribute in table.relation.attributes:
         name = new_names.get(attribute.name)
         outputs.append((attribute if name is None else plan.Attribute(name, attribute.type), plan.Reference(attribute)))
-    refuse_twice((attribute.name, node.span) for attribute, _ in outputs)
+    spans = {item.names[0].name: item.names[0].span for item in node.items if isinstance(item, syntax.Named)}
+    refuse_twice((attribute.name, spans.get(attribute.name, node.span)) for attribute, _ in outputs)
     return Table(plan.Project(table.relation, tuple(outputs)), table.broken, table.hidden - set(new_names))
 
 
@@ -155,10 +156,16 @@ def sort_keys(binder: "TableBinder", keys: tuple[syntax.SortKey, ...], table: Ta
     for key in keys:
         node = key.value.value if isinstance(key.value, syntax.Named) else key.value
         value = scalars.bind(node)
-        if value.type is Type.DYNAMIC:
-            raise Refused(dynamic_key(operator, automatic_name(node) or "..", node.span))
         ascending = bool(key.ascending)
-        bound.append(plan.SortKey(value, ascending, ascending if key.nulls_first is None else key.nulls_first))
+        nulls_first = ascending if key.nulls_first is None else key.nulls_first
+        if value.type is not Type.DYNAMIC:
+            bound.append(plan.SortKey(value, ascending, nulls_first))
+        elif operator == "top":
+            # Accepted here alone: numbers by value, strings by text.
+            for type_ in (Type.REAL, Type.STRING):
+                bound.append(plan.SortKey(plan.Convert(value, type_, parses=False), ascending, nulls_first))
+        else:
+            raise Refused(dynamic_key(operator, binder.environment.written(node.span), node.span))
     return tuple(bound)
 
 

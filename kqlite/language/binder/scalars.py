@@ -59,13 +59,19 @@ _CHOICES: dict[str, tuple[Callable[..., tuple[Type, list[plan.Scalar]]], Callabl
 class Environment:
     """What an expression may use besides columns.
 
-    values: scalars by name, from `let` and from the caller's parameters. bind_table: binds a table that stands inside an expression.
+    values: scalars by name, from `let` and from the caller's parameters. bind_table: binds a table that stands inside an
+    expression. text: of the query, for hints.
     """
 
     problems: Problems
     bind_table: "Callable[[syntax.Scalar], Table]"
     values: Mapping[str, plan.Scalar] = field(default_factory=dict)
     is_table: Callable[[str], bool] = lambda name: False
+    text: str = ""
+
+    def written(self, span: Span) -> str:
+        """What the query says at a place, on one line."""
+        return " ".join(self.text[span.start : span.end].split())
 
 
 class ScalarBinder:

@@ -12,6 +12,7 @@ from kqlite.language.diagnostics import (
     aggregate_within_aggregate,
     column_outside_aggregate,
     dynamic_key,
+    name_twice,
     unsupported,
 )
 from kqlite.language.functions import FUNCTIONS
@@ -78,7 +79,7 @@ def _keys(
         try:
             value = scalars.bind(node)
             if value.type is Type.DYNAMIC:
-                raise Refused(dynamic_key(operator, automatic_name(node) or "..", node.span))
+                raise Refused(dynamic_key(operator, scalars.environment.written(node.span), node.span))
             keys.append((plan.Attribute(name, value.type), value))
         except Refused as refused:
             binder.problems.add(refused.diagnostic)
@@ -103,7 +104,11 @@ def distinct(binder: "TableBinder", node: syntax.Distinct, table: Table) -> Tabl
 def summarize(binder: "TableBinder", node: syntax.Summarize, table: Table) -> Table:
     """By-columns first, then the aggregates."""
     written = [name for item in (*node.by, *node.aggregates) if isinstance(item, syntax.Named) for name in item.names]
+    plain_keys = {item.name for item in node.by if isinstance(item, syntax.Name)}
     refuse_twice((name.name, name.span) for name in written)
+    for name in written:
+        if name.name in plain_keys:
+            raise Refused(name_twice(name.name, name.span))
     names = NewNames(name.name for name in written)
     keys, broken = _keys(binder, node.by, table, names, "summarize .. by")
     aggregates = _AggregateBinder(table.columns, binder.environment)
@@ -172,24 +177,27 @@ def _whole_row(
     The arguments of each are the place of its column among the values, then all values.
     """
     aggregates.signatures_for(function, node)
-    nodes: list[syntax.Item] = []
+    nodes: list[syntax.Scalar] = []
+    own_names: list[str | None] = []
     for argument in node.arguments:
         if isinstance(argument, syntax.Star):
-            skipped = key_names | {name for name in (automatic_name(n) for n in nodes if not isinstance(n, syntax.Named)) if name}
-            nodes += [syntax.Name(argument.span, attribute.name) for attribute in table.visible() if attribute.name not in skipped]
+            skipped = key_names | {name for name in own_names if name}
+            starred = [attribute.name for attribute in table.visible() if attribute.name not in skipped]
+            nodes += [syntax.Name(argument.span, name) for name in starred]
+            own_names += starred
+        elif isinstance(argument, syntax.Named):
+            nodes.append(argument.value)
+            own_names.append(argument.names[0].name)
         else:
-            nodes.append(argument.value if isinstance(argument, syntax.Named) else argument)
+            nodes.append(argument)
+            own_names.append(automatic_name(argument))
     values = aggregates.arguments.all(nodes)
     if function.name in ("arg_max", "arg_min") and values[0].type is Type.DYNAMIC:
-        raise Refused(dynamic_key(function.name, automatic_name(nodes[0]) or "..", nodes[0].span))  # type: ignore[arg-type]
+        raise Refused(dynamic_key(function.name, aggregates.environment.written(nodes[0].span), nodes[0].span))
     extreme = {"arg_max": "max_", "arg_min": "min_"}.get(function.name)
     outputs: list[tuple[plan.Attribute, plan.Scalar]] = []
-    for place, (value, value_node) in enumerate(zip(values, nodes, strict=True)):
-        if place < len(written):
-            name = written[place]
-        else:
-            own = automatic_name(value_node)  # type: ignore[arg-type]
-            name = names.automatic(own if own is not None else extreme if place == 0 else None)
+    for place, (value, own) in enumerate(zip(values, own_names, strict=True)):
+        name = written[place] if place < len(written) else names.automatic(own if own is not None else extreme if place == 0 else None)
         invoke = plan.Invoke(function, (plan.Constant(Type.LONG, place), *values), value.type)
         outputs.append((plan.Attribute(name, value.type), aggregates.add(invoke)))
     return outputs

@@ -34,7 +34,7 @@ def bind(
     text: what `query` was parsed from, for messages. parameters: the types of values that the caller binds by name.
     Raises KqlError with everything that is wrong.
     """
-    binder = TableBinder(catalog, scope, dict(parameters or {}))
+    binder = TableBinder(text, catalog, scope, dict(parameters or {}))
     try:
         for statement in query.statements:
             binder.let(statement)
@@ -55,13 +55,13 @@ def bind(
 class TableBinder:
     """Binds tables: what a pipeline starts from, and operator after operator."""
 
-    def __init__(self, catalog: Catalog, scope: Scope, parameters: Mapping[str, Type]):
+    def __init__(self, text: str, catalog: Catalog, scope: Scope, parameters: Mapping[str, Type]):
         self.catalog = catalog
         self.scope = scope
         self.problems = Problems()
         self.tables: dict[str, syntax.Scalar | syntax.Pipeline] = {}
         self.values: dict[str, plan.Scalar] = {name: plan.Variable(f"p_{name}", type_) for name, type_ in parameters.items()}
-        self.environment = Environment(self.problems, self.table, self.values, self.is_table)
+        self.environment = Environment(self.problems, self.table, self.values, self.is_table, text)
 
     # Names
 

@@ -238,7 +238,8 @@ def _project(relation: plan.Project, needs: Needs) -> list[Branch]:
         else:
             computed[attribute] = defined[attribute]
     _needs_of(computed.values(), inner)
-    branches = _distributed(_build(relation.input, inner), computed.values())
+    branches = _build(relation.input, inner)
+    branches = [_merged(branches)] if plan.counts_rows(relation) else _distributed(branches, computed.values())
     return [_projected(branch, defined, computed, needs) for branch in branches]
 
 

@@ -22,7 +22,8 @@ def _prune(relation: plan.Relation, conditions: Conditions) -> plan.Relation:
         case plan.Filter():
             return replace(relation, input=_prune(relation.input, (*conditions, relation.condition)))
         case plan.Project():
-            return replace(relation, input=_prune(relation.input, _through(conditions, dict(relation.outputs))))
+            through = () if plan.counts_rows(relation) else _through(conditions, dict(relation.outputs))
+            return replace(relation, input=_prune(relation.input, through))
         case plan.Sort():
             return replace(relation, input=_prune(relation.input, conditions))
         case plan.Take():
