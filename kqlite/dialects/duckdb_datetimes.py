@@ -61,7 +61,7 @@ def _start(unit: str, date: sql.Expression, offset: sql.Expression | None) -> sq
         )
         text = moved.replace("{unit}", unit).replace("{months}", str(_MONTHS[unit]))
         time = _template(text, time=timestamp(date), **({} if offset is None else {"n": offset}))
-        return _template("TRY({ticks})", ticks=_ticks(sql.Cast(time, "TIMESTAMP")))
+        return sql.call("TRY", _ticks(time)) if offset is None else _in_range(_ticks(time))
     # 0001-01-01 was a Monday, and a week begins on Sunday.
     start = "{t} - {t} % DAY" if unit == "day" else "({t} // DAY - ({t} // DAY + 1) % 7) * DAY"
     text = start.replace("DAY", str(TICKS_PER_DAY)) + (f" + {{n}} * {_UNIT_TICKS[unit]}" if offset is not None else "")
