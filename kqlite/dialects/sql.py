@@ -24,6 +24,7 @@ _STRENGTH = {
     ">=": COMPARE,
     "IS DISTINCT FROM": COMPARE,
     "IS NOT DISTINCT FROM": COMPARE,
+    "ILIKE": COMPARE,
     "||": CONCAT,
     "->": CONCAT,
     "->>": CONCAT,
