@@ -77,13 +77,15 @@ def _contains(*, ignores_case: bool) -> Test:
     simple = _function("contains", ignores_case=ignores_case)
 
     def test(lowering: ScalarLowering, text: plan.Scalar, other: plan.Scalar) -> sql.Expression:
-        if not (_is_whole(text) and isinstance(other, plan.Constant) and other.of is Type.STRING):
+        if not (isinstance(other, plan.Constant) and other.of is Type.STRING):
             return simple(lowering, text, other)
         needle = Needle(str(other.value), ignores_case=ignores_case)
+        if not _is_whole(text):
+            return needle.in_text(lowering.plain_text(text))
         if needle.searchable:
             return _search(lowering, text, needle)
         part = needle.longest_part()
-        exact = simple(lowering, text, other)
+        exact = needle.in_text(lowering.plain_text(text))
         return sql.operation("AND", _search(lowering, text, part), exact) if part.searchable else exact
 
     return test

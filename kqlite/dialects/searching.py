@@ -13,6 +13,7 @@ from kqlite.language.schema import Array, JsonLeaf, Leaf, Object, Shape
 from kqlite.language.types import Type
 
 _PUNCTUATION = re.compile(r'["\\{}\[\],:\x00-\x1f]+')
+_WILDCARDS = re.compile(r"[%_\\]")
 _INTEGER_PART = re.compile(r"-?[0-9]*\Z")
 _REAL_PART = re.compile(r"[0-9.eE+-]+\Z")
 
@@ -22,7 +23,7 @@ class Needle:
 
     def __init__(self, text: str, *, ignores_case: bool):
         self.ignores_case = ignores_case
-        self.text = text.lower() if ignores_case else text
+        self.text = text.lower() if ignores_case and text.isascii() else text
 
     @property
     def searchable(self) -> bool:
@@ -37,8 +38,14 @@ class Needle:
         return self.text in (word.lower() if self.ignores_case else word)
 
     def in_text(self, text: sql.Expression) -> sql.Expression:
-        folded = sql.call("lower", text) if self.ignores_case else text
-        return sql.call("contains", folded, sql.Literal(self.text))
+        """Whether a text has this one; NULL of NULL."""
+        if not self.ignores_case:
+            return sql.call("contains", text, sql.Literal(self.text))
+        if self.text.isascii() and not _WILDCARDS.search(self.text):
+            # A sixth faster than to search `lower(text)`.
+            return sql.operation("ILIKE", text, sql.Literal(f"%{self.text}%"))
+        folded = sql.Literal(self.text) if self.text.isascii() else sql.call("lower", sql.Literal(self.text))
+        return sql.call("contains", sql.call("lower", text), folded)
 
     def behind_escape(self) -> str | None:
         """What is left of the text when an escape sequence may have given its beginning; None where none can."""
