@@ -177,8 +177,33 @@ class Simulation:
         profile: a virtualMachineProfile; a small Linux one is the default. health: adds the Application Health extension.
         properties: more of the set's `properties`, by their Azure names.
         """
-        if self.arm("HEAD", self._with_version(self._group_path(group, subscription))).status == 404:
-            self.create_group(group, location, subscription)
+        self._ensure_group(group, location, subscription)
+        options: dict[str, Any] = {
+            "location": location,
+            "capacity": capacity,
+            "size": size,
+            "domains": domains,
+            "zone": zone,
+            "profile": profile,
+        }
+        body = self.set_body(name, **options, tags=tags, health=health, **properties)
+        return self._ask("PUT", self._path(group, subscription, Type.SCALE_SET, name), body)
+
+    @staticmethod
+    def set_body(
+        name: str,
+        *,
+        location: str = "eastus",
+        capacity: int = 0,
+        size: str = "Standard_D2s_v3",
+        domains: int = 1,
+        zone: str | None = None,
+        profile: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+        health: bool = False,
+        **properties: Any,
+    ) -> dict[str, Any]:
+        """The body that `create_scale_set` sends."""
         body: dict[str, Any] = {
             "location": location,
             "sku": {"name": size, "tier": "Standard", "capacity": capacity},
@@ -193,7 +218,11 @@ class Simulation:
         }
         if zone is not None:
             body["zones"] = [zone]
-        return self._ask("PUT", self._path(group, subscription, Type.SCALE_SET, name), body)
+        return body
+
+    def _ensure_group(self, group: str, location: str, subscription: str | None) -> None:
+        if self.arm("HEAD", self._with_version(self._group_path(group, subscription))).status == 404:
+            self.create_group(group, location, subscription)
 
     def scale(self, name: str, capacity: int, group: str = "rg", subscription: str | None = None) -> dict[str, Any]:
         """Set the capacity of a scale set."""
@@ -214,8 +243,25 @@ class Simulation:
         **properties: Any,
     ) -> dict[str, Any]:
         """A VM, alone or into a scale set of the same group."""
-        if self.arm("HEAD", self._with_version(self._group_path(group, subscription))).status == 404:
-            self.create_group(group, location, subscription)
+        self._ensure_group(group, location, subscription)
+        if scale_set is not None:
+            scale_set = self._path(group, subscription, Type.SCALE_SET, scale_set)
+        body = self.vm_body(name, scale_set=scale_set, location=location, size=size, domain=domain, zone=zone, tags=tags, **properties)
+        return self._ask("PUT", self._path(group, subscription, Type.VM, name), body)
+
+    def vm_body(
+        self,
+        name: str,
+        *,
+        scale_set: str | None = None,
+        location: str = "eastus",
+        size: str = "Standard_D2s_v3",
+        domain: int | None = None,
+        zone: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        **properties: Any,
+    ) -> dict[str, Any]:
+        """The body that `create_vm` sends; `scale_set` is an id, or a name in the group "rg"."""
         wanted: dict[str, Any] = {
             "hardwareProfile": {"vmSize": size},
             "storageProfile": {"imageReference": dict(_IMAGE), "osDisk": {"createOption": "FromImage"}},
@@ -224,11 +270,11 @@ class Simulation:
             **properties,
         }
         if scale_set is not None:
-            wanted["virtualMachineScaleSet"] = {"id": self._path(group, subscription, Type.SCALE_SET, scale_set)}
+            known = scale_set if scale_set.startswith("/") else self._path("rg", None, Type.SCALE_SET, scale_set)
+            wanted["virtualMachineScaleSet"] = {"id": known}
         if domain is not None:
             wanted["platformFaultDomain"] = domain
-        body = {"location": location, "tags": dict(tags or {}), "properties": wanted, **({"zones": [zone]} if zone else {})}
-        return self._ask("PUT", self._path(group, subscription, Type.VM, name), body)
+        return {"location": location, "tags": dict(tags or {}), "properties": wanted, **({"zones": [zone]} if zone else {})}
 
     def act(self, vm: str, action: str, group: str = "rg", subscription: str | None = None) -> None:
         """An action on a VM ("start", "powerOff", "deallocate", "restart", ..), or "delete"."""

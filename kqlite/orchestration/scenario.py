@@ -1,0 +1,411 @@
+"""Scenario files: requests, faults, time and expectations as text, which also serve as tests.
+
+One command a line; a line that begins with blanks goes on with the command above it; `#` begins a comment line.
+
+    options features=all seed=1             how the simulation is made; only before the first command
+    PUT $rg {"location": "eastus"}          any ARM request; `$sub $rg $sets $vms $disks $nics $ips $autoscale` and
+                                            `let` names are filled in, an api-version is added where there is none
+    set web capacity=3 domains=2 {..}       a Flexible set with a small profile; the JSON is merged into its body
+    vm db set=web domain=1 {..}             a hand-made VM in the same way
+    scale web 5 | act db deallocate | delete db
+    advance 5m | settle                     time passes; until every operation has ended
+    metric web "Percentage CPU" 80          what a set, or an instance, shows from now on
+    fault allocation region=eastus as f     a fault and a name for it
+    recover f
+    let one = instance web 0                a name for the id of an instance (in the order of names)
+    let x = body properties.vmId            a name for a part of the last answer
+    restart                                 the process ends and starts again from its log
+    expect 409 OperationNotAllowed "text"   the last answer: status, code, and what its message contains
+    expect body properties.x == "y"         the last answer's body
+    expect $vms/db properties.x == "y"      the answer to a GET (VMs with their instance view)
+    expect instances web name count 3       the list of what each instance has at a path
+    expect domains web [1, 1]               members of each fault domain
+    expect operation Failed AllocationFailed "text"   the operation that the last answer named
+    expect note "text"                      an entry of the activity log
+
+After a path come `==`, `!=`, `>=`, `<=`, `contains`, `starts`, `count`, `all` (every one equals), `absent`, `present`. `[*]` in a path
+stands for every element. Values are JSON, or a bare word.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from kqlite.errors import KqliteError
+from kqlite.orchestration.arm import Answer
+from kqlite.orchestration.events import Event, Kind
+from kqlite.orchestration.requests.schema import merged
+
+_METHODS = ("GET", "PUT", "PATCH", "POST", "DELETE", "HEAD")
+_COMMANDS = (
+    *_METHODS,
+    "set",
+    "vm",
+    "scale",
+    "act",
+    "delete",
+    "advance",
+    "settle",
+    "metric",
+    "fault",
+    "recover",
+    "let",
+    "restart",
+    "expect",
+)
+_OPTIONS = ("features", "seed", "profile", "subscriptions", "clock")
+_SUB = "/subscriptions/00000000-0000-0000-0000-000000000001"
+_RG = f"{_SUB}/resourceGroups/rg"
+_NAMES = {
+    "sub": _SUB,
+    "rg": _RG,
+    "sets": f"{_RG}/providers/Microsoft.Compute/virtualMachineScaleSets",
+    "vms": f"{_RG}/providers/Microsoft.Compute/virtualMachines",
+    "disks": f"{_RG}/providers/Microsoft.Compute/disks",
+    "nics": f"{_RG}/providers/Microsoft.Network/networkInterfaces",
+    "ips": f"{_RG}/providers/Microsoft.Network/publicIPAddresses",
+    "autoscale": f"{_RG}/providers/Microsoft.Insights/autoscaleSettings",
+}
+
+
+class ScenarioError(KqliteError):
+    """A scenario file that cannot be read, or an expectation that was not met; the message has file, line and reason."""
+
+
+class Driven(Protocol):
+    """What a scenario drives: `kqlite.Simulation`."""
+
+    def arm(self, method: str, path_and_query: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer: ...
+    def advance(self, time: str = "0s") -> None: ...
+    def settle(self) -> bool: ...
+    def feed_metric(self, resource_id: str, name: str, value: float) -> None: ...
+    def inject(self, fault: Mapping[str, Any]) -> str: ...
+    def recover(self, fault_id: str) -> None: ...
+    def create_scale_set(self, name: str, **options: Any) -> dict[str, Any]: ...
+    def create_vm(self, name: str, **options: Any) -> dict[str, Any]: ...
+    def instances(self, name: str) -> list[dict[str, Any]]: ...
+    def events(self, after: int = 0, limit: int = 10_000) -> list[Event]: ...
+    def set_body(self, name: str, **options: Any) -> dict[str, Any]: ...
+    def vm_body(self, name: str, **options: Any) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command. line: where it stands, from 1. rest: the text after the command."""
+
+    line: int
+    command: str
+    rest: str
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario file, read. title: its first comment line."""
+
+    name: str
+    title: str
+    options: dict[str, Any]
+    steps: tuple[Step, ...]
+
+
+def parse(text: str, name: str = "scenario") -> Scenario:
+    """Read a scenario. Raises ScenarioError with line and reason."""
+    title, options = "", dict[str, Any]()
+    steps: list[Step] = []
+    for number, raw in enumerate(text.splitlines(), 1):
+        if not raw.strip() or raw.startswith("#"):
+            title = title or raw.lstrip("# ").strip()
+            continue
+        if raw[0].isspace():
+            if not steps:
+                raise ScenarioError(f"{name}:{number}: a line that goes on, and nothing before it")
+            steps[-1] = Step(steps[-1].line, steps[-1].command, f"{steps[-1].rest} {raw.strip()}")
+            continue
+        word, _, rest = raw.strip().partition(" ")
+        if word == "options":
+            if steps:
+                raise ScenarioError(f"{name}:{number}: options come before the first command")
+            options |= _options(rest, name, number)
+        elif word in _COMMANDS:
+            steps.append(Step(number, word, rest.strip()))
+        else:
+            raise ScenarioError(f"{name}:{number}: no command {word!r}; there are {', '.join(_COMMANDS)}")
+    if not steps:
+        raise ScenarioError(f"{name}:1: no command in it")
+    return Scenario(name, title, options, tuple(steps))
+
+
+def _options(rest: str, name: str, number: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for word in rest.split():
+        key, equals, value = word.partition("=")
+        if key not in _OPTIONS or not equals:
+            raise ScenarioError(f"{name}:{number}: no option {key!r}; there are {', '.join(_OPTIONS)}")
+        found[key] = int(value) if key in ("seed", "subscriptions") else value
+    if found.get("features", "all") != "all":
+        found["features"] = tuple(part for part in found["features"].split(",") if part)
+    return found
+
+
+@dataclass
+class Runner:
+    """Runs a scenario on a simulation. restarted: what gives the simulation again after a restart."""
+
+    scenario: Scenario
+    simulation: Driven
+    restarted: Callable[[], Driven] | None = None
+    names: dict[str, str] = field(default_factory=lambda: dict(_NAMES))
+    faults: dict[str, str] = field(default_factory=dict)
+    answer: Answer = field(default_factory=lambda: Answer(0))
+    expectations: int = 0
+
+    def run(self) -> None:
+        """Run every step. Raises ScenarioError at the first one that fails."""
+        for step in self.scenario.steps:
+            try:
+                self._step(step)
+            except ScenarioError as error:
+                raise ScenarioError(f"{self.scenario.name}:{step.line}: {error}") from None
+            except (KqliteError, ValueError, KeyError, IndexError) as error:
+                raise ScenarioError(f"{self.scenario.name}:{step.line}: {type(error).__name__}: {error}") from error
+
+    def _step(self, step: Step) -> None:
+        rest = self._filled(step.rest)
+        if step.command in _METHODS:
+            path, body = _with_json(rest)
+            self.answer = self.simulation.arm(step.command, _versioned(path), body)
+        else:
+            getattr(self, f"_{step.command}")(rest)
+
+    def _filled(self, text: str) -> str:
+        def name(found: re.Match[str]) -> str:
+            if found.group(1) not in self.names:
+                # `$expand`, `$filter` and their like belong to the request.
+                return found.group(0)
+            return self.names[found.group(1)]
+
+        return re.sub(r"\$(\w+)", name, text)
+
+    # Commands; each takes the rest of its line.
+
+    def _set(self, rest: str) -> None:
+        name, options, extra = _named(rest)
+        body = merged(self.simulation.set_body(name, **options), extra)
+        if self.simulation.arm("HEAD", _versioned(_RG)).status == 404:
+            self.simulation.arm("PUT", _versioned(_RG), {"location": body["location"]})
+        self.answer = self.simulation.arm("PUT", _versioned(f"{_NAMES['sets']}/{name}"), body)
+
+    def _vm(self, rest: str) -> None:
+        name, options, extra = _named(rest)
+        if "set" in options:
+            options["scale_set"] = options.pop("set")
+        body = merged(self.simulation.vm_body(name, **options), extra)
+        if self.simulation.arm("HEAD", _versioned(_RG)).status == 404:
+            self.simulation.arm("PUT", _versioned(_RG), {"location": body["location"]})
+        self.answer = self.simulation.arm("PUT", _versioned(f"{_NAMES['vms']}/{name}"), body)
+
+    def _scale(self, rest: str) -> None:
+        name, capacity = rest.split()
+        self.answer = self.simulation.arm("PATCH", _versioned(f"{_NAMES['sets']}/{name}"), {"sku": {"capacity": int(capacity)}})
+
+    def _act(self, rest: str) -> None:
+        name, action = rest.split()
+        self.answer = self.simulation.arm("POST", _versioned(f"{self._vm_id(name)}/{action}"))
+
+    def _delete(self, rest: str) -> None:
+        self.answer = self.simulation.arm("DELETE", _versioned(self._vm_id(rest)))
+
+    def _vm_id(self, name: str) -> str:
+        return name if name.startswith("/") else f"{_NAMES['vms']}/{name}"
+
+    def _advance(self, rest: str) -> None:
+        self.simulation.advance(rest)
+
+    def _settle(self, rest: str) -> None:
+        if not self.simulation.settle():
+            raise ScenarioError("operations are still in progress after a day")
+
+    def _metric(self, rest: str) -> None:
+        target, name, value = shlex.split(rest)
+        self.simulation.feed_metric(target if target.startswith("/") else f"{_NAMES['sets']}/{target}", name, float(value))
+
+    def _fault(self, rest: str) -> None:
+        words = shlex.split(rest)
+        alias = words[0]
+        if len(words) > 2 and words[-2] == "as":
+            alias = words[-1]
+            words = words[:-2]
+        spec: dict[str, Any] = {"fault": words[0]}
+        for word in words[1:]:
+            key, _, value = word.partition("=")
+            spec[key] = value if key in ("duration", "start", "zone", "set", "vm") else _value(value)
+        self.faults[alias] = self.simulation.inject(spec)
+
+    def _recover(self, rest: str) -> None:
+        self.simulation.recover(self.faults[rest])
+
+    def _restart(self, rest: str) -> None:
+        if self.restarted is None:
+            raise ScenarioError("a restart needs a simulation with a directory")
+        self.simulation = self.restarted()
+
+    def _let(self, rest: str) -> None:
+        found = re.fullmatch(r"(\w+)\s*=\s*(?:instance (\S+) (\d+)|body (\S+))", rest)
+        if found is None:
+            raise ScenarioError("write `let name = instance SET INDEX` or `let name = body PATH`")
+        name, set_name, index, path = found.groups()
+        if path is not None:
+            self.names[name] = str(_at(self.answer.body, path))
+        else:
+            self.names[name] = sorted(each["id"] for each in self.simulation.instances(set_name))[int(index)]
+
+    # Expectations
+
+    def _expect(self, rest: str) -> None:
+        self.expectations += 1
+        word, _, more = rest.partition(" ")
+        if word.isdigit():
+            self._expect_answer(shlex.split(rest))
+        elif word == "body":
+            _compare(self.answer.body, more)
+        elif word == "header":
+            name, value = shlex.split(more)
+            _same(self.answer.headers.get(name), value, f"header {name}")
+        elif word == "operation":
+            self._expect_operation(shlex.split(more))
+        elif word == "domains":
+            self._expect_domains(more)
+        elif word == "instances":
+            name, _, condition = more.partition(" ")
+            _compare(self.simulation.instances(name), f"[*].{condition}")
+        elif word == "note":
+            self._expect_note(shlex.split(more)[0])
+        elif word.startswith("/"):
+            path = (
+                word if "expand" in word or "/virtualMachines/" not in word else f"{word}{'&' if '?' in word else '?'}$expand=instanceView"
+            )
+            answer = self.simulation.arm("GET", _versioned(path))
+            _compare(answer.body if more.split()[0] != "status" else {"status": answer.status}, more)
+        else:
+            raise ScenarioError(f"nothing to expect of {word!r}")
+
+    def _expect_answer(self, words: list[str]) -> None:
+        error = (self.answer.body or {}).get("error", {}) if isinstance(self.answer.body, dict) else {}
+        found = f"{self.answer.status} {error.get('code', '')} {error.get('message', '')}".strip()
+        if self.answer.status != int(words[0]):
+            raise ScenarioError(f"expected {words[0]}, found {found}")
+        if len(words) > 1 and error.get("code") != words[1]:
+            raise ScenarioError(f"expected code {words[1]}, found {found}")
+        if len(words) > 2 and words[2] not in error.get("message", ""):
+            raise ScenarioError(f"expected message {words[2]!r}, found {error.get('message')!r}")
+        if len(words) > 3:
+            _same(error.get("target"), words[3], "target")
+
+    def _expect_operation(self, words: list[str]) -> None:
+        link = self.answer.headers.get("Azure-AsyncOperation", "")
+        if not link:
+            raise ScenarioError("the last answer named no operation")
+        body = self.simulation.arm("GET", link.removeprefix("https://management.azure.com")).body
+        found = f"{body.get('status')} {(body.get('error') or {}).get('code', '')}".strip()
+        _same(found, " ".join(words[:2]), "operation")
+        if len(words) > 2 and words[2] not in body["error"]["message"]:
+            raise ScenarioError(f"expected message {words[2]!r}, found {body['error']['message']!r}")
+
+    def _expect_domains(self, more: str) -> None:
+        name, _, wanted = more.partition(" ")
+        expected = json.loads(wanted)
+        counts = [0] * len(expected)
+        for each in self.simulation.instances(name):
+            if each["properties"]["provisioningState"] != "Deleting":
+                counts[each["properties"]["instanceView"]["platformFaultDomain"]] += 1
+        _same(counts, expected, "domains")
+
+    def _expect_note(self, text: str) -> None:
+        after = 0
+        while page := self.simulation.events(after):
+            if any(event.kind is Kind.NOTED and text in event.image.text for event in page):  # type: ignore[union-attr]
+                return
+            after = page[-1].sequence
+        raise ScenarioError(f"no entry of the activity log contains {text!r}")
+
+
+def _versioned(path: str) -> str:
+    if "api-version=" in path:
+        return path
+    version = "2022-10-01" if "microsoft.insights" in path.lower() else "2021-07-01"
+    return f"{path}{'&' if '?' in path else '?'}api-version={version}"
+
+
+def _with_json(rest: str) -> tuple[str, Any]:
+    at = rest.find(" {") if " {" in rest else rest.find(" [")
+    if at < 0:
+        return rest, None
+    return rest[:at].strip(), json.loads(rest[at:])
+
+
+def _named(rest: str) -> tuple[str, dict[str, Any], Any]:
+    head, extra = _with_json(rest)
+    words = head.split()
+    options = {}
+    for word in words[1:]:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise ScenarioError(f"not a setting: {word!r}")
+        options[key] = value if key in ("zone", "set", "size", "location") else _value(value)
+    return words[0], options, extra if extra is not None else {}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _at(value: Any, path: str) -> Any:
+    """What lies at a path: members by dots, elements by [n], every element by [*]."""
+    for number, name in re.findall(r"\[(\d+|\*)\]|([^.\[\]]+)", path):
+        if number == "*":
+            rest = path[path.index("[*]") + 3 :].lstrip(".")
+            found = [_at(item, rest) if rest else item for item in value or []]
+            return [item for item in found if item is not None]
+        if number:
+            value = value[int(number)] if isinstance(value, list) and int(number) < len(value) else None
+        else:
+            value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": lambda found, value: bool(found == value),
+    "!=": lambda found, value: bool(found != value),
+    ">=": lambda found, value: bool(found is not None and found >= value),
+    "<=": lambda found, value: bool(found is not None and found <= value),
+    "contains": lambda found, value: found is not None and value in found,
+    "starts": lambda found, value: isinstance(found, str) and found.startswith(value),
+    "count": lambda found, value: len(found or []) == value,
+    "all": lambda found, value: bool(found) and all(item == value for item in found),
+}
+
+
+def _compare(body: Any, condition: str) -> None:
+    found = re.fullmatch(r"(\S+)\s+(absent|present|(==|!=|>=|<=|contains|starts|count|all)\s+(.*))", condition.strip())
+    if found is None:
+        raise ScenarioError(f"not a condition: {condition!r}")
+    path, whole, operator, text = found.groups()
+    value = _at(body, path)
+    if operator is None:
+        if (value is None or value == []) != (whole == "absent"):
+            raise ScenarioError(f"expected {path} {whole}, found {value!r}")
+    elif not _OPERATORS[operator](value, _value(text)):
+        raise ScenarioError(f"expected {path} {operator} {text}, found {json.dumps(value, default=str)}")
+
+
+def _same(found: Any, expected: Any, what: str) -> None:
+    if found != expected:
+        raise ScenarioError(f"expected {what} {expected!r}, found {found!r}")
