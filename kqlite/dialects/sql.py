@@ -40,14 +40,14 @@ _STRENGTH = {
 # Expressions
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Literal:
     """A constant: NULL, a boolean, a whole number (BIGINT), a fraction (DOUBLE) or text."""
 
     value: bool | int | float | str | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Name:
     """A column, qualified by the alias of what it comes from."""
 
@@ -55,21 +55,21 @@ class Name:
     column: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Variable:
     """A parameter of a lambda."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Parameter:
     """A named parameter, bound when the query runs."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Field:
     """A field of a struct."""
 
@@ -77,7 +77,7 @@ class Field:
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Element:
     """An element of a list, counted from 1."""
 
@@ -85,7 +85,7 @@ class Element:
     index: "Expression"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Operation:
     """Operands joined by one operator, grouped from the left."""
 
@@ -93,25 +93,25 @@ class Operation:
     operands: tuple["Expression", ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Not:
     operand: "Expression"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class IsNull:
     operand: "Expression"
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class In:
     value: "Expression"
     items: "tuple[Expression, ...] | Query"
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Call:
     """A function call; the rest is for aggregates and windows."""
 
@@ -122,55 +122,55 @@ class Call:
     distinct: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Window:
     call: Call
     partition_by: tuple["Expression", ...] = ()
     order_by: tuple["Ordering", ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Case:
     branches: tuple[tuple["Expression", "Expression"], ...]
     otherwise: "Expression | None" = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Cast:
     operand: "Expression"
     type: str
     tries: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Lambda:
     parameter: str
     body: "Expression"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ListOf:
     items: tuple["Expression", ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Struct:
     fields: tuple[tuple[str, "Expression"], ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Star:
     pass
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Scalar:
     """A subquery of one column and one row."""
 
     query: "Query"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Template:
     """SQL text with holes (`{name}`) that take expressions. Written by a function's declaration, never made from a user's text."""
 
@@ -178,7 +178,7 @@ class Template:
     holes: Mapping[str, "Expression"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CommaSeparated:
     """Several arguments for one hole of a template."""
 
@@ -212,26 +212,26 @@ Expression = (
 # Queries
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Ordering:
     expression: Expression
     ascending: bool
     nulls_first: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TableName:
     name: str
     alias: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Derived:
     query: "Query"
     alias: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Joined:
     """kind: `INNER`, `LEFT`, `RIGHT`, `FULL`, `SEMI` or `ANTI`."""
 
@@ -244,7 +244,7 @@ class Joined:
 From = TableName | Derived | Joined
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Select:
     """items: expression and name of each column. A Select without items takes one constant column, since SQL wants one."""
 
@@ -257,12 +257,12 @@ class Select:
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class UnionAll:
     legs: tuple["Query", ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Values:
     """Rows of constants; `names` are the columns'."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kqlite.language.functions.declare import Function
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Attribute:
     """A column of a relation. form: of a dynamic, None until the rules have run."""
 
@@ -28,7 +28,7 @@ class Attribute:
 # Scalars
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Scalar:
     """A value for each row. Strings are never null, whatever they are made of."""
 
@@ -50,7 +50,7 @@ class Scalar:
         return ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Reference(Scalar):
     attribute: Attribute
 
@@ -63,7 +63,7 @@ class Reference(Scalar):
         return self.attribute.form
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Constant(Scalar):
     """A value of any type: None, bool, int (ticks too), float, str; of a dynamic its JSON text."""
 
@@ -79,7 +79,7 @@ class Constant(Scalar):
         return self.value is None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Variable(Scalar):
     """A value that is bound when the query runs: `now`, or a parameter of the caller."""
 
@@ -91,7 +91,7 @@ class Variable(Scalar):
         return self.of
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Path(Scalar):
     """Members (str) and elements (int, from 0, negative from the end) picked out of a dynamic."""
 
@@ -124,7 +124,7 @@ def step_into(shape: Shape, step: str | int) -> Shape | None:
     return shape.element if isinstance(shape, Array) else None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Pick(Scalar):
     """One member or element of a dynamic, chosen by a computed string or whole number."""
 
@@ -145,7 +145,7 @@ class Pick(Scalar):
         return (self.base, self.index)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Document(Scalar):
     """A dynamic column put together with its hot columns. hot: for the path of each hot leaf, the column that holds it."""
 
@@ -165,7 +165,7 @@ class Document(Scalar):
         return (self.base, *self.hot.values())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Invoke(Scalar):
     """A call of a declared function or operator with arguments of the types that its signature wants."""
 
@@ -192,7 +192,7 @@ class Invoke(Scalar):
         return self.arguments
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Convert(Scalar):
     """A conversion to another type, as the function `to<type>` makes it: what cannot be read becomes null.
 
@@ -212,7 +212,7 @@ class Convert(Scalar):
         return (self.operand,)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AsJson(Scalar):
     """Any value as a dynamic in the form JSON."""
 
@@ -231,7 +231,7 @@ class AsJson(Scalar):
         return (self.operand,)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class InTable(Scalar):
     """Whether a value is in the only column of a relation."""
 
@@ -251,7 +251,7 @@ class InTable(Scalar):
         return (self.value,)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Within(Scalar):
     """Whether a string is, without regard to case, in the list of strings in lower case that is bound as `variable` when the query runs."""
 
@@ -286,14 +286,14 @@ def counts_rows(relation: "Project") -> bool:
     return any(isinstance(inner, Invoke) and inner.function.window for _, value in relation.outputs for inner in walk(value))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SortKey:
     value: Scalar
     ascending: bool
     nulls_first: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Relation:
     """Rows. attributes: the columns in order; order: the keys by which the rows are sorted, none where they are in no order."""
 
@@ -310,7 +310,7 @@ class Relation:
         return ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Scan(Relation):
     """All rows of a table, all its columns, in its partitions. Only between binder and rules."""
 
@@ -323,7 +323,7 @@ class Scan(Relation):
         return self.columns
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Extract:
     """What a partition gives for one column: a physical column, or a path inside one. `column` is None where the partition has nothing
     there.
@@ -334,7 +334,7 @@ class Extract:
     steps: tuple[str | int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PartitionScan(Relation):
     """Rows of one partition. outputs: the columns that are asked for, and where they come from."""
 
@@ -346,7 +346,7 @@ class PartitionScan(Relation):
         return tuple(attribute for attribute, _ in self.outputs)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Rows(Relation):
     """Constant rows; each value is a scalar without references."""
 
@@ -358,7 +358,7 @@ class Rows(Relation):
         return self.columns
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Series(Relation):
     """A row for each value from `start` to `stop`, which is included, in steps; in that order."""
 
@@ -376,7 +376,7 @@ class Series(Relation):
         return (SortKey(Reference(self.column), ascending=True, nulls_first=True),)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Filter(Relation):
     """The rows of `input` for which `condition` is true; null is not."""
 
@@ -396,7 +396,7 @@ class Filter(Relation):
         return (self.input,)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Project(Relation):
     """New columns made of those of `input`, row by row. An output that is a Reference to its own attribute hands a column on."""
 
@@ -416,7 +416,7 @@ class Project(Relation):
         return (self.input,)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Sort(Relation):
     input: Relation
     keys: tuple[SortKey, ...]
@@ -434,7 +434,7 @@ class Sort(Relation):
         return (self.input,)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Take(Relation):
     """At most `count` rows of `input`: the first ones of its order, any where it has none."""
 
@@ -454,7 +454,7 @@ class Take(Relation):
         return (self.input,)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Aggregate(Relation):
     """One row for each distinct combination of keys, or one row where there are none. Each aggregate is an Invoke of an aggregate
     function.
@@ -473,7 +473,7 @@ class Aggregate(Relation):
         return (self.input,)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Join(Relation):
     """kind: innerunique, inner, leftouter, rightouter, fullouter, leftsemi, leftanti, rightsemi, rightanti.
 
@@ -497,7 +497,7 @@ class Join(Relation):
         return (self.left, self.right)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Union(Relation):
     """The rows of all legs. Each leg has, in order, one scalar for each column; None where it has none of that name."""
 
@@ -513,7 +513,7 @@ class Union(Relation):
         return tuple(relation for relation, _ in self.legs)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Expansion:
     """One dynamic that is expanded. to_type: what its elements are converted to, by their JSON type; None leaves them dynamic."""
 
@@ -529,7 +529,7 @@ def element_form(form: Shape) -> Shape:
     return form if isinstance(form, Leaf) else JSON
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MvExpand(Relation):
     """A row for each element of the expanded dynamics, side by side; the other columns are repeated.
 

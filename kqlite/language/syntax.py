@@ -10,22 +10,48 @@ from kqlite.language.source import Span
 from kqlite.language.types import Type
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Node:
+    """Where a node stands; and equality and text, which are written once here because generating them for forty classes takes as long as
+    parsing a hundred queries.
+    """
+
     span: Span
+
+    # Plain loops: a deep tree needs one Python frame a level, and not three.
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return False
+        for name in self.__match_args__:  # noqa: SIM110
+            if getattr(self, name) != getattr(other, name):
+                return False
+        return True
+
+    def __hash__(self) -> int:
+        values = [type(self)]
+        for name in self.__match_args__:
+            values.append(getattr(self, name))
+        return hash(tuple(values))
+
+    def __repr__(self) -> str:
+        shown = []
+        for name in self.__match_args__:
+            shown.append(f"{name}={getattr(self, name)!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 # Scalars
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Name(Node):
     """A column, table or value by name; `['x y']` is the name `x y`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Literal(Node):
     """A value of a scalar type other than dynamic.
 
@@ -37,26 +63,26 @@ class Literal(Node):
     value: bool | int | float | str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class DynamicLiteral(Node):
     """`dynamic(..)`. json: compact JSON text, or None for `dynamic(null)`; datetimes and the like inside are strings in KQL's text form."""
 
     json: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TypeLiteral(Node):
     """`typeof(long)`."""
 
     type: Type
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Star(Node):
     """`*`, where a list or a call allows it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MemberAccess(Node):
     """`base.name`, `base['name']`, `base.['name']`."""
 
@@ -65,7 +91,7 @@ class MemberAccess(Node):
     name_span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class IndexAccess(Node):
     """`base[index]` where the index is no string literal (that is a MemberAccess); `a[-1]` has the index Unary("-", 1)."""
 
@@ -73,14 +99,14 @@ class IndexAccess(Node):
     index: "Scalar"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Call(Node):
     function: str
     arguments: tuple["Item", ...]
     name_span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Unary(Node):
     """operator: `-` or `+`."""
 
@@ -88,7 +114,7 @@ class Unary(Node):
     operand: "Scalar"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Binary(Node):
     """One operator between two operands: comparisons and string operators, spelled as in KQL (`==`, `=~`, `!has_cs`, `matches regex`, ..).
 
@@ -101,7 +127,7 @@ class Binary(Node):
     operator_span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Chain(Node):
     """Operands of one level joined from left to right: `a + b - c`, `a * b / c`, `a and b and c`, `a or b`.
 
@@ -112,7 +138,7 @@ class Chain(Node):
     operators: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class InList(Node):
     """`value in (..)`. operator: `in`, `!in`, `in~`, `!in~`, `has_any`, `has_all`. An item may be a Pipeline or the name of a table."""
 
@@ -122,7 +148,7 @@ class InList(Node):
     operator_span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Between(Node):
     """`value between (low .. high)`; negated: `!between`."""
 
@@ -132,7 +158,7 @@ class Between(Node):
     negated: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Named(Node):
     """`x = e`, `(x, y) = e`; an item of a list or an argument by name."""
 
@@ -140,7 +166,7 @@ class Named(Node):
     value: "Scalar"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Pipeline(Node):
     """A source and what it goes through. source: None where the query begins with an operator (the table is then `resources`).
 
@@ -172,12 +198,12 @@ Item = Scalar | Named
 # Sources which are no scalars
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Print(Node):
     items: tuple[Item, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Range(Node):
     """`range x from a to b step s`."""
 
@@ -187,7 +213,7 @@ class Range(Node):
     step: Scalar
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Datatable(Node):
     """values: row by row, flat; each a literal or a constant call."""
 
@@ -195,7 +221,7 @@ class Datatable(Node):
     values: tuple[Scalar, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ColumnDeclaration(Node):
     name: str
     type: Type
@@ -204,7 +230,7 @@ class ColumnDeclaration(Node):
 # Tabular operators
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Parameter(Node):
     """`kind=inner`, `hint.strategy=shuffle`, `withsource=S`; value as written, a quoted string without its quotes."""
 
@@ -213,39 +239,39 @@ class Parameter(Node):
     value_span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Where(Node):
     condition: Item
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Extend(Node):
     items: tuple[Item, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Project(Node):
     items: tuple[Item, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ProjectAway(Node):
     """patterns: names in which `*` stands for any characters."""
 
     patterns: tuple[Name, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ProjectKeep(Node):
     patterns: tuple[Name, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ProjectRename(Node):
     items: tuple[Item, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SortKey(Node):
     """ascending: None where nothing is said (which is descending). nulls_first: None where nothing is said."""
 
@@ -254,43 +280,43 @@ class SortKey(Node):
     nulls_first: bool | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Sort(Node):
     """`sort by` and `order by`."""
 
     keys: tuple[SortKey, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Take(Node):
     """`take` and `limit`."""
 
     count: Scalar
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Top(Node):
     count: Scalar
     keys: tuple[SortKey, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Count(Node):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Distinct(Node):
     items: tuple[Item, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Summarize(Node):
     aggregates: tuple[Item, ...]
     by: tuple[Item, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Union(Node):
     """`T | union (U), V`; as a source its own table is None. legs: names, calls and pipelines."""
 
@@ -298,7 +324,7 @@ class Union(Node):
     legs: tuple[Scalar, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Join(Node):
     """conditions: names, or Binary("==", $left.a, $right.b), where `$left` and `$right` are Names; `and` gives a Chain."""
 
@@ -307,7 +333,7 @@ class Join(Node):
     conditions: tuple[Item, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Expanded(Node):
     """One item of `mv-expand`. to_type: `to typeof(..)`."""
 
@@ -315,7 +341,7 @@ class Expanded(Node):
     to_type: Type | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MvExpand(Node):
     """keyword: `mv-expand` or `mvexpand`, which differ in their limit. parameters: kind, bagexpansion, with_itemindex."""
 
@@ -348,7 +374,7 @@ Source = Print | Range | Datatable | Union
 # Statements
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Let(Node):
     """`let name = value;`, a scalar or a table."""
 
@@ -356,7 +382,7 @@ class Let(Node):
     value: Scalar | Pipeline
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Query(Node):
     """statements run before the last one, `body`, which is the answer. A query that is a bare scalar has it as `source` of the body."""
 
