@@ -236,8 +236,9 @@ def _import(options: argparse.Namespace) -> int:
     from kqlite.terminal import Progress
 
     progress = Progress("documents", sys.stderr)
-    import_files(options.files, options.directory, progress)
+    count = import_files(options.files, options.directory, progress)
     progress.clear()
+    print(f"{count:,} {'document' if count == 1 else 'documents'} imported into {options.directory}", file=sys.stderr)
     return 0
 
 

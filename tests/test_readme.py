@@ -14,7 +14,7 @@ README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 INSTALL = "python3 -m venv "
-FUNCTION = f"kqlite() {{ '{sys.executable}' -m kqlite \"$@\"; }}; "
+FUNCTION = f"kqlite() {{ PYTHONPATH='{README.parent}' '{sys.executable}' -m kqlite \"$@\"; }}; "
 
 
 def shell_lines() -> list[str]:
