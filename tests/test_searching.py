@@ -28,7 +28,8 @@ SHAPE = Object(
     )
 )
 COLUMN = (
-    'STRUCT("provisioningState" VARCHAR, "n\tame" VARCHAR, size BIGINT, ratio DOUBLE, "isOn" BOOLEAN, "any" JSON, zones VARCHAR[], flags BOOLEAN[],'
+    'STRUCT("provisioningState" VARCHAR, "n\tame" VARCHAR, size BIGINT, ratio DOUBLE, "isOn" BOOLEAN, "any" JSON,'
+    " zones VARCHAR[], flags BOOLEAN[],"
     " nics STRUCT(id VARCHAR, ports BIGINT[])[])"
 )
 VALUE = sql.Name("t", "v")

@@ -256,11 +256,11 @@ def _datetime_of_text(value: sql.Expression) -> sql.Expression:
     return _template(
         "CASE WHEN regexp_full_match({x}, {iso}) THEN epoch_us(TRY_CAST({x} AS TIMESTAMPTZ)) * 10"
         " + coalesce(TRY_CAST(regexp_extract({x}, {tick}, 1) AS BIGINT), 0)"
-        " ELSE epoch_us(try_strptime(regexp_replace({x}, {around}, '', 'g'), {forms})) * 10 END + {epoch}",
+        " ELSE epoch_us(try_strptime(regexp_extract({x}, {inner}, 1), {forms})) * 10 END + {epoch}",
         x=value,
         iso=sql.Literal(_ISO),
         tick=sql.Literal("[.][0-9]{6}([0-9])"),
-        around=sql.Literal(r"(?i)^\s*([a-z]+,\s*)?|\s*(GMT|UTC|Z)?\s*$"),
+        inner=sql.Literal(r"(?i)^\s*(?:[a-z]+,\s*)?([0-9].*?)\s*(?:GMT|UTC|Z)?\s*$"),
         forms=sql.ListOf(tuple(sql.Literal(form) for form in _TEXT_FORMS)),
         epoch=sql.Literal(UNIX_EPOCH_TICKS),
     )
