@@ -1,4 +1,7 @@
-"""Conversions between types, from text and from inside dynamics. Source of the rules: Kusto docs, pages of the `to..()` functions and of the scalar types."""
+"""Conversions between types, from text and from inside dynamics.
+
+Source of the rules: Kusto docs, pages of the `to..()` functions and of the scalar types.
+"""
 
 from collections.abc import Iterator
 

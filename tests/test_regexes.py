@@ -11,8 +11,9 @@ from kqlite.language.functions.regexes import check_regex, group_count, group_na
 @pytest.mark.parametrize(
     "pattern",
     [
-        "(", ")", "[a", "*a", "a**", "(|*)", "a{", "a{2,1}", "a{1001}", "a{,3}", "(?=a)", "(?!a)", "(?<=a)", "(?<!a)", r"(a)\1", "[a-y&&xyz]", "[0-9--4]",
-        "[a[b]]", r"\<a", r"\b{start}", r"\Qa\E", r"\Z", "\\", "(?x)a", "(?R)a", "(?<n>a)(?<n>b)", "(a)" * 17, r"[^\W\d]", r"\p{Nonsense}", "(?foo)",
+        "(", ")", "[a", "*a", "a**", "(|*)", "a{", "a{2,1}", "a{1001}", "a{,3}", "(?=a)", "(?!a)", "(?<=a)", "(?<!a)", r"(a)\1",
+        "[a-y&&xyz]", "[0-9--4]", "[a[b]]", r"\<a", r"\b{start}", r"\Qa\E", r"\Z", "\\", "(?x)a", "(?R)a", "(?<n>a)(?<n>b)",
+        "(a)" * 17, r"[^\W\d]", r"\p{Nonsense}", "(?foo)",
     ],
 )  # fmt: skip
 def test_refused(pattern: str) -> None:
