@@ -9,8 +9,8 @@ import gc
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -192,9 +192,7 @@ def _query(options: argparse.Namespace) -> int:
     if options.format in _BINARY and sys.stdout.isatty():
         raise Usage(f"{options.format} is not for a terminal: send it to a file with > or to a program with |")
     text = _text(options)
-    # A query makes no garbage in circles, and looking for some takes 10 ms of a start and more of a long result.
-    gc.disable()
-    with _connect(options.data) as connection:
+    with _no_garbage_collection(), _connect(options.data) as connection:
         result = connection.query(text, dict(options.param))
         if options.format == "table":
             from kqlite.terminal import print_answer
@@ -210,6 +208,16 @@ def _query(options: argparse.Namespace) -> int:
             _stdout().reconfigure(encoding="utf-8", newline="\n")
             write_text(result, options.format, sys.stdout)
     return 0
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """A query makes no garbage in circles, and looking for some takes 10 ms of a start and more of a long result."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _explain(options: argparse.Namespace) -> int:

@@ -173,11 +173,12 @@ def test_a_parameter_is_a_number_a_bool_or_a_string(capsys):
 # Forms of the result
 
 
-def test_every_format_says_the_same():
+def test_every_format_says_the_same(capsysbinary):
     query = "resources | where type =~ 'microsoft.compute/disks' | project name, tags, n = 1 | order by name asc | take 3"
 
     def answer(form: str) -> bytes:
-        return subprocess.run([*KQLITE, "query", query, "--format", form], capture_output=True, check=True).stdout
+        assert main(["query", query, "--format", form]) == 0
+        return capsysbinary.readouterr().out
 
     rows = json.loads(answer("json"))
     assert [json.loads(line) for line in answer("jsonl").splitlines()] == rows
