@@ -1,6 +1,5 @@
 """What always holds of the parser: a printed tree parses to itself, and text of any kind raises nothing but KqlError."""
 
-import dataclasses
 import json
 import random
 from pathlib import Path
@@ -8,15 +7,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from syntax_trees import NOWHERE, without_spans
 
 from kqlite.language import syntax
 from kqlite.language.diagnostics import KqlError
 from kqlite.language.parser import parse
 from kqlite.language.printing import show
-from kqlite.language.source import Span
 from kqlite.language.types import TICKS_PER_DAY, Type
 
-NOWHERE = Span(0, 0)
 EXAMPLES = Path(__file__).parents[2] / "shared" / "data" / "kql-docs-examples.jsonl"
 WRITTEN = [
     "| where type =~ 'Microsoft.Compute/virtualMachines' | where properties.x contains \"demo\" | order by resourceGroup desc, name desc",
@@ -26,17 +24,6 @@ WRITTEN = [
     "union kind=inner withsource=S (A | take 1), B | where not(x in~ ('a', \"b\")) and y !between (1d .. 2h) or z matches regex @'a\\d'",
     "print dynamic({\"a\": [1, -2.5, datetime(2020-01-01), null], 'b': {}}), guid(74be27de-1e4e-49d9-b579-fe0b331d3642), h'x' \"y\"",
 ]
-
-
-def without_spans(tree: object) -> object:
-    """The tree with every span at the same place, so that trees of different texts compare."""
-    if isinstance(tree, tuple):
-        return tuple(without_spans(item) for item in tree)
-    if isinstance(tree, Span):
-        return NOWHERE
-    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
-        return type(tree)(**{field.name: without_spans(getattr(tree, field.name)) for field in dataclasses.fields(tree)})
-    return tree
 
 
 # Trees such as the parser makes

@@ -5,12 +5,13 @@ is built at the first parse (0.5 s) and kept for the process. Nothing is written
 """
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from kqlite.bundled import bundled
 from kqlite.language import diagnostics, syntax
-from kqlite.language.automaton import Automaton, Rule, Table, TooDeep
+from kqlite.language.automaton import END, Automaton, Rule, Table, TooDeep
 from kqlite.language.diagnostics import Diagnostic, KqlError
 from kqlite.language.tree_builder import TreeBuilder
 
@@ -65,7 +66,10 @@ def _run(automaton: Automaton, found: list[Diagnostic]) -> syntax.Query | None:
 
     errors = SyntaxErrors(automaton)
     while not isinstance(result, syntax.Query):
-        found.append(errors.describe(result))
+        diagnostic = errors.describe(result)
+        # What is refused as a whole is not looked into.
+        found[:] = [other for other in found if other.span.start < errors.refused_from]
+        found.append(diagnostic)
         if len(found) >= MOST_ERRORS or not errors.go_on():
             return None
         result = automaton.run()
@@ -137,17 +141,22 @@ def build_table(grammar: str, strict: bool = False) -> Table:
     lark = Lark(grammar, start="query", parser="lalr", lexer="contextual", maybe_placeholders=True, strict=strict)
     # Lark has no public name for its table; `Lark.save` writes the same and needs Lark to be read.
     made = lark.parser.parser._parse_table
-    numbers = {rule: number for number, rule in enumerate(lark.rules)}
-    terminals = {terminal.name for terminal in lark.terminals} | {"$END"}
+    rules = {rule: number for number, rule in enumerate(lark.rules)}
+    terminals = {terminal.name for terminal in lark.terminals} | {END}
+    start = made.start_states["query"]
+    # Lark numbers states by the order of sets; this order makes the same grammar the same table.
+    order = {start: 0}
     states: list[dict[str, int]] = []
     gotos: list[dict[str, int]] = []
-    for state in range(len(made.states)):
+    for state in _in_order(order):
         row, goto = {}, {}
-        for symbol, (action, argument) in made.states[state].items():
-            if symbol not in terminals:
-                goto[str(symbol)] = argument
+        for symbol, (action, argument) in sorted(made.states[state].items(), key=lambda item: str(item[0])):
+            if action is not Shift:
+                row[str(symbol)] = ~rules[argument]
+            elif symbol in terminals:
+                row[str(symbol)] = order.setdefault(argument, len(order))
             else:
-                row[str(symbol)] = argument if action is Shift else ~numbers[argument]
+                goto[str(symbol)] = order.setdefault(argument, len(order))
         states.append(row)
         gotos.append(goto)
     # Lark's own order of trying: priority, then what can be longest.
@@ -156,11 +165,19 @@ def build_table(grammar: str, strict: bool = False) -> Table:
         states=states,
         gotos=gotos,
         rules=[_rule(rule) for rule in lark.rules],
-        start=made.start_states["query"],
-        end=made.end_states["query"],
+        start=order[start],
+        end=order[made.end_states["query"]],
         terminals=[(t.name, t.pattern.value, t.pattern.type == "str") for t in ordered],
         ignored=frozenset(lark.ignore_tokens),
     )
+
+
+def _in_order(numbered: dict[int, int]) -> Iterator[int]:
+    """The keys by their numbers, those too which are added on the way."""
+    seen: set[int] = set()
+    while more := [key for key in numbered if key not in seen]:
+        seen.update(more)
+        yield from more
 
 
 def _rule(rule: "LarkRule") -> Rule:

@@ -103,11 +103,13 @@ class SyntaxErrors:
         self._names = {name: text for text, name in (self._lexer.keywords | self._lexer.punctuation).items()}
         self._resume_at: int | None = 0
         self._resume_marks = "|;)]}"
+        self.refused_from = len(self._text) + 1
+        """Where the last error refuses a whole stage or statement, the start of it; else behind the text."""
 
     def describe(self, token: Token) -> Diagnostic:
         """The diagnostic for a token that does not fit; decides where `go_on` will look for the next stage."""
         span = Span(token.start, token.end)
-        self._resume_at, self._resume_marks = token.start, "|;)]}"
+        self._resume_at, self._resume_marks, self.refused_from = token.start, "|;)]}", len(self._text) + 1
         if token.terminal == "":
             return self._unreadable(token, span)
         if refusal := self._unsupported(token, span):
@@ -162,15 +164,15 @@ class SyntaxErrors:
             what = "a shared query `{{..}}`" if self._text[start] == "{" else "a management command"
             return diagnostics.unsupported(what, Span(start, max(token.end, start + 1)))
         if first in _UNSUPPORTED_STATEMENTS:
-            self._resume_at, self._resume_marks = start, ";"
+            self._resume_at, self._resume_marks, self.refused_from = start, ";", start
             return diagnostics.unsupported(f"the statement `{first}`", Span(start, start + len(first)))
         if first == "let" and _FUNCTION.match(self._text, start):
-            self._resume_at, self._resume_marks = start, ";"
-            return diagnostics.unsupported("a function of one's own (`let f = (..) {..}`)", Span(start, start + len(first)))
+            self._resume_at, self._resume_marks, self.refused_from = start, ";", start
+            return diagnostics.unsupported("a function defined by `let`", Span(start, start + len(first)))
         stage = self._stage_start(token.start)
         first = self._word_at(stage)
         if first in _UNSUPPORTED_SOURCES and not self._text[:stage].rstrip().endswith("|"):
-            self._resume_at = stage
+            self._resume_at = self.refused_from = stage
             return diagnostics.unsupported(f"the operator `{first}`", Span(stage, stage + len(first)))
         if first == "union" and token.text == "*":
             return diagnostics.unsupported("a wildcard among the tables of `union`", span, "name each table")

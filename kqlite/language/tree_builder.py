@@ -216,6 +216,12 @@ class TreeBuilder:
 
     def call(self, children: Children, start: int, end: int) -> syntax.Call:
         name, *arguments = children
+        if name.name == "externaldata":
+            # Its columns `(name: type)` look like arguments with the old operator `:`, which is then not what is wrong.
+            self.diagnostics[:] = [diagnostic for diagnostic in self.diagnostics if diagnostic.span.start < start]
+            self.diagnostics.append(diagnostics.unsupported("the operator `externaldata`", name.span))
+        elif name.name == "materialize":
+            self.diagnostics.append(diagnostics.unsupported("`materialize`", name.span, "it changes no answer, so leave it out"))
         if (type_ := ALIASES.get(name.name)) in _CONVERSIONS and type_:
             hint = f"`{_CONVERSIONS[type_]}()` converts a value"
             self.diagnostics.append(diagnostics.bad_literal(type_.value, self._text[start:end], Span(start, end), hint))
