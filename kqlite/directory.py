@@ -11,11 +11,11 @@ import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO
 
 from kqlite.errors import InventoryError
+from kqlite.version import own_version
 
 FORMAT = 1
 """The format that this version writes, and the newest that it reads."""
@@ -125,20 +125,13 @@ def _read_manifest(file: Path) -> dict[str, str]:
 
 def _write_manifest(file: Path, parts: Mapping[str, str]) -> None:
     """Write the manifest so that a crash leaves the old one or the new one."""
-    text = json.dumps({"format": FORMAT, "writer": f"kqlite {_own_version()}", "parts": dict(parts)}, indent=2)
+    text = json.dumps({"format": FORMAT, "writer": f"kqlite {own_version()}", "parts": dict(parts)}, indent=2)
     fresh = file.with_suffix(".fresh")
     with fresh.open("w", encoding="utf-8") as stream:
         stream.write(text + "\n")
         stream.flush()
         os.fsync(stream.fileno())
     fresh.replace(file)
-
-
-def _own_version() -> str:
-    try:
-        return version("kqlite")
-    except PackageNotFoundError:  # a checkout that was not installed
-        return "development"
 
 
 def _hold(path: Path, alone: bool) -> IO[bytes]:

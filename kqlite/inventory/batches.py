@@ -4,12 +4,12 @@ A row is a decoded JSON object with the members of `tables.COLUMNS`. Members tha
 so that what was imported can be exported; a query does not see them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from kqlite.inventory.columns import arrays_of
 from kqlite.inventory.documents import Value, decode
-from kqlite.inventory.shapes import Draft, arrow_type, converter, duckdb_type, freeze, held_leaves, hold, widen
+from kqlite.inventory.shapes import Draft, arrow_type, duckdb_type, freeze, held_leaves, hold, widen
 from kqlite.inventory.tables import COLUMNS, HOT_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
 from kqlite.language.schema import JSON, Array, JsonLeaf, Leaf, Member, Object, Partition, Shape
 from kqlite.language.types import Type
@@ -84,72 +84,25 @@ def partition(source: str, shapes: Mapping[str, Shape], types: Iterable[str]) ->
     return Partition(source, columns, dict(shapes), frozenset(types))
 
 
-@dataclass(frozen=True, slots=True)
-class _Physical:
-    """A physical column: its name, how rows become its values, its types."""
-
-    name: str
-    values: Callable[[Sequence[Row]], list[Value]]
-    shape: Shape | None  # None: the sequence number or a string, both NOT NULL
-
-    def arrow(self) -> "pa.DataType":
-        import pyarrow as pa
-
-        if self.shape is not None:
-            return arrow_type(self.shape)
-        return pa.int64() if self.name == SEQUENCE_COLUMN else pa.string()
-
-    def duckdb(self) -> str:
-        if self.shape is not None:
-            return duckdb_type(self.shape)
-        return ("BIGINT" if self.name == SEQUENCE_COLUMN else "VARCHAR") + " NOT NULL"
-
-
-def _physical(partition: Partition) -> Iterator[_Physical]:
-    yield _Physical(KEY_COLUMN, lambda rows: [key_of(row["id"]) for row in rows], None)
-    yield _Physical(SEQUENCE_COLUMN, lambda rows: [0] * len(rows), None)
-    for name in STRINGS:
-        if name in partition.columns:
-            yield _Physical(name, _texts(name), None)
-    for name, shape in partition.shapes.items():
-        yield _Physical(name, _values(_member(name), shape), shape)
-        for path, leaf in held_leaves(shape):
-            assert leaf.held_in is not None
-            yield _Physical(leaf.held_in, _values(_leaf((name, *path)), leaf.shape), leaf.shape)
-
-
 def columns_of(partition: Partition) -> dict[str, str]:
     """The physical columns of a partition and their DuckDB types, constraints included."""
-    return {column.name: column.duckdb() for column in _physical(partition)}
+    columns = {KEY_COLUMN: "VARCHAR NOT NULL", SEQUENCE_COLUMN: "BIGINT NOT NULL"}
+    columns |= {name: "VARCHAR NOT NULL" for name in STRINGS if name in partition.columns}
+    for name, shape in partition.shapes.items():
+        columns[name] = duckdb_type(shape)
+        columns |= {leaf.held_in: duckdb_type(leaf.shape) for _, leaf in held_leaves(shape) if leaf.held_in is not None}
+    return columns
 
 
-def _texts(name: str) -> Callable[[Sequence[Row]], list[Value]]:
-    return lambda rows: [row.get(name) or "" for row in rows]
+def _arrow_columns(partition: Partition) -> "dict[str, pa.DataType]":
+    import pyarrow as pa
 
-
-def _member(name: str) -> Callable[[Row], Value]:
-    if name == OTHER_COLUMN:
-        return other_members
-    return lambda row: row.get(name)
-
-
-def _leaf(path: Sequence[str]) -> Callable[[Row], Value]:
-    def get(row: Row) -> Value:
-        value: Value = row
-        for name in path:
-            if value is None:
-                return None
-            value = value.get(name)
-        return value
-
-    return get
-
-
-def _values(get: Callable[[Row], Value], shape: Shape) -> Callable[[Sequence[Row]], list[Value]]:
-    convert = converter(shape)
-    if convert is None:
-        return lambda rows: [get(row) for row in rows]
-    return lambda rows: [None if value is None else convert(value) for value in map(get, rows)]
+    columns = {KEY_COLUMN: pa.string(), SEQUENCE_COLUMN: pa.int64()}
+    columns |= {name: pa.string() for name in STRINGS if name in partition.columns}
+    for name, shape in partition.shapes.items():
+        columns[name] = arrow_type(shape)
+        columns |= {leaf.held_in: arrow_type(leaf.shape) for _, leaf in held_leaves(shape) if leaf.held_in is not None}
+    return columns
 
 
 class BatchBuilder:
@@ -158,18 +111,22 @@ class BatchBuilder:
     def __init__(self, partition: Partition) -> None:
         import pyarrow as pa
 
-        self._columns = list(_physical(partition))
-        self._types = [column.arrow() for column in self._columns]
-        self.schema = pa.schema([pa.field(column.name, type_) for column, type_ in zip(self._columns, self._types, strict=True)])
+        self._strings = [name for name in STRINGS if name in partition.columns]
+        self._shapes = partition.shapes
+        self.schema = pa.schema(list(_arrow_columns(partition).items()))
 
     def build(self, rows: Sequence[Row], sequences: Sequence[int] | None = None) -> "pa.RecordBatch":
         """One batch of these rows. sequences: the sequence number of each; 0 for imported rows."""
         import pyarrow as pa
 
-        arrays = [pa.array(column.values(rows), type_) for column, type_ in zip(self._columns, self._types, strict=True)]
-        if sequences is not None:
-            arrays[self.schema.get_field_index(SEQUENCE_COLUMN)] = pa.array(sequences, pa.int64())
-        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+        arrays = {KEY_COLUMN: pa.array([key_of(row["id"]) for row in rows], pa.string())}
+        arrays[SEQUENCE_COLUMN] = pa.array([0] * len(rows) if sequences is None else sequences, pa.int64())
+        for name in self._strings:
+            arrays[name] = pa.array([row.get(name) or "" for row in rows], pa.string())
+        for name, shape in self._shapes.items():
+            values = [other_members(row) for row in rows] if name == OTHER_COLUMN else [row.get(name) for row in rows]
+            arrays |= dict(arrays_of(values, shape, name))
+        return pa.RecordBatch.from_arrays([arrays[name] for name in self.schema.names], schema=self.schema)
 
 
 def documents(batch: "pa.RecordBatch | pa.Table", partition: Partition) -> Iterator[dict[str, Value]]:

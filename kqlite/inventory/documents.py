@@ -1,13 +1,11 @@
 """JSON documents, read and written without loss: numbers keep their value, or else their text.
 
-`decode` gives Python's own objects, except that a number which neither int64 nor a double holds becomes an `Exact`. `encode` writes them
-back as compact text without null members, because a missing member and a null one are the same thing in KQL (a null *element* of an array
-stays).
+`decode` gives Python's own objects, except that a fraction which no double holds becomes an `Exact`. `encode` writes them back as compact
+text without null members, because a missing member and a null one are the same thing in KQL (a null *element* of an array stays).
 """
 
 import json
 import re
-from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -18,8 +16,8 @@ Value = Any
 
 INT64 = range(-(2**63), 2**63)
 _DIGITS_OF_ANY_DOUBLE = 15
-_DIGITS_OF_ANY_INT64 = 18
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_SPACE = " \t\r\n"
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class DocumentError(InventoryError):
@@ -27,7 +25,7 @@ class DocumentError(InventoryError):
 
 
 class Exact:
-    """A JSON number kept as its text, since neither int64 nor a double holds it."""
+    """A JSON number kept as its text: a fraction that no double holds, or a whole number longer than Python reads."""
 
     __slots__ = ("text",)
 
@@ -45,12 +43,10 @@ class Exact:
 
 
 def _whole(text: str) -> int | Exact:
-    if len(text) <= _DIGITS_OF_ANY_INT64:
+    try:
         return int(text)
-    # Long texts never reach int(): it is quadratic, and refuses more than 4,300 digits.
-    if len(text) > _DIGITS_OF_ANY_INT64 + 2 or int(text) not in INT64:
+    except ValueError:  # more digits than int() takes
         return Exact(text)
-    return int(text)
 
 
 def _fraction(text: str) -> float | Exact:
@@ -68,7 +64,8 @@ def _refuse_constant(text: str) -> None:
     raise DocumentError(f"{text} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_int=_whole, parse_float=_fraction, parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(parse_float=_fraction, parse_constant=_refuse_constant)
+_PATIENT_DECODER = json.JSONDecoder(parse_int=_whole, parse_float=_fraction, parse_constant=_refuse_constant)
 
 
 def decode(text: str) -> Value:
@@ -77,19 +74,37 @@ def decode(text: str) -> Value:
     Raises DocumentError, also for half a surrogate pair, which no UTF-8 text can hold, and for nesting deeper than the interpreter's stack.
     """
     try:
-        value = _DECODER.decode(text)
+        value, end = decode_at(text, 0 if text[:1] not in _SPACE else len(text) - len(text.lstrip(_SPACE)))
     except json.JSONDecodeError as error:
-        raise DocumentError(f"{error.msg[0].lower()}{error.msg[1:]} at character {error.pos + 1}") from None
-    except RecursionError:
-        raise DocumentError("nested too deeply") from None
-    if "\\u" in text:
-        refuse_half_pairs(text, value)
+        raise DocumentError(fault_text(error, error.pos + 1)) from None
+    if end != len(text) and text[end:].strip(_SPACE):
+        raise DocumentError(f"more text after the document, at character {end + 1}")
     return value
 
 
-def refuse_half_pairs(text: str, value: Value) -> None:
+def decode_at(text: str, position: int) -> tuple[Value, int]:
+    """The JSON value that begins at `position`, and where it ends. Raises JSONDecodeError, and DocumentError as `decode` does."""
+    try:
+        value, end = _DECODER.raw_decode(text, position)
+    except RecursionError:
+        raise DocumentError("nested too deeply") from None
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # a whole number of more digits than int() takes
+        value, end = _PATIENT_DECODER.raw_decode(text, position)
+    if text.find("\\u", position, end) >= 0:
+        _refuse_half_pairs(text[position:end], value)
+    return value, end
+
+
+def fault_text(error: json.JSONDecodeError, character: int) -> str:
+    """What is wrong with a text, and at which character of it or of its line."""
+    return f"{error.msg[0].lower()}{error.msg[1:]} at character {character}"
+
+
+def _refuse_half_pairs(text: str, value: Value) -> None:
     """Raise DocumentError when `value`, read from `text`, holds half a surrogate pair."""
-    if _SURROGATE.search(text.encode("utf-8", "surrogatepass")) is None:
+    if _SURROGATE.search(text) is None:
         return
     try:
         encode(value).encode("utf-8")
@@ -115,7 +130,7 @@ def encode(value: Value) -> str:
         text = _ENCODER.encode(value)
     except _NeedsSlowWay:
         return _encode_slowly(value)
-    return _encode_slowly(value) if "null" in text else text
+    return _ENCODER.encode(without_nulls(value)) if "null" in text else text
 
 
 def _encode_slowly(value: Value) -> str:
@@ -133,8 +148,8 @@ def _encode_slowly(value: Value) -> str:
 
 def without_nulls(value: Value) -> Value:
     """The document without its null members, as the inventory gives it back."""
-    if isinstance(value, Mapping):
+    if type(value) is dict:
         return {name: without_nulls(member) for name, member in value.items() if member is not None}
-    if isinstance(value, list):
+    if type(value) is list:
         return [without_nulls(element) for element in value]
     return value

@@ -1,39 +1,96 @@
-"""Files into an inventory: JSON arrays, JSON lines, what `az graph query` prints, Parquet and Arrow. All of them, or nothing."""
+"""Files into an inventory, all of them or nothing: JSON arrays, JSON lines, what `az graph query` prints, Parquet and Arrow."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kqlite.directory import MANIFEST, DataDirectory
 from kqlite.inventory.batches import Row, fault_of
-from kqlite.inventory.documents import DocumentError, InventoryError, decode
+from kqlite.inventory.documents import InventoryError
+from kqlite.inventory.reading import chunks
 from kqlite.inventory.rows import ENOUGH_ROWS, incoming
 from kqlite.inventory.store import Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Progress = Callable[[int, int], None]
+"""Called now and then with how many documents are done, and how many there are, 0 while that is not known."""
 
-def load_files(paths: Sequence[Path], store: Store, enough_rows: int = ENOUGH_ROWS) -> None:
-    """Take the resources of files into a store. Raises InventoryError naming file, line and reason; the store is unchanged then."""
-    store.load(incoming((row for path in paths for row in _rows(path)), enough_rows))
+_SMALL_BYTES = 1 << 22
+"""Files that are smaller together are read at once: what the two passes save in memory is not worth their start."""
+
+
+def _silent(done: int, total: int) -> None:
+    pass
+
+
+def load_files(
+    paths: Sequence[Path], store: Store, progress: Progress = _silent, enough_rows: int = ENOUGH_ROWS, scratch: Path | None = None
+) -> int:
+    """Take the resources of files into a store; how many documents there were.
+
+    A row replaces the one of the same id, in the store and in files before. The watermark becomes the time when the oldest file was written.
+    enough_rows: how many rows of a type make a partition of its own. scratch: a folder for what does not fit in memory.
+    Raises InventoryError naming file, place and reason; the store is unchanged then.
+    """
+    try:
+        facts = [path.stat() for path in paths]
+    except OSError as error:
+        raise InventoryError(f"{error.filename}: {error.strerror}") from None
+    written = datetime.fromtimestamp(min(fact.st_mtime for fact in facts), UTC)
+    if sum(fact.st_size for fact in facts) > _SMALL_BYTES:
+        return _load_in_two_passes(paths, store, written, progress, enough_rows, scratch)
+    rows = [row for path in paths for row in _rows(path)]
+    store.load(incoming(rows, enough_rows), written)
+    return len(rows)
 
 
 def _rows(path: Path) -> Iterator[Row]:
+    for chunk in chunks(path):
+        for index, row in enumerate(chunk.values):
+            fault = fault_of(row)
+            if fault is not None:
+                raise chunk.fault(index, fault)
+            yield row
+
+
+def _load_in_two_passes(
+    paths: Sequence[Path], store: Store, written: datetime, progress: Progress, enough_rows: int, scratch: Path | None
+) -> int:
+    from kqlite.inventory.intake import Intake, patient_garbage_collection
+
+    intake = Intake(scratch)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InventoryError(f"{path}: {error.strerror}") from None
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
+        with patient_garbage_collection():
+            for path in paths:
+                for chunk in chunks(path):
+                    intake.add(chunk)
+                    progress(intake.count, 0)
+            store.load(intake.incoming(enough_rows, lambda done: progress(done, intake.count)), written)
+        return intake.count
+    finally:
+        intake.close()
+
+
+def import_files(paths: Sequence[Path], directory: Path, progress: Progress = _silent, enough_rows: int = ENOUGH_ROWS) -> int:
+    """Take the resources of files into a data directory, made where there is none; how many documents there were.
+
+    Raises InventoryError as `load_files` does; the directory is unchanged then, or not there.
+    """
+    is_new = not (directory / MANIFEST).exists()
+    held = DataDirectory.open_or_create(directory)
+    try:
+        store = Store.open(held)
         try:
-            row = decode(line)
-        except DocumentError as error:
-            raise InventoryError(f"{path}:{number}: {error}") from None
-        fault = fault_of(row)
-        if fault is not None:
-            raise InventoryError(f"{path}:{number}: {fault}")
-        yield row
+            return load_files(paths, store, progress, enough_rows, held.scratch)
+        finally:
+            store.close()
+    except BaseException:
+        if is_new:
+            held.remove()
+        raise
 
 
 def read_table(path: Path) -> "pa.Table":

@@ -92,7 +92,7 @@ def _column_form(name: str, data: "pa.ChunkedArray", known: Schema | None) -> _F
     if pa.types.is_dictionary(data.type):
         data = data.cast(data.type.value_type)
     declared = None if known is None else known.find(name)
-    if declared is not None and declared.type is Type.DYNAMIC and _is_text(data.type):
+    if declared is not None and declared.type is Type.DYNAMIC and is_text(data.type):
         return _Form(Type.DYNAMIC, data, _json_of_any_text, JSON)
     if declared is not None and declared.type is Type.STRING and pa.types.is_null(data.type):
         data = data.cast(pa.string())
@@ -104,7 +104,7 @@ def _column_form(name: str, data: "pa.ChunkedArray", known: Schema | None) -> _F
     return form
 
 
-def _is_text(type_: "pa.DataType") -> bool:
+def is_text(type_: "pa.DataType") -> bool:
     import pyarrow as pa
 
     return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_))
@@ -122,7 +122,7 @@ def _json(column: str) -> str:
 def _text_form(data: "pa.ChunkedArray") -> _Form | None:
     import pyarrow as pa
 
-    if _is_text(data.type):
+    if is_text(data.type):
         return _Form(Type.STRING, data, _itself if data.null_count == 0 else lambda column: f"coalesce({column}, '')")
     if isinstance(data.type, pa.UuidType):
         return _Form(Type.GUID, data, lambda column: f"CAST({column} AS VARCHAR)")
@@ -188,7 +188,7 @@ def _dynamic_form(data: "pa.ChunkedArray") -> _Form | None:
         return _Form(Type.DYNAMIC, data, lambda column: f"CAST({column} AS JSON)", JSON)
     if isinstance(data.type, pa.JsonType):
         return _Form(Type.DYNAMIC, data, _json, JSON)
-    if not pa.types.is_nested(data.type) or _refused(data.type) is not None:
+    if not pa.types.is_nested(data.type) or refused(data.type) is not None:
         return None
     shape = _native_shape(data.type)
     if shape is None:
@@ -217,16 +217,16 @@ def _is_time(type_: "pa.DataType") -> bool:
     return bool(pa.types.is_timestamp(type_) or pa.types.is_duration(type_) or pa.types.is_date(type_))
 
 
-def _refused(type_: "pa.DataType") -> "pa.DataType | None":
+def refused(type_: "pa.DataType") -> "pa.DataType | None":
     """The first type in a nested one that KQL has no form for."""
     import pyarrow as pa
 
-    inner = next((refused for refused in map(_refused, _children(type_)) if refused is not None), None)
+    inner = next((refused for refused in map(refused, _children(type_)) if refused is not None), None)
     if inner is not None:
         return inner
     if pa.types.is_dictionary(type_) or pa.types.is_struct(type_) or pa.types.is_map(type_) or pa.types.is_null(type_) or _is_list(type_):
         return None
-    if _is_text(type_) or pa.types.is_boolean(type_) or _is_integer(type_) or pa.types.is_floating(type_):
+    if is_text(type_) or pa.types.is_boolean(type_) or _is_integer(type_) or pa.types.is_floating(type_):
         return None
     return None if _is_time(type_) or isinstance(type_, pa.JsonType | pa.UuidType) else type_
 
@@ -237,7 +237,7 @@ def _native_shape(type_: "pa.DataType") -> Shape | None:
 
     if pa.types.is_dictionary(type_):
         return _native_shape(type_.value_type)
-    if _is_text(type_):
+    if is_text(type_):
         return Leaf(Type.STRING)
     if pa.types.is_boolean(type_):
         return Leaf(Type.BOOL, plain=True)
@@ -271,23 +271,24 @@ def _native_struct(type_: "pa.DataType") -> Shape | None:
 def _written(data: "pa.ChunkedArray") -> "pa.ChunkedArray":
     import pyarrow as pa
 
-    texts = [None if value is None else encode(_document(value, data.type)) for value in data.to_pylist()]
+    texts = [None if value is None else encode(document(value, data.type)) for value in data.to_pylist()]
     return pa.chunked_array([pa.array(texts, pa.string())])
 
 
-def _document(value: Any, type_: "pa.DataType") -> Value:  # Any: whatever pyarrow makes of a value of that type
+def document(value: Any, type_: "pa.DataType") -> Value:  # Any: whatever pyarrow makes of a value of that type
+    """The value as a JSON document: maps are objects, times their text in KQL."""
     import pyarrow as pa
 
     if value is None:
         return None
     if pa.types.is_dictionary(type_):
-        return _document(value, type_.value_type)
+        return document(value, type_.value_type)
     if pa.types.is_map(type_):
-        return {str(name): _document(item, type_.item_type) for name, item in value}
+        return {str(name): document(item, type_.item_type) for name, item in value}
     if pa.types.is_struct(type_):
-        return {member: _document(value[member], type_.field(index).type) for index, member in enumerate(f.name for f in type_)}
+        return {member: document(value[member], type_.field(index).type) for index, member in enumerate(f.name for f in type_)}
     if _is_list(type_):
-        return [_document(element, type_.value_type) for element in value]
+        return [document(element, type_.value_type) for element in value]
     return value if isinstance(value, str | int | float | bool) else _text_of(value)
 
 

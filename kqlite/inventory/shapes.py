@@ -100,12 +100,18 @@ def widen(draft: Draft, values: Sequence[Value], plain: bool = False, depth: int
 
 
 def _widen_object(draft: Draft, present: list[dict[str, Value]], plain: bool, depth: int) -> None:
-    names = dict.fromkeys(chain.from_iterable(present))
+    # Few objects differ in which members they have and in which order, so the names are gathered from their orders.
+    names = tuple(dict.fromkeys(chain.from_iterable(dict.fromkeys(map(tuple, present)))))
     if not _admit(draft, [name for name in names if name not in draft.members]):
         draft.become_json()
         return
-    for name in names:
-        widen(draft.members[name], [value.get(name) for value in present], plain, depth + 1)
+    for name, values in zip(names, columns(present, names), strict=True):
+        widen(draft.members[name], values, plain, depth + 1)
+
+
+def columns(objects: Sequence[dict[str, Value]], names: Sequence[str]) -> Iterable[Sequence[Value]]:
+    """For each name the members of that name, None where an object has none."""
+    return ([value.get(name) for value in objects] for name in names)
 
 
 def _admit(draft: Draft, names: list[str]) -> bool:

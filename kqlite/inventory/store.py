@@ -176,7 +176,7 @@ class Store:
     def load(self, incoming: Iterable[Incoming], watermark: datetime | None = None) -> None:
         """Take in rows, all or none. A row replaces the one of the same id in the same table.
 
-        Ids are unique within `incoming`. Partitions are made, or widened, as the shapes need.
+        Ids are unique within `incoming`. Partitions are made, or widened, as the shapes need. The watermark never goes back.
         """
         with self._writing() as cursor:
             catalog = self._catalog(cursor, self._registry)
@@ -188,7 +188,8 @@ class Store:
                             f"DELETE FROM {quoted(other.source)} WHERE _key IN (SELECT _key FROM {quoted(new.source)} WHERE _seq = 0)"
                         )
             _write_catalog(cursor, catalog.with_partitions(changed))
-            if watermark is not None:
+            before = _watermark(cursor)
+            if watermark is not None and (before is None or before < watermark):
                 _write_watermark(cursor, watermark)
         self._checkpoint()
 

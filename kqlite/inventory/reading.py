@@ -1,0 +1,341 @@
+"""The documents of a file, in chunks: a JSON array, JSON lines, what `az graph query` prints (`{"data": [..]}`), Parquet, Arrow.
+
+What a file is, is told from how it begins, not from its name. Every document comes with its place, for the error that may follow.
+"""
+
+import codecs
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from kqlite.inventory.documents import DocumentError, InventoryError, Value, decode, decode_at, encode, fault_text
+from kqlite.inventory.forms import document, is_text, refused
+from kqlite.inventory.tables import COLUMNS
+from kqlite.language.types import Type
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CHUNK = 250
+"""Documents read at once: enough for loops over one member of all of them, few enough to stay in the processor's cache."""
+
+_BLOCK_BYTES = 1 << 22
+_LARGEST_DOCUMENT = 1 << 26
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some documents of one file: where each stands, what it holds, and its JSON text.
+
+    unit: what a place counts, `line` or `row`.
+    """
+
+    path: Path
+    places: Sequence[int]
+    values: Sequence[Value]
+    texts: Sequence[str]
+    unit: str = "line"
+
+    def fault(self, index: int, reason: str) -> InventoryError:
+        """The error for one of the documents."""
+        return _fault(self.path, self.places[index], reason, self.unit)
+
+
+def _fault(path: Path, place: int, reason: str, unit: str = "line") -> InventoryError:
+    return InventoryError(f"{path}, {unit} {place}: {reason}")
+
+
+def chunks(path: Path) -> Iterator[Chunk]:
+    """All documents of a file. Raises InventoryError naming file, place and reason."""
+    try:
+        with path.open("rb") as stream:
+            yield from _chunks(path, stream)
+    except OSError as error:
+        raise InventoryError(f"{path}: {error.strerror or error}") from None
+
+
+def _chunks(path: Path, stream: IO[bytes]) -> Iterator[Chunk]:
+    if is_arrow(stream) or is_parquet(stream):
+        return _arrow_chunks(path)
+    return _line_chunks(path, stream) if _is_lines(stream) else _value_chunks(path, stream)
+
+
+def is_parquet(stream: IO[bytes]) -> bool:
+    """Whether a file that can be read from its start is Parquet."""
+    return _start(stream, 4) == b"PAR1"
+
+
+def is_arrow(stream: IO[bytes]) -> bool:
+    """Whether a file that can be read from its start is Arrow's file or stream format."""
+    return _start(stream, 6) == b"ARROW1" or _start(stream, 4) == b"\xff\xff\xff\xff"
+
+
+def _start(stream: IO[bytes], length: int) -> bytes:
+    found = stream.read(length)
+    stream.seek(0)
+    return found
+
+
+# JSON lines
+
+
+def _is_lines(stream: IO[bytes]) -> bool:
+    """Whether each line is a document: the first that is not blank is a whole object, not an answer with `data`, or is no JSON at all."""
+    first = b"\n"
+    while first and not first.removeprefix(_BOM).strip():
+        first = stream.readline(_LARGEST_DOCUMENT)
+    is_last = not stream.read(1)
+    stream.seek(0)
+    first = first.removeprefix(_BOM).strip()
+    try:
+        value = json.loads(first)
+    except (ValueError, RecursionError):
+        return not first.startswith((b"[", b"{")) or (first.startswith(b"{") and is_last)
+    return isinstance(value, dict) and not isinstance(value.get("data"), list)
+
+
+def _line_chunks(path: Path, stream: IO[bytes]) -> Iterator[Chunk]:
+    number = 1
+    for lines in _blocks_of_lines(path, stream):
+        for start in range(0, len(lines), CHUNK):
+            chunk = _decoded_lines(path, number + start, lines[start : start + CHUNK])
+            if chunk.values:
+                yield chunk
+        number += len(lines)
+
+
+def _blocks_of_lines(path: Path, stream: IO[bytes]) -> Iterator[list[str]]:
+    rest = b""
+    number = 1
+    while block := stream.read(_BLOCK_BYTES):
+        if number == 1 and not rest:
+            block = block.removeprefix(_BOM)
+        whole, end, tail = block.rpartition(b"\n")
+        if not end:
+            rest += block
+            continue
+        lines = _text(path, number, rest + whole).split("\n")
+        yield lines
+        number += len(lines)
+        rest = tail
+    if rest:
+        yield [_text(path, number, rest)]
+
+
+def _text(path: Path, number: int, block: bytes) -> str:
+    try:
+        return block.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _fault(path, number + block.count(b"\n", 0, error.start), "not UTF-8") from None
+
+
+def _decoded_lines(path: Path, number: int, lines: Sequence[str]) -> Chunk:
+    places, values, texts = [], [], []
+    for place, line in enumerate(lines, number):
+        text = line.strip()
+        if not text:
+            continue
+        try:
+            values.append(decode(text))
+        except DocumentError as error:
+            raise _fault(path, place, str(error)) from None
+        places.append(place)
+        texts.append(text)
+    return Chunk(path, places, values, texts)
+
+
+# Arrays, answers, documents of many lines
+
+
+class _Window:
+    """What is in reach of a text that is read piece by piece."""
+
+    def __init__(self, path: Path, stream: IO[bytes]) -> None:
+        self._path, self._stream = path, stream
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        self._text = ""
+        self._at = 0
+        self._line = 1
+        self._ended = False
+        self._block_bytes = 1 << 16
+
+    def _more(self) -> None:
+        """Read on, and let go of what lies behind."""
+        self._line += self._text.count("\n", 0, self._at)
+        block = self._stream.read(self._block_bytes)
+        self._block_bytes = min(self._block_bytes * 2, _BLOCK_BYTES)
+        try:
+            self._text = self._text[self._at :] + self._decoder.decode(block, final=not block)
+        except UnicodeDecodeError:
+            raise self.fault("not UTF-8") from None
+        self._at = 0
+        self._ended = not block
+
+    def line(self, position: int | None = None) -> int:
+        """The line of a position in the text at hand, or of where reading stands."""
+        return self._line + self._text.count("\n", 0, self._at if position is None else position)
+
+    def fault(self, reason: str, position: int | None = None) -> InventoryError:
+        return _fault(self._path, self.line(position), reason)
+
+    def peek(self) -> str:
+        """The next character that is no space, or `''` at the end."""
+        while True:
+            while self._at < len(self._text):
+                character = self._text[self._at]
+                if character not in " \t\r\n":
+                    return character
+                self._at += 1
+            if self._ended:
+                return ""
+            self._more()
+
+    def take(self, characters: str, after: str) -> str:
+        """The next character, which must be one of `characters`."""
+        found = self.peek()
+        if found == "" or found not in characters:
+            raise self.fault(f"expected {' or '.join(map(repr, characters))} after {after}, found {repr(found) if found else 'the end'}")
+        self._at += 1
+        return found
+
+    def value(self) -> Value:
+        """The JSON value that stands next."""
+        self.peek()
+        while True:
+            try:
+                value, end = decode_at(self._text, self._at)
+            except json.JSONDecodeError as error:
+                if self._ended or len(self._text) - self._at > _LARGEST_DOCUMENT:
+                    raise self.fault(_reason(error, len(self._text)), error.pos) from None
+            except DocumentError as error:
+                raise self.fault(str(error)) from None
+            else:
+                if end < len(self._text) or self._ended:
+                    self._at = end
+                    return value
+            self._more()
+
+
+def _reason(error: json.JSONDecodeError, length: int) -> str:
+    return "the file ends inside a document" if error.pos >= length else fault_text(error, error.colno)
+
+
+def _value_chunks(path: Path, stream: IO[bytes]) -> Iterator[Chunk]:
+    documents = _values(_Window(path, stream))
+    while taken := list(islice(documents, CHUNK)):
+        values = [value for _, value in taken]
+        yield Chunk(path, [place for place, _ in taken], values, [encode(value) for value in values])
+
+
+def _values(window: _Window) -> Iterator[tuple[int, Value]]:
+    while window.peek():
+        if window.peek() == "[":
+            yield from _elements(window)
+        elif window.peek() == "{":
+            yield from _object(window)
+        else:
+            raise window.fault("expected an array or an object")
+
+
+def _elements(window: _Window) -> Iterator[tuple[int, Value]]:
+    window.take("[", "the start")
+    if window.peek() == "]":
+        window.take("]", "`[`")
+        return
+    while True:
+        window.peek()
+        yield window.line(), window.value()
+        if window.take(",]", "an element") == "]":
+            return
+
+
+def _object(window: _Window) -> Iterator[tuple[int, Value]]:
+    """The elements of an answer's `data`, or where there is none the object itself."""
+    line = window.line()
+    members: dict[str, Value] = {}
+    is_answer = False
+    window.take("{", "the start")
+    separator = window.take("}", "`{`") if window.peek() == "}" else ","
+    while separator == ",":
+        if window.peek() != '"':
+            raise window.fault("expected the name of a member in double quotes")
+        name = window.value()
+        window.take(":", "the name of a member")
+        if name == "data" and window.peek() == "[":
+            is_answer = True
+            yield from _elements(window)
+        else:
+            members[name] = window.value()
+        separator = window.take(",}", "a member")
+    if isinstance(members.get("data"), dict) and "rows" in members["data"]:
+        raise window.fault("an answer in the form of a table; ask for the result format `objectArray`")
+    if not is_answer:
+        yield line, members
+
+
+# Parquet and Arrow
+
+
+def _arrow_chunks(path: Path) -> Iterator[Chunk]:
+    place = 1
+    for batch in arrow_batches(path):
+        for start in range(0, batch.num_rows, CHUNK):
+            part = batch.slice(start, CHUNK)
+            values = list(_rows(path, part))
+            yield Chunk(path, range(place, place + len(values)), values, [encode(value) for value in values], "row")
+            place += len(values)
+
+
+def arrow_batches(path: Path) -> "Iterator[pa.RecordBatch]":
+    """The batches of a Parquet or Arrow file. Raises InventoryError naming file and reason."""
+    import pyarrow as pa
+
+    try:
+        yield from _batches(path)
+    except (pa.ArrowException, ValueError) as error:
+        raise InventoryError(f"{path}: {error}") from None
+
+
+def _batches(path: Path) -> "Iterable[pa.RecordBatch]":
+    import pyarrow as pa
+
+    with path.open("rb") as stream:
+        if is_parquet(stream):
+            from pyarrow import parquet
+
+            yield from parquet.ParquetFile(stream).iter_batches()
+        elif _start(stream, 6) == b"ARROW1":
+            reader = pa.ipc.open_file(stream)
+            yield from (reader.get_batch(index) for index in range(reader.num_record_batches))
+        else:
+            yield from pa.ipc.open_stream(stream)
+
+
+def _rows(path: Path, batch: "pa.RecordBatch") -> Iterator[dict[str, Value]]:
+    columns = [_column_values(path, field.name, column) for field, column in zip(batch.schema, batch.columns, strict=True)]
+    for row in zip(*columns, strict=True):
+        yield dict(zip(batch.schema.names, row, strict=True))
+
+
+def _column_values(path: Path, name: str, column: "pa.Array") -> list[Value]:
+    import pyarrow as pa
+
+    bad = refused(column.type)
+    if bad is not None:
+        raise InventoryError(f"{path}: column `{name}`: Arrow type {bad} has no form in KQL")
+    declared = COLUMNS.find(name)
+    values: list[Any] = column.to_pylist()
+    if isinstance(column.type, pa.JsonType) or (declared is not None and declared.type is Type.DYNAMIC and is_text(column.type)):
+        return [None if value is None else _parsed(value) for value in values]
+    return [document(value, column.type) for value in values]
+
+
+def _parsed(text: str) -> Value:
+    try:
+        return decode(text)
+    except DocumentError:  # text that is no JSON stays a text, as in `parse_json`
+        return text
