@@ -123,11 +123,13 @@ def _reference(_: Sources) -> str:
 
 
 def _power_states(_: Sources) -> str:
+    # Grouping as it is held is several times faster than by an expression; a machine without the member counts as one with ''.
     return f"""
-        SELECT coalesce(state, '') AS state, machines
+        SELECT coalesce(state, '') AS state, sum(machines)::BIGINT AS machines
         FROM (
-            SELECT _hot_properties_extended_instanceView_powerState_code AS state, count(*) AS machines FROM "{MACHINES}" GROUP BY state
-        )"""
+            SELECT _hot_properties_extended_instanceView_powerState_code AS state, count(*) AS machines FROM "{MACHINES}" GROUP BY ALL
+        )
+        GROUP BY ALL"""
 
 
 def _tag(_: Sources) -> str:
