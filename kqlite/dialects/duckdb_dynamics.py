@@ -4,9 +4,11 @@ An array is a list, of native scalars where the shape says so, else of JSON; a b
 entries, a list of structs of key and value, and put together again as text.
 """
 
+import json
+
 from kqlite.dialects import conversions, documents, sql
 from kqlite.dialects.duckdb_strings import constant_number
-from kqlite.dialects.scalars import ScalarLowering, custom
+from kqlite.dialects.scalars import ScalarLowering, custom, json_path
 from kqlite.language import plan
 from kqlite.language.schema import JSON, Array, Leaf, Object, Shape
 from kqlite.language.types import Type
@@ -327,32 +329,64 @@ def _bag_merge(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     return bag_of(first)
 
 
+def _path(key: str) -> list[str]:
+    """The names in a key such as `$.a.b`; any other key is one name."""
+    return key[2:].split(".") if key.startswith("$.") else [key]
+
+
 @custom("bag_remove_keys")
 def _bag_remove_keys(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     bag, keys = invoke.arguments
+    document = lowering.json(bag)
+    if isinstance(keys, plan.Constant):
+        for key in json.loads(str(keys.value)) if keys.value is not None else []:
+            document = _without(document, _path(str(key)))
+        return _template("CASE WHEN json_type({json}) = 'OBJECT' THEN {removed} END", json=lowering.json(bag), removed=document)
     names = _template("list_transform({list}, lambda n: n ->> '$')", list=json_list(lowering, keys))
     kept = _template(
         "list_filter({entries}, lambda e: NOT coalesce(list_contains({names}, e.k), FALSE))",
-        entries=entries(lowering.json(bag)),
+        entries=entries(document),
         names=names,
     )
     return bag_of(kept)
 
 
+def _without(document: sql.Expression, path: list[str]) -> sql.Expression:
+    """A null in a merge patch takes a member away; it would make the objects around it, were they not there."""
+    patch: object = None
+    for name in reversed(path):
+        patch = {name: patch}
+    holes = {"json": document, "patch": sql.Literal(json.dumps(patch, ensure_ascii=False)), "path": sql.Literal(json_path(tuple(path)))}
+    return sql.Template("CASE WHEN json_exists({json}, {path}) THEN json_merge_patch({json}, {patch}) ELSE {json} END", holes)
+
+
 @custom("bag_set_key")
 def _bag_set_key(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
-    """In its place where the key is there, else at the end."""
     bag, key, value = invoke.arguments
-    holes = {
-        "entries": entries(lowering.json(bag)),
-        "key": lowering.lower(key),
-        "value": sql.call("coalesce", lowering.json(value), sql.Cast(sql.Literal("null"), "JSON")),
-    }
+    document = lowering.json(bag)
+    path = _path(str(key.value)) if isinstance(key, plan.Constant) else []
+    names: list[sql.Expression] = [sql.Literal(name) for name in path] or [lowering.lower(key)]
+    new = sql.call("coalesce", lowering.json(value), sql.Cast(sql.Literal("null"), "JSON"))
+    return bag_of(_with(entries(document), names, new))
+
+
+def _with(members_: sql.Expression, names: list[sql.Expression], value: sql.Expression) -> sql.Expression:
+    """Entries with the member that `names` leads to set: in its place where it is there, else at the end."""
+    name, *inner = names
+    element = f"e{len(inner)}"
+
+    def below(outer: sql.Expression) -> sql.Expression:
+        return bag_of(_with(outer, inner, value)) if inner else value
+
+    nothing = _template("CAST([] AS STRUCT(k VARCHAR, v JSON)[])")
+    there = sql.call("coalesce", entries(_template(f"{element}.v")), nothing)
+    holes = {"entries": members_, "key": name, "changed": below(there), "new": below(nothing)}
     template = (
-        "list_concat(list_transform({entries}, lambda e: CASE WHEN e.k = {key} THEN {'k': e.k, 'v': {value}} ELSE e END),"
-        " CASE WHEN len(list_filter({entries}, lambda e: e.k = {key})) = 0 THEN [{'k': {key}, 'v': {value}}] END)"
+        f"list_concat(list_transform({{entries}}, lambda {element}:"
+        f" CASE WHEN {element}.k = {{key}} THEN {{'k': {element}.k, 'v': {{changed}}}} ELSE {element} END),"
+        f" CASE WHEN len(list_filter({{entries}}, lambda {element}: {element}.k = {{key}})) = 0 THEN [{{'k': {{key}}, 'v': {{new}}}}] END)"
     )
-    return bag_of(sql.Template(template, holes))
+    return sql.Template(template, holes)
 
 
 @custom("bag_pack")

@@ -37,6 +37,18 @@ def _parse_json(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression
     return sql.Template(template, {"text": lowering.lower(operand)})
 
 
+@custom("tohex")
+def _tohex(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    """A negative number as its two's complement, in 32 bits for an int."""
+    value, *width = invoke.arguments
+    bits = "{x} & 4294967295" if value.type is Type.INT else "{x}"
+    digits = sql.Template(f"lower(hex({bits}))", {"x": sql.Cast(lowering.lower(value), "BIGINT")})
+    if width:
+        padded = "lpad({digits}, CAST(greatest(length({digits}), coalesce({width}, 0)) AS INTEGER), '0')"
+        digits = sql.Template(padded, {"digits": digits, "width": lowering.lower(width[0])})
+    return sql.call("coalesce", digits, sql.Literal(""))
+
+
 # Positions
 
 

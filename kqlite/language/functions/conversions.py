@@ -133,15 +133,16 @@ scalar(
     Function(
         name="tohex",
         doc="A whole number in hexadecimal, lower case, padded with zeros to a least width.",
-        signatures=(Signature((long("value"), long("width")), Type.STRING, optional=1),),
-        sql={
-            ("duckdb", 1): "coalesce(lower(hex({value})), '')",
-            ("duckdb", 2): "coalesce(lower(lpad(hex({value}), greatest(length(hex({value})), coalesce({width}, 0))::INTEGER, '0')), '')",
-        },
+        signatures=(
+            Signature((Parameter("value", Type.INT), long("width")), Type.STRING, optional=1),
+            Signature((long("value"), long("width")), Type.STRING, optional=1),
+        ),
+        sql={"duckdb": Custom("tohex")},
         naming=Naming.FIRST_ARGUMENT,
         examples=(
             Example("tohex(256)", "100"),
             Example("tohex(-256)", "ffffffffffffff00"),
+            Example("tohex(toint(-256), 8)", "ffffff00"),
             Example("tohex(256, 8)", "00000100"),
             Example("tohex(256, 2)", "100"),
         ),

@@ -329,13 +329,15 @@ scalar(
 scalar(
     Function(
         name="bag_remove_keys",
-        doc="A bag without the members of these names.",
+        doc="A bag without the members of these names. A name written out may lead inside: `$.a.b`.",
         signatures=(Signature((dynamic("bag"), dynamic("keys")), Type.DYNAMIC),),
         sql={"duckdb": Custom("bag_remove_keys")},
         examples=(
             Example(
                 "bag_remove_keys(dynamic({'key1': 123, 'key2': 'abc', 'key3': 1}), dynamic(['key2', 'key9']))", '{"key1":123,"key3":1}'
             ),
+            Example("bag_remove_keys(dynamic({'a': null, 'k': {'p': 1, 'q': 2}}), dynamic(['$.k.p', '$.x.y']))", '{"a":null,"k":{"q":2}}'),
+            Example("bag_remove_keys(dynamic({'a': 1, 'b': 2}), set_union(dynamic(['a']), dynamic(['c'])))", '{"b":2}'),
         ),
         source=_page("bag_remove_keys"),
     )
@@ -344,12 +346,14 @@ scalar(
 scalar(
     Function(
         name="bag_set_key",
-        doc="A bag with one member set to a value, whether it was there or not.",
+        doc="A bag with one member set to a value, whether it was there or not. A name written out may lead inside: `$.a.b`.",
         signatures=(Signature((dynamic("bag"), string("key"), anything("value")), Type.DYNAMIC),),
         sql={"duckdb": Custom("bag_set_key")},
         examples=(
             Example("bag_set_key(dynamic({'key1': 123, 'key2': 'abc'}), 'key1', 2)", '{"key1":2,"key2":"abc"}'),
             Example("bag_set_key(dynamic({'key1': 123}), 'key3', 'abc')", '{"key1":123,"key3":"abc"}'),
+            Example("bag_set_key(dynamic({'k2': {'a': 1}}), '$.k2.b', 2)", '{"k2":{"a":1,"b":2}}'),
+            Example("bag_set_key(dynamic({}), '$.k2.b', 2)", '{"k2":{"b":2}}'),
         ),
         source=_page("bag_set_key"),
     )
