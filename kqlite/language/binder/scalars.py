@@ -318,6 +318,8 @@ class ScalarBinder:
             return self._extract_typed(node)
         signatures = self.signatures_for(function, node)
         arguments = self.all(self._expanded(node.arguments))
+        if function.name.startswith("array_sort_") and len(arguments) > 1 and arguments[1].type is Type.DYNAMIC:
+            raise Refused(unsupported(f"`{function.name}` of several arrays", node.span))
         if function.name in _CHOICES:
             return self._choice(function, arguments, node)
         return self.apply(function, signatures, arguments, node)
