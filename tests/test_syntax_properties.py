@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -313,6 +314,28 @@ def test_the_deepest_tree_can_be_walked(deep) -> None:
 def test_long_lists_are_not_deep() -> None:
     assert len(parse("print " + " or ".join(["a"] * 5000)).body.source.items[0].operands) == 5000
     assert len(parse("T" + " | take 1" * 5000).body.operators) == 5000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "T |" + " \n" * 100_000 + "#",
+        "T //" + " // x" * 100_000 + "\n#",
+        "T | where a == '" + "\\'" * 100_000,
+        "T | where " + "1" * 200_000 + "#",
+        "print ```" * 50_000,
+        "let f = (" * 50_000,
+        "print " + "'a' " * 100_000 + "#",
+        "x" * 500_000 + "#",
+        "T" + " | where a ==" * 20_000,
+        "print dynamic(" + "[1, " * 199 + "#",
+    ],
+    ids=lambda text: text[:12],
+)
+def test_long_text_that_is_wrong_is_refused_in_no_time(text: str) -> None:
+    start = time.perf_counter()
+    assert refusal(text) is not None
+    assert time.perf_counter() - start < 10
 
 
 def test_a_query_of_more_than_a_million_characters_is_refused_unread() -> None:

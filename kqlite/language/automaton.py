@@ -102,7 +102,8 @@ class Lexer:
         patterns = [(name, pattern) for name, pattern, is_plain in self._terminals if not is_plain and name in names]
         marks = sorted((text for text, name in self.punctuation.items() if name in names), key=len, reverse=True)
         alternatives = [f"({pattern})" for _, pattern in patterns] + [f"({'|'.join(map(re.escape, marks)) or '(?!)'})", r"(\Z)"]
-        expression = re.compile(f"(?:{self._skipped})*(?:{'|'.join(alternatives)})")
+        # `*+` takes nothing back: with `*`, spaces before something that is no token are tried in every possible division.
+        expression = re.compile(f"(?:{self._skipped})*+(?:{'|'.join(alternatives)})")
         return expression.match, [None, *(name for name, _ in patterns), None, END]
 
     def narrow(self, text: str, position: int, state: int) -> Token | None:
@@ -120,7 +121,7 @@ class Lexer:
 
     def skip(self, text: str, position: int) -> int:
         """Where the next token begins, or whatever else stands after white space and comments."""
-        found = re.compile(f"(?:{self._skipped})*").match(text, position)
+        found = re.compile(f"(?:{self._skipped})*+").match(text, position)
         return found.end() if found else position
 
     def _token(self, match: re.Match[str] | None, groups: list[str | None], row: dict[str, Action]) -> Token | None:
