@@ -172,7 +172,7 @@ def _declare_sort(name: str, direction: str) -> None:
         )
         template = (
             f"list_transform(list_sort(list_transform({{list}}, lambda e: {{'kind': {kind}, 'number': TRY_CAST(e ->> '$' AS DOUBLE),"
-            f" 'text': e ->> '$', 'element': e}}), '{direction}'), lambda k: k.element)"
+            f" 'text': e ->> '$', 'element': e}}), '{direction}'), lambda k: (k).element)"
         )
         return _template(template, list=elements)
 
@@ -305,7 +305,8 @@ def _bag_has_key(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expressio
 _MEMBER = "json_extract({json}, '/' || replace(replace(k, '~', '~0'), '/', '~1'))"
 _ENTRIES = "CASE WHEN json_type({json}) = 'OBJECT' THEN list_transform(json_keys({json}), lambda k: {'k': k, 'v': " + _MEMBER + "}) END"
 _BAG = (
-    "CAST('{' || array_to_string(list_transform({entries}, lambda b: CAST(to_json(b.k) AS VARCHAR) || ':' || CAST(b.v AS VARCHAR)), ',')"
+    "CAST('{' || array_to_string(list_transform({entries}, lambda b: CAST(to_json((b).k) AS VARCHAR) || ':'"
+    " || CAST((b).v AS VARCHAR)), ',')"
     " || '}' AS JSON)"
 )
 
@@ -325,7 +326,7 @@ def _bag_merge(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     """The first of each name stays. (`json_merge_patch` lets the last win, takes nulls for deletions, and merges members too.)"""
     lists = [entries(lowering.json(argument)) for argument in invoke.arguments]
     together = sql.call("list_concat", *lists)
-    first = _template("list_filter({all}, lambda e, n: list_position(list_transform({all}, lambda o: o.k), e.k) = n)", all=together)
+    first = _template("list_filter({all}, lambda e, n: list_position(list_transform({all}, lambda o: (o).k), (e).k) = n)", all=together)
     return bag_of(first)
 
 
@@ -344,7 +345,7 @@ def _bag_remove_keys(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expre
         return _template("CASE WHEN json_type({json}) = 'OBJECT' THEN {removed} END", json=lowering.json(bag), removed=document)
     names = _template("list_transform({list}, lambda n: n ->> '$')", list=json_list(lowering, keys))
     kept = _template(
-        "list_filter({entries}, lambda e: NOT coalesce(list_contains({names}, e.k), FALSE))",
+        "list_filter({entries}, lambda e: NOT coalesce(list_contains({names}, (e).k), FALSE))",
         entries=entries(document),
         names=names,
     )
@@ -379,12 +380,13 @@ def _with(members_: sql.Expression, names: list[sql.Expression], value: sql.Expr
         return bag_of(_with(outer, inner, value)) if inner else value
 
     nothing = _template("CAST([] AS STRUCT(k VARCHAR, v JSON)[])")
-    there = sql.call("coalesce", entries(_template(f"{element}.v")), nothing)
+    there = sql.call("coalesce", entries(_template(f"({element}).v")), nothing)
     holes = {"entries": members_, "key": name, "changed": below(there), "new": below(nothing)}
     template = (
         f"list_concat(list_transform({{entries}}, lambda {element}:"
-        f" CASE WHEN {element}.k = {{key}} THEN {{'k': {element}.k, 'v': {{changed}}}} ELSE {element} END),"
-        f" CASE WHEN len(list_filter({{entries}}, lambda {element}: {element}.k = {{key}})) = 0 THEN [{{'k': {{key}}, 'v': {{new}}}}] END)"
+        f" CASE WHEN ({element}).k = {{key}} THEN {{'k': ({element}).k, 'v': {{changed}}}} ELSE {element} END),"
+        f" CASE WHEN len(list_filter({{entries}}, lambda {element}: ({element}).k = {{key}})) = 0"
+        " THEN [{'k': {key}, 'v': {new}}] END)"
     )
     return sql.Template(template, holes)
 

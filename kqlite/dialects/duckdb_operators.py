@@ -190,7 +190,12 @@ def _one_of(
     if ignores_case:
         text = lowered(compared_as(lowering, value, Type.STRING))
         return _any_equal(text, [lowered(compared_as(lowering, item, Type.STRING)) for item in items])
-    if value.type is not Type.DYNAMIC and value.type is not kind and not (value.type.is_numeric and kind.is_numeric):
+    if (
+        value.type is not Type.DYNAMIC
+        and kind is not Type.DYNAMIC
+        and value.type is not kind
+        and not (value.type.is_numeric and kind.is_numeric)
+    ):
         if kind is not Type.STRING:
             return None
         # Times and guids are text in JSON.
@@ -204,12 +209,31 @@ def _any_equal(value: sql.Expression, items: list[sql.Expression]) -> sql.Expres
 
 
 def _in_array(lowering: ScalarLowering, value: plan.Scalar, array: plan.Scalar, *, ignores_case: bool) -> sql.Expression:
-    """Whether the value is an element of an array that is not known before; compared as text."""
-    text = lowering.plain_text(value)
-    elements = texts_of(lowering, array)
+    """Whether the value is an element of an array that is not known before."""
     if ignores_case:
-        return sql.Template("list_contains(list_transform({list}, lambda i: lower(i)), lower({text}))", {"list": elements, "text": text})
-    return sql.call("list_contains", elements, text)
+        holes = {"list": texts_of(lowering, array), "text": lowering.plain_text(value)}
+        return sql.Template("list_contains(list_transform({list}, lambda i: lower(i)), lower({text}))", holes)
+    element = array.form.element if isinstance(array.form, Array) else None
+    if isinstance(element, Leaf) and element.type is not Type.BOOL and element.type.is_numeric == value.type.is_numeric:
+        return sql.call("list_contains", lowering.lower(array), compared_as(lowering, value, element.type))
+    if value.type is Type.DYNAMIC:
+        return sql.Template(
+            "list_contains(json_extract({json}, '$[*]'), {value})", {"json": lowering.json(array), "value": lowering.json(value)}
+        )
+    kinds, read = ("'UBIGINT', 'BIGINT', 'DOUBLE'", "TRY_CAST(i AS DOUBLE)") if value.type.is_numeric else ("'VARCHAR'", "i ->> '$'")
+    if value.type is Type.BOOL:
+        kinds = "'BOOLEAN'"
+    of_kind = f"list_filter(json_extract({{json}}, '$[*]'), lambda i: json_type(i) IN ({kinds}))"
+    template = f"list_contains(list_transform({of_kind}, lambda i: {read}), {{value}})"
+    sought = lowering.lower(value) if value.type.is_numeric else _json_text(lowering, value)
+    return sql.Template(template, {"json": lowering.json(array), "value": sought})
+
+
+def _json_text(lowering: ScalarLowering, value: plan.Scalar) -> sql.Expression:
+    """The text of a value as it stands in JSON, a string's without quotes."""
+    if value.type is Type.BOOL:
+        return sql.Cast(lowering.lower(value), "VARCHAR")
+    return lowering.plain_text(value)
 
 
 def texts_of(lowering: ScalarLowering, array: plan.Scalar) -> sql.Expression:

@@ -168,8 +168,8 @@ class ScalarLowering:
                 position = sql.Case(((sql.operation(">=", index, sql.Literal(0)), sql.operation("+", index, sql.Literal(1))),), index)
                 return sql.Element(self.lower(pick.base), position)
             template = (
-                "nullif(CASE WHEN {i} >= 0 THEN json_extract({json}, '$[' || {i} || ']') "
-                "ELSE json_extract({json}, '$[#' || {i} || ']') END, 'null')"
+                # One call with either path: DuckDB reads paths of constants before it knows which branch is taken.
+                "nullif(json_extract({json}, CASE WHEN {i} >= 0 THEN '$[' || {i} || ']' ELSE '$[#' || {i} || ']' END), 'null')"
             )
             return sql.Template(template, {"i": index, "json": self.json(pick.base)})
         template = (

@@ -511,7 +511,11 @@ class _Writer:
                 self.parameters.add(node.name)
                 self.put("$" + node.name)
             case Field():
-                self.expression(node.base, POSTFIX)
+                if isinstance(node.base, Variable):
+                    # Without parentheses DuckDB takes `e.name` for a field of a column `e`, if there is one.
+                    self.put("(" + _identifier(node.base.name) + ")")
+                else:
+                    self.expression(node.base, POSTFIX)
                 self.put("." + quote(node.name))
             case Element():
                 self.expression(node.base, POSTFIX)
