@@ -153,9 +153,17 @@ def public_ips_of(group: Container, vm: VmImage, facts: Facts) -> list[tuple[Pub
 def create_attachments(rec: Recorder, group: Container, vm: VmImage, facts: Facts) -> None:
     """Make what a new VM needs; a disk or interface of that name that exists already is taken."""
     for ip in make_public_ips(vm, facts):
-        rec.create(group, Type.PUBLIC_IP, ip)
+        known_ip = cast("PublicIpImage | None", group.get(Type.PUBLIC_IP, ip.name))
+        if known_ip is None:
+            rec.create(group, Type.PUBLIC_IP, ip)
+        else:
+            rec.change(group, Type.PUBLIC_IP, known_ip, nic=ip.nic)
     for nic in make_nics(vm, facts):
-        rec.create(group, Type.NIC, nic)
+        known_nic = cast("NicImage | None", group.get(Type.NIC, nic.name))
+        if known_nic is None:
+            rec.create(group, Type.NIC, nic)
+        else:
+            rec.change(group, Type.NIC, known_nic, vm=vm.name, definition=nic.definition, public_ip=nic.public_ip)
     for disk in make_disks(vm, facts):
         known = cast("DiskImage | None", group.get(Type.DISK, disk.name))
         if known is None:

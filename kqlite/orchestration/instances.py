@@ -9,6 +9,7 @@ from typing import Any
 
 from kqlite.orchestration.attachments import create_attachments, remove_attachments
 from kqlite.orchestration.clock import SECOND
+from kqlite.orchestration.errors import PREEMPTED
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.model import (
     ExtensionImage,
@@ -101,7 +102,25 @@ def begin(
     changed.update(fields)
     if changed["provisioning"] != vm.provisioning:
         changed["changed"] = rec.now
-    return rec.change_vm(group, vm, **changed)
+    begun = rec.change_vm(group, vm, **changed)
+    if vm.work and vm.work != begun.work:
+        _let_go(rec, group, vm)
+    return begun
+
+
+def _let_go(rec: Recorder, group: Container, vm: VmImage) -> None:
+    """Whoever waited for the step that was under way on this VM waits no longer: another took its place."""
+    if vm.work not in ("set", "repair"):
+        if vm.work not in rec.fleet.open_work:
+            rec.end_operation(group, vm.work, PREEMPTED)
+        return
+    scale_set = group.scale_set(vm.set)
+    if scale_set is None or scale_set.provisioning == Provisioning.DELETING:
+        return
+    if vm.work == "repair":
+        rec.change_set(group, scale_set, repair_due=rec.now)
+    elif scale_set.operation:
+        rec.change_set(group, scale_set, due=rec.now)
 
 
 def rack_for(rec: Recorder, group: Container, set_name: str, domain: int, uid: int) -> int:

@@ -33,8 +33,6 @@ def begin_delete_group(rec: Recorder, subscription: Container, image: GroupImage
         rec.change_set(group, scale_set, provisioning=Provisioning.DELETING, operation="", due=0, repair_due=0)
     for vm in list(cast("dict[str, VmImage]", group.of(Type.VM)).values()):
         if vm.provisioning != Provisioning.DELETING or vm.step.startswith("terminate"):
-            if vm.work not in ("", "set", "repair"):
-                rec.end_operation(group, vm.work, status="Canceled")
             delete_now(rec, group, vm, operation)
 
 

@@ -183,8 +183,11 @@ class _Creation:
         rules.check_quota(self.rec, self.call.subscription, self.location, size, rules.is_spot(self.properties), 1)
 
     def _check_attachments(self) -> None:
-        for reference in given(self.properties, "networkProfile", "networkInterfaces") or []:
-            nic = find_nic(self.rec.fleet, self.group, last_segment(reference.get("id") or ""))
+        references = given(self.properties, "networkProfile", "networkInterfaces") or []
+        names = [last_segment(reference.get("id") or "") for reference in references]
+        names += [nic["name"] for nic in rules.nic_configurations(self.properties)]
+        for name in names:
+            nic = find_nic(self.rec.fleet, self.group, name)
             if nic is not None and nic.vm:
                 raise _in_use("Network interface", nic.name, nic.vm)
         for disk, _ in _disk_parts(self.properties):
@@ -290,7 +293,10 @@ class _Update:
         self._check_unchanged()
         check_free(rec, vm, "update")
         rules.check_values(self.sent, "", None)
-        changes = {key: value for key, value in self.sent.items() if key not in _LINKS}
+        changes = {key: value for key, value in self.sent.items() if key not in (*_LINKS, "networkProfile")}
+        references = given(self.sent, "networkProfile", "networkInterfaces")
+        if references is not None:  # configurations make interfaces when a VM is created, and say nothing afterwards
+            changes["networkProfile"] = {"networkInterfaces": references}
         wanted = schema.merged(self.old, changes)
         self._check_size(wanted)
         rules.check_spot(wanted if "priority" in wanted else {**wanted, "evictionPolicy": self.sent.get("evictionPolicy")}, "", None)
@@ -434,11 +440,6 @@ def delete(rec: Recorder, call: Call) -> Outcome:
         # It goes already, for its set or by repair: this request has nothing of its own to wait for.
         rec.end_operation(group, operation)
         return Outcome(202, operation=operation, location=vm.location)
-    if vm.work and vm.work not in ("set", "repair"):
-        rec.end_operation(group, vm.work, errors.PREEMPTED)
-    worked_for = vm.work
     sets.member_left(rec, group, vm)
     begin_delete(rec, group, vm, operation, quick)
-    if worked_for == "set":
-        sets.instance_done(rec, group, vm.set, ())
     return Outcome(202, operation=operation, location=vm.location)

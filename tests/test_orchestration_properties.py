@@ -1,0 +1,229 @@
+"""Random requests, time steps and faults keep what must always hold, and a replay of the log gives the same state."""
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kqlite.orchestration.events import Kind
+from kqlite.orchestration.fleet import Fleet
+from kqlite.orchestration.log import MemoryLog, encoded, every_event
+from kqlite.orchestration.model import Provisioning, Type
+from kqlite.simulation import Simulation
+
+SUB = "/subscriptions/00000000-0000-0000-0000-000000000001"
+RG = f"{SUB}/resourceGroups/rg"
+SETS = f"{RG}/providers/Microsoft.Compute/virtualMachineScaleSets"
+VMS = f"{RG}/providers/Microsoft.Compute/virtualMachines"
+API = "?api-version=2021-07-01"
+NAMES = ("a", "b")
+ACTIONS = ("start", "powerOff", "deallocate", "restart", "redeploy", "reimage", "reapply", "simulateEviction", "generalize")
+FAULTS: tuple[dict[str, Any], ...] = (
+    {"fault": "allocation", "region": "eastus", "fraction": 0.5, "duration": "10m"},
+    {"fault": "os_provisioning", "probability": 0.5, "duration": "10m", "answer": "error"},
+    {"fault": "extension", "probability": 0.5, "duration": "10m"},
+    {"fault": "app_sick", "set": "a", "fraction": 0.5, "duration": "90m"},
+    {"fault": "fault_domain_outage", "set": "a", "domain": 0},
+    {"fault": "rack_outage", "set": "b"},
+    {"fault": "host_failure", "count": 1},
+    {"fault": "maintenance", "set": "a", "type": "reboot"},
+    {"fault": "spot_eviction", "region": "eastus", "fraction": 0.5},
+    {"fault": "api_error", "code": "Conflict", "probability": 0.2, "duration": "5m"},
+    {"fault": "quota", "region": "eastus", "limit": 40, "duration": "1h"},
+)
+IMMUTABLE = {
+    Type.SCALE_SET: ("name", "uid", "location", "zones", "domains", "created"),
+    Type.VM: ("name", "uid", "location", "zone", "set", "created", "domain", "domain_asked"),
+}
+
+
+class World:
+    """A simulation, what is done to it, and what must hold after each step."""
+
+    def __init__(self, seed: int) -> None:
+        self.simulation = Simulation(seed=seed, features="all")
+        self.simulation.create_group()
+        self.requests: list[tuple[str, Any]] = []
+
+    def arm(self, method: str, path: str, body: Any = None) -> int:
+        before = self.simulation.log.last
+        status = self.simulation.arm(method, path + API, body).status
+        if 400 <= status < 500 and not self.simulation.plane.fleet.faults.get("api_error"):
+            assert self.simulation.log.last == before, "a refused request left something in the log"
+        return status
+
+    def do(self, draw: random.Random) -> None:
+        kind = draw.choices(
+            ("set", "scale", "vm", "act", "delete-vm", "delete-set", "advance", "fault", "tags", "extension", "group"),
+            (2, 4, 3, 4, 3, 1, 10, 1, 1, 1, 0.1),
+        )[0]
+        name = draw.choice(NAMES)
+        if kind == "set":
+            repairs = {"automaticRepairsPolicy": {"enabled": True, "gracePeriod": "PT30M"}} if draw.random() < 0.5 else {}
+            body = self.simulation.set_body(
+                name, capacity=draw.randrange(6), domains=draw.randrange(1, 4), health=draw.random() < 0.6, **repairs
+            )
+            if draw.random() < 0.3:
+                notice = {"terminateNotificationProfile": {"enable": True, "notBeforeTimeout": "PT5M"}}
+                body["properties"]["virtualMachineProfile"]["scheduledEventsProfile"] = notice
+            self.arm("PUT", f"{SETS}/{name}", body)
+        elif kind == "scale":
+            self.arm("PATCH", f"{SETS}/{name}", {"sku": {"capacity": draw.randrange(12)}})
+        elif kind == "vm":
+            spot = {"priority": "Spot", "evictionPolicy": draw.choice(("Delete", "Deallocate"))} if draw.random() < 0.4 else {}
+            owner, name = draw.choice((None, *NAMES)), f"vm{draw.randrange(4)}"
+            self.arm("PUT", f"{VMS}/{name}", self.simulation.vm_body(name, scale_set=owner, **spot))
+        elif kind in ("act", "delete-vm", "tags", "extension"):
+            self.on_vm(kind, draw)
+        elif kind == "delete-set":
+            self.arm("DELETE", f"{SETS}/{name}")
+        elif kind == "group":
+            self.arm("DELETE", RG)
+            self.simulation.advance("30m")
+            self.arm("PUT", RG, {"location": "eastus"})
+        elif kind == "fault":
+            self.simulation.inject(draw.choice(FAULTS))
+        else:
+            self.simulation.advance(draw.choice((0, 1, 10, 60, 300, 3600)))
+
+    def on_vm(self, kind: str, draw: random.Random) -> None:
+        group = self.simulation.plane.fleet.container(RG)
+        names = sorted(group.of(Type.VM)) if group is not None else []
+        if not names:
+            return
+        path = f"{VMS}/{draw.choice(names)}"
+        if kind == "act":
+            self.arm("POST", f"{path}/{draw.choice(ACTIONS)}")
+        elif kind == "delete-vm":
+            self.arm("DELETE", path)
+        elif kind == "tags":
+            disks = [{"lun": 0, "createOption": "Empty", "diskSizeGB": 8}] if draw.random() < 0.5 else []
+            self.arm("PATCH", path, {"tags": {"n": str(draw.randrange(9))}, "properties": {"storageProfile": {"dataDisks": disks}}})
+        else:
+            handler = {"publisher": "p", "type": "t", "typeHandlerVersion": "1.0"}
+            self.arm(draw.choice(("PUT", "DELETE")), f"{path}/extensions/x", {"location": "eastus", "properties": handler})
+
+    # What must hold
+
+    def check(self) -> None:
+        fleet = self.simulation.plane.fleet
+        group = fleet.container(RG)
+        if group is None:
+            return
+        for key, scale_set in group.of(Type.SCALE_SET).items():
+            membership = fleet.membership(group, key)
+            live = list(fleet.members(group, key))
+            assert len(live) <= 1000
+            counts = [0] * scale_set.domains
+            for vm in live:
+                counts[vm.domain] += 1
+            assert counts == membership.domains, "counters drifted"
+            assert membership.busy == sum(vm.work == "set" for vm in self.of(group, key))
+            assert membership.repairing <= max(1, len(live) * 5 // 100) or membership.repairing == sum(
+                vm.work == "repair" for vm in self.of(group, key)
+            )
+            if not scale_set.operation and scale_set.provisioning != Provisioning.DELETING:
+                assert len(live) == scale_set.capacity, "a quiet set has not as many members as its capacity says"
+        for vm in group.of(Type.VM).values():
+            assert not vm.set or vm.set.lower() in group.of(Type.SCALE_SET)
+            assert bool(vm.step) == (vm.step != ""), "steps are words"
+            assert not vm.step or vm.due or vm.step == "outage", f"{vm.step} never ends"
+        for type_ in (Type.DISK, Type.NIC):
+            for image in group.of(type_).values():
+                assert not image.vm or group.vm(image.vm) is not None, "something hangs on a VM that is gone"
+
+    @staticmethod
+    def of(group: Any, key: str) -> list[Any]:
+        return [vm for vm in group.of(Type.VM).values() if vm.set.lower() == key]
+
+    def check_log(self) -> None:
+        replayed = Fleet()
+        versions: dict[tuple[str, str], int] = {}
+        for position, event in enumerate(every_event(self.simulation.log), 1):
+            assert event.sequence == position
+            if event.kind not in (Kind.NOTED, Kind.DEFINED):
+                key = (event.type, event.id.lower())
+                expected = 1 if event.kind is Kind.CREATED else versions[key] + 1
+                assert event.version == expected, f"{event.id}: version {event.version} after {versions.get(key)}"
+                versions[key] = event.version
+                if event.kind is Kind.DELETED:
+                    del versions[key]
+            assert not set(event.previous) & set(IMMUTABLE.get(event.type, ())), f"{event.id}: {event.previous}"
+            replayed.apply(event)
+        fleet = self.simulation.plane.fleet
+        assert snapshot(replayed) == snapshot(fleet)
+
+    def check_quiet(self) -> None:
+        """When nothing is asked for any more, everything comes to rest."""
+        self.simulation.advance("12h")
+        assert self.simulation.settle("P2D")
+        group = self.simulation.plane.fleet.container(RG)
+        for vm in group.of(Type.VM).values() if group is not None else ():
+            assert not vm.step, f"{vm.name} is still in {vm.step}"
+
+
+def snapshot(fleet: Fleet) -> dict[str, Any]:
+    """All that a fleet holds, indexes included."""
+    resources = {
+        (key, type_): dict(sorted(images.items()))
+        for key, container in sorted(fleet.containers.items())
+        for type_, images in sorted(container.resources.items())
+        if images and type_ != Type.OPERATION
+    }
+    members = {
+        (key, name): (sorted(each.live), sorted(each.leaving), each.domains, each.racks, each.busy, each.repairing, list(each.history))
+        for key, container in fleet.containers.items()
+        for name, each in container.members.items()
+    }
+    return {"resources": resources, "members": members, "cores": {k: v for k, v in fleet.cores.items() if v}, "sequence": fleet.sequence}
+
+
+def run(seed: int, steps: int) -> Simulation:
+    draw = random.Random(seed)
+    world = World(seed)
+    for _ in range(steps):
+        world.do(draw)
+        world.check()
+    world.check_log()
+    world.check_quiet()
+    world.check()
+    return world.simulation
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=120, deadline=None)
+def test_what_must_hold_holds(seed: int) -> None:
+    run(seed, 60)
+
+
+def test_one_seed_gives_one_log_byte_for_byte() -> None:
+    first, second = (b"\n".join(encoded(event) for event in every_event(run(7, 120).log)) for _ in range(2))
+    assert first == second
+
+
+def test_one_more_vm_shifts_no_others_draws() -> None:
+    def states(with_another: bool) -> list[Any]:
+        simulation = Simulation(seed=3, features="all")
+        simulation.create_scale_set("web", capacity=4, domains=2)
+        if with_another:
+            simulation.create_vm("another")
+        simulation.settle()
+        simulation.advance("1h")
+        return [(vm["name"], vm["properties"]["instanceView"]["statuses"]) for vm in simulation.instances("web")]
+
+    assert states(False) == states(True)
+
+
+def test_a_log_in_memory_shows_only_what_was_committed() -> None:
+    log = MemoryLog()
+    assert log.last == 0
+    assert log.read() == []
+
+
+@pytest.mark.campaign
+def test_campaign() -> None:
+    """A thousand runs of 500 steps."""
+    for seed in range(1000):
+        run(seed, 500)
