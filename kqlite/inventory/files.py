@@ -31,7 +31,7 @@ def load_files(
 ) -> int:
     """Take the resources of files into a store; how many documents there were.
 
-    A row replaces the one of the same id, in the store and in files before. The watermark becomes the time when the oldest file was written.
+    A row replaces the one of the same id, in the store and in files before. The watermark is the time when the oldest file was written.
     enough_rows: how many rows of a type make a partition of its own. scratch: a folder for what does not fit in memory.
     Raises InventoryError naming file, place and reason; the store is unchanged then.
     """
