@@ -45,7 +45,7 @@ def run(python: Path, *arguments: str, cwd: Path) -> str:
 
 def test_the_wheel_holds_the_package_its_data_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"kqlite/py.typed", "kqlite/grammar/kql.lark", f"kqlite/{REFERENCE.as_posix()}"} <= set(names)
+    assert {"kqlite/py.typed", "kqlite/grammar/kql.lark", "kqlite/grammar/kql.table", f"kqlite/{REFERENCE.as_posix()}"} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"kqlite"}
     assert not [name for name in names if "__pycache__" in name or "/tests/" in name]
@@ -59,5 +59,10 @@ def test_the_installed_wheel_answers_the_reference_query(python, tmp_path):
     assert not installed.is_relative_to(PROJECT)
     kqlite = str(python.parent / "kqlite")
     answer = subprocess.run([kqlite, "query", "-f", PROJECT / REFERENCE], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert answer.stdout.splitlines()[2].split()[-1].startswith("PowerState/")
+    assert answer.stdout.splitlines()[-1].endswith("PowerState/running")
     assert len(answer.stdout.splitlines()) == 14
+
+
+def test_the_installed_wheel_takes_the_table_of_its_grammar(python, tmp_path):
+    script = "import sys, kqlite; kqlite.connect_sample().query('resources | count'); print('lark' in sys.modules)"
+    assert run(python, "-c", script, cwd=tmp_path) == "False\n"
