@@ -4,74 +4,109 @@ pyarrow itself would take lists of dicts, but is slower, and like this module it
 dropped, and 1.5 becomes 1 where whole numbers are asked for. So `shapes.widen` must have seen every value before.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING
 
 from kqlite.inventory.documents import Value, encode
-from kqlite.inventory.shapes import EMPTY_MARK, arrow_type, columns, own_members
+from kqlite.inventory.shapes import arrow_type, own_members
 from kqlite.language.schema import Array, JsonLeaf, Leaf, Object, Shape
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_Builder = Callable[[Sequence[Value], "dict[str, pa.Array]"], "pa.Array"]
+"""Makes the array of some values, and puts those of hot leaves under their columns' names."""
+
 _ABSENT: dict[str, Value] = {}
 
 
-def arrays_of(values: Sequence[Value], shape: Shape, column: str) -> "Iterator[tuple[str, pa.Array]]":
-    """The physical columns of a dynamic column: first those of the hot leaves that its shape holds beside, then its own."""
-    hot: dict[str, pa.Array] = {}
-    own = _array(values, shape, hot)
-    yield column, own
-    yield from hot.items()
+class ColumnBuilder:
+    """Makes the physical columns of a dynamic column: its own, and those of the hot leaves that its shape holds beside."""
+
+    def __init__(self, column: str, shape: Shape) -> None:
+        self._column = column
+        self._builder = _builder(shape)
+
+    def build(self, values: Sequence[Value]) -> "dict[str, pa.Array]":
+        """The arrays by the name of the physical column."""
+        arrays: dict[str, pa.Array] = {}
+        arrays[self._column] = self._builder(values, arrays)
+        return arrays
 
 
 def array_of(values: Sequence[Value], shape: Shape) -> "pa.Array":
     """The values as an array of `arrow_type(shape)`; hot leaves are left out."""
-    return _array(values, shape, {})
+    return _builder(shape)(values, {})
 
 
-def _array(values: Sequence[Value], shape: Shape, hot: "dict[str, pa.Array]") -> "pa.Array":
-    import pyarrow as pa
-
+def _builder(shape: Shape) -> _Builder:
     match shape:
         case Leaf():
-            return pa.array(values, arrow_type(shape))
+            return _leaf_builder(shape)
         case JsonLeaf():
-            return pa.array([None if value is None else encode(value) for value in values], pa.string())
+            return _json_array
         case Array():
-            return _list_array(values, shape, hot)
+            return _list_builder(shape)
         case Object():
-            return _struct_array(values, shape, hot)
+            return _struct_builder(shape)
 
 
-def _list_array(values: Sequence[Value], shape: Array, hot: "dict[str, pa.Array]") -> "pa.Array":
+def _leaf_builder(shape: Leaf) -> _Builder:
     import pyarrow as pa
 
-    absent = _absent(values)
-    lists = values if absent is None else [value or () for value in values]
-    elements = _array(list(chain.from_iterable(lists)), shape.element, hot)
-    offsets = pa.array(accumulate(map(len, lists), initial=0), pa.int32())
-    return pa.ListArray.from_arrays(offsets, elements, type=arrow_type(shape), mask=absent)
+    type_ = arrow_type(shape)
+    return lambda values, _: pa.array(values, type_)
 
 
-def _struct_array(values: Sequence[Value], shape: Object, hot: "dict[str, pa.Array]") -> "pa.Array":
+def _json_array(values: Sequence[Value], _: "dict[str, pa.Array]") -> "pa.Array":
     import pyarrow as pa
 
-    absent = _absent(values)
-    objects = values if absent is None else [_ABSENT if value is None else value for value in values]
-    names = [member.name for member in shape.members]
-    fields: dict[str, pa.Array] = {}
-    for member, inner in zip(shape.members, columns(objects, names), strict=True):
-        array = _array(inner, member.shape, hot)
-        if member.held_in is None:
-            fields[member.name] = array
-        else:
-            hot[member.held_in] = array
-    if not own_members(shape):
-        fields[EMPTY_MARK] = pa.nulls(len(values), pa.bool_())
-    types = [pa.field(name, array.type) for name, array in fields.items()]
-    return pa.StructArray.from_arrays(list(fields.values()), fields=types, mask=absent)
+    return pa.array([None if value is None else encode(value) for value in values], pa.string())
+
+
+def _list_builder(shape: Array) -> _Builder:
+    import pyarrow as pa
+
+    type_, offsets_type = arrow_type(shape), pa.int32()
+    build_element = _builder(shape.element)
+
+    def build(values: Sequence[Value], hot: "dict[str, pa.Array]") -> "pa.Array":
+        absent = _absent(values)
+        lists = values if absent is None else [value or () for value in values]
+        elements = build_element(list(chain.from_iterable(lists)), hot)
+        offsets = pa.array(accumulate(map(len, lists), initial=0), offsets_type)
+        return pa.ListArray.from_arrays(offsets, elements, type=type_, mask=absent)
+
+    return build
+
+
+def _struct_builder(shape: Object) -> _Builder:
+    import pyarrow as pa
+
+    fields = list(arrow_type(shape))
+    own = [(member.name, _builder(member.shape)) for member in own_members(shape)]
+    held = [(member.name, member.held_in, _builder(member.shape)) for member in shape.members if member.held_in is not None]
+
+    def build(values: Sequence[Value], hot: "dict[str, pa.Array]") -> "pa.Array":
+        absent = _absent(values)
+        columns = _columns(values if absent is None else [_ABSENT if value is None else value for value in values])
+        nothing = (None,) * len(values)
+        for name, column, build_member in held:
+            hot[column] = build_member(columns.get(name, nothing), hot)
+        arrays = [build_member(columns.get(name, nothing), hot) for name, build_member in own]
+        return pa.StructArray.from_arrays(arrays or [pa.nulls(len(values), fields[0].type)], fields=fields, mask=absent)
+
+    return build
+
+
+def _columns(objects: Iterable[dict[str, Value]]) -> Mapping[str, Sequence[Value]]:
+    """For each name that an object has, the members of that name, None where an object has none."""
+    orders = dict.fromkeys(map(tuple, objects))
+    if len(orders) == 1:
+        [names] = orders
+        return dict(zip(names, zip(*map(dict.values, objects), strict=True), strict=True))
+    return {name: [value.get(name) for value in objects] for name in dict.fromkeys(chain.from_iterable(orders))}
 
 
 def _absent(values: Sequence[Value]) -> "pa.Array | None":
