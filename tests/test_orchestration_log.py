@@ -169,6 +169,11 @@ def test_a_tail_of_the_wal_that_was_not_synced_takes_only_whole_transactions_alo
             assert recovered.settle()
 
 
+def fill(simulation: Simulation) -> None:
+    for number in range(200):
+        simulation.create_vm(f"vm{number}")
+
+
 def test_a_full_disk_refuses_the_request_and_keeps_the_state(tmp_path: Path) -> None:
     with filled(tmp_path) as simulation:
         simulation.settle()
@@ -177,8 +182,7 @@ def test_a_full_disk_refuses_the_request_and_keeps_the_state(tmp_path: Path) -> 
         pages = database.execute("PRAGMA page_count").fetchone()[0]
         database.execute(f"PRAGMA max_page_count={pages}")
         with pytest.raises(LogError, match="could not be written"):
-            for number in range(200):
-                simulation.create_vm(f"vm{number}")
+            fill(simulation)
         last = simulation.log.last
         assert simulation.plane.fleet.sequence == last
         assert simulation.instances("web") == before
@@ -234,10 +238,10 @@ def test_a_reader_in_another_connection_sees_only_what_is_committed(tmp_path: Pa
         reader = SqliteLog(tmp_path / LOG_NAME, read_only=True)
         assert [encoded(e) for e in every_event(reader)] == [encoded(e) for e in every_event(simulation.log)]
         before = len(list(every_event(reader)))
-        requests = [
-            ("PUT", simulation._path("rg", None, "Microsoft.Compute/virtualMachines", f"vm{n}") + "?api-version=2021-07-01") for n in (1, 2)
-        ]
-        answers = simulation.arm_many([(*request, simulation.vm_body(f"vm{n}")) for n, request in enumerate(requests, 1)])
+        vms = simulation._path("rg", None, "Microsoft.Compute/virtualMachines", "")
+        answers = simulation.arm_many(
+            [("PUT", f"{vms}vm{number}?api-version=2021-07-01", simulation.vm_body(f"vm{number}")) for number in (1, 2)]
+        )
         assert [answer.status for answer in answers] == [201, 201]
         assert len(list(every_event(reader))) > before
         with pytest.raises(LogError):
