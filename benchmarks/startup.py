@@ -3,8 +3,8 @@
     python benchmarks/startup.py [RUNS]
 
 Prints the median and the spread of both, in milliseconds, and the ratio of the medians. The runs alternate, so that a busy machine slows
-both alike; one of each goes before them unmeasured. Data: the bundled sample, its reference query. Run it by an environment into which the wheel was
-installed, from outside of the checkout: in a checkout the parser's table is built by each process.
+both alike; one of each goes before them unmeasured. Data: the bundled sample, its reference query. Run it by an environment that has the
+wheel installed, from outside of the checkout: in a checkout each process builds the parser's table.
 """
 
 import statistics
