@@ -27,7 +27,7 @@ from kqlite.orchestration.timers import Timer, Wake
 
 Result = TypeVar("Result")
 PROFILES = ("preview-2021", "ga")
-COMMIT_EVERY = 5_000  # events: an instant's worth or more, so that a commit's sync costs little
+COMMIT_EVERY = 5_000  # events; so many that a commit's sync costs little, and so few that they need little memory
 
 
 class ControlPlane:
@@ -174,12 +174,11 @@ class ControlPlane:
     def _run_due(self, time: int) -> None:
         timers = self.rec.timers
         while (timer := timers.pop(time)) is not None:
-            if timer.due > self.rec.now:
-                # Only between instants: a commit never cuts one in two.
-                if len(self.rec.pending) >= COMMIT_EVERY:
-                    self.commit()
-                self._set_now(timer.due)
+            self._set_now(max(timer.due, self.rec.now))
             self._run(timer)
+            # Only between steps: a commit never cuts one in two. What is due at this instant still is so after a restart.
+            if len(self.rec.pending) >= COMMIT_EVERY:
+                self.commit()
 
     def _run(self, timer: Timer) -> None:
         if self._crash_points:
