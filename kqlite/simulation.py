@@ -9,7 +9,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -20,9 +22,10 @@ from kqlite.orchestration.arm import Answer, FrontDoor
 from kqlite.orchestration.clock import Clock, duration, to_datetime
 from kqlite.orchestration.control_plane import ControlPlane
 from kqlite.orchestration.errors import ArmError, CoreError
-from kqlite.orchestration.events import Event
-from kqlite.orchestration.log import EventLog, MemoryLog, SqliteLog
+from kqlite.orchestration.events import Event, Kind
+from kqlite.orchestration.log import EventLog, MemoryLog, SqliteLog, every_event
 from kqlite.orchestration.model import Type
+from kqlite.orchestration.scenario import Runner, parse
 
 LOG_NAME = "events.sqlite"
 API_VERSION = "2021-07-01"
@@ -113,9 +116,9 @@ class Simulation:
 
     # Time
 
-    def advance(self, time: float | timedelta | str = 0) -> None:
+    def advance(self, by: float | timedelta | str = 0) -> None:
         """Let simulated time pass: seconds, a timedelta, or text such as "61s" or "PT5M". The time reached is durable."""
-        self._plane.advance_to(self._plane.now + duration(time))
+        self._plane.advance_to(self._plane.now + duration(by))
 
     def settle(self, limit: float | timedelta | str = "P1D") -> bool:
         """Let time pass until no operation is in progress; False where `limit` passed first."""
@@ -349,3 +352,113 @@ def vm_profile(prefix: str, health: bool = False) -> dict[str, Any]:
         }
         profile["extensionProfile"] = {"extensions": [{"name": "health", "properties": probe}]}
     return profile
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run of `simulate` did: operations ended and failed, events, faults, simulated and real seconds."""
+
+    operations: int
+    failed: int
+    events: int
+    faults: int
+    simulated_seconds: float
+    real_seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.operations} operations ({self.failed} failed), {self.events} transitions, {self.faults} faults, "
+            f"{timedelta(seconds=round(self.simulated_seconds))} simulated in {self.real_seconds:.1f} s"
+        )
+
+
+def simulate(
+    directory: str | Path,
+    *,
+    scenario: str | Path | None = None,
+    vms: int | None = None,
+    days: float | None = None,
+    seed: int = 0,
+    speed: float = 1.0,
+    stopped: Callable[[], bool] = lambda: False,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Summary:
+    """Run a simulation in a directory, and go on with the one that is there.
+
+    scenario: a scenario file to run first; vms: how many instances to begin with, in sets of up to 1,000 with autoscale; both only
+    where the directory is empty. days: so many simulated days as fast as possible; None: on the wall's clock, `speed` times as fast,
+    until `stopped()` says so. progress: told the share that is done, from 0 to 1, in a run of `days`.
+    Raises ScenarioError for a scenario that cannot be read or fails.
+    """
+    start = time.perf_counter()
+    clock = Clock.manual() if days is not None else Clock.scaled(speed)
+    options: dict[str, Any] = {"seed": seed, "features": "all"}
+    read = parse(Path(scenario).read_text(), Path(scenario).name) if scenario is not None else None
+    if read is not None:
+        options |= {name: value for name, value in read.options.items() if name != "clock"}
+    with Simulation(directory, clock=clock, **options) as simulation:
+        first, began = simulation.log.last, simulation.now
+        if not any(simulation.plane.fleet.all_groups()):
+            if read is not None:
+                Runner(read, simulation).run()
+            if vms:
+                _populate(simulation, vms)
+        if days is None:
+            _run_on_the_clock(simulation, stopped)
+        else:
+            _run_days(simulation, days, stopped, progress)
+        return _summary(simulation, first, began, time.perf_counter() - start)
+
+
+def _populate(simulation: Simulation, vms: int) -> None:
+    for number in range((vms + 999) // 1000):
+        count = min(1000, vms - number * 1000)
+        made = simulation.create_scale_set(f"set{number}", f"rg{number // 20}", capacity=count, domains=1 + number % 3, health=True)
+        rules = [_cpu_rule("GreaterThan", 70, "Increase"), _cpu_rule("LessThan", 25, "Decrease")]
+        capacity = {"minimum": str(max(1, count // 2)), "maximum": "1000", "default": str(count)}
+        body = {
+            "location": "eastus",
+            "properties": {
+                "enabled": True,
+                "targetResourceUri": made["id"],
+                "profiles": [{"name": "default", "capacity": capacity, "rules": rules}],
+            },
+        }
+        group = made["id"].partition("/providers/")[0]
+        _checked(simulation.arm("PUT", f"{group}/providers/{Type.AUTOSCALE}/set{number}?api-version=2022-10-01", body))
+
+
+def _cpu_rule(operator: str, threshold: int, direction: str) -> dict[str, Any]:
+    window = {"timeGrain": "PT1M", "statistic": "Average", "timeWindow": "PT10M", "timeAggregation": "Average"}
+    action = {"direction": direction, "type": "ChangeCount", "value": "1", "cooldown": "PT10M"}
+    return {"metricTrigger": {"metricName": metrics.CPU, "operator": operator, "threshold": threshold, **window}, "scaleAction": action}
+
+
+def _run_days(simulation: Simulation, days: float, stopped: Callable[[], bool], progress: Callable[[float], None]) -> None:
+    slices = max(1, round(days * 96))
+    for number in range(slices):
+        if stopped():
+            return
+        simulation.advance(timedelta(days=days / slices))
+        progress((number + 1) / slices)
+
+
+def _run_on_the_clock(simulation: Simulation, stopped: Callable[[], bool]) -> None:
+    plane = simulation.plane
+    while not stopped():
+        plane.catch_up()
+        due = plane.rec.timers.next_due()
+        plane.clock.wait(due if due is not None else plane.now + 60_000_000, plane.now, 0.2)
+    plane.catch_up()
+
+
+def _summary(simulation: Simulation, first: int, began: datetime, real: float) -> Summary:
+    operations = failed = faults = 0
+    for event in every_event(simulation.log, first):
+        if event.type == Type.OPERATION and "ended" in event.previous:
+            operations += 1
+            failed += event.image.status == "Failed"  # type: ignore[union-attr]
+        elif event.type == Type.FAULT and event.kind is Kind.CREATED:
+            faults += 1
+    events = simulation.log.last - first
+    return Summary(operations, failed, events, faults, (simulation.now - began).total_seconds(), real)

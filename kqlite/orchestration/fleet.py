@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import cast
 
 from kqlite.orchestration.catalogue import RACKS
-from kqlite.orchestration.clock import DAY, HOUR
+from kqlite.orchestration.clock import DAY, HOUR, MINUTE
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.model import (
     Definition,
@@ -111,7 +111,7 @@ class Membership:
 
     live: members that are not being deleted; leaving: those that are. domains: live members by fault domain; racks: by domain and
     hidden rack. busy: VMs that the set's controller waits for; repairing: those that repair waits for. unhealthy: live members whose
-    application is not healthy. notices: those under a terminate notice. history: (time, serving) at each change.
+    application is not healthy. notices: those under a terminate notice. history: (minute, serving) at each change.
     """
 
     __slots__ = ("busy", "domains", "history", "leaving", "live", "notices", "racks", "repairing", "serving", "unhealthy", "zones")
@@ -156,12 +156,13 @@ class Membership:
             self.repairing += sign
 
     def remember(self, now: int) -> None:
-        """Note how many serve from now on."""
+        """Note how many serve from now on. Metrics look at whole minutes, so one entry for each minute is enough."""
         history = self.history
-        if history and history[-1][0] == now:
+        since = -(-now // MINUTE) * MINUTE
+        if history and history[-1][0] == since:
             history.pop()
         if not history or history[-1][1] != self.serving:
-            history.append((now, self.serving))
+            history.append((since, self.serving))
         while len(history) > 1 and history[1][0] < now - HISTORY:
             history.popleft()
 

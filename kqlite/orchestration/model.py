@@ -16,7 +16,13 @@ Tags = tuple[tuple[str, str], ...]
 Failure = tuple[str, str]  # code, message
 
 
-class Type(StrEnum):
+class Word(StrEnum):
+    """A word that shows as plain text wherever it comes out, as it does when it is read back from the log."""
+
+    __repr__ = str.__repr__  # type: ignore[assignment]
+
+
+class Type(Word):
     """Resource types in ARM's casing; the last few are the core's own records and no Azure resources."""
 
     SUBSCRIPTION = "Microsoft.Resources/subscriptions"
@@ -40,7 +46,7 @@ class Type(StrEnum):
     NOTE = "kqlite/notes"
 
 
-class Provisioning(StrEnum):
+class Provisioning(Word):
     """`provisioningState`."""
 
     CREATING = "Creating"
@@ -50,7 +56,7 @@ class Provisioning(StrEnum):
     DELETING = "Deleting"
 
 
-class Power(StrEnum):
+class Power(Word):
     """`PowerState/..` of an instance view; NONE while nothing was allocated yet."""
 
     NONE = ""
@@ -63,7 +69,7 @@ class Power(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Health(StrEnum):
+class Health(Word):
     """`HealthState/..`; NONE where no Application Health extension reports."""
 
     NONE = ""
@@ -73,7 +79,7 @@ class Health(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Step(StrEnum):
+class Step(Word):
     """What is under way on a VM; the step ends at the image's `due`."""
 
     NONE = ""

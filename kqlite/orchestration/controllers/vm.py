@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from kqlite.orchestration.attachments import follow_power
 from kqlite.orchestration.catalogue import RACKS
@@ -28,7 +28,7 @@ from kqlite.orchestration.instances import (
     step_due,
     with_extension,
 )
-from kqlite.orchestration.model import Failure, Power, Provisioning, Step, VmImage
+from kqlite.orchestration.model import Failure, OperationImage, Power, Provisioning, Step, Type, VmImage
 from kqlite.orchestration.profiles import outbound_of
 from kqlite.orchestration.recorder import Recorder
 
@@ -77,8 +77,13 @@ def _done(rec: Recorder, group: Container, set_name: str, work: str, failure: Fa
         scale_set.instance_done(rec, group, set_name, failure)
     elif work == "repair":
         repair.instance_done(rec, group, set_name)
-    elif work and work not in rec.fleet.open_work:
+    elif work and work not in rec.fleet.open_work and not _ends_with_its_group(rec, group, work):
         rec.end_operation(group, work, failure)
+
+
+def _ends_with_its_group(rec: Recorder, group: Container, operation: str) -> bool:
+    image = cast("OperationImage | None", rec.subscription(group).get(Type.OPERATION, operation))
+    return image is not None and image.verb == "resourceGroups/delete"
 
 
 def _no_capacity(rec: Recorder, vm: VmImage) -> bool:
