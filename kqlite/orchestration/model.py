@@ -19,7 +19,7 @@ Failure = tuple[str, str]  # code, message
 class Word(StrEnum):
     """A word that shows as plain text wherever it comes out, as it does when it is read back from the log."""
 
-    __repr__ = str.__repr__  # type: ignore[assignment]
+    __repr__ = str.__repr__
 
 
 class Type(Word):

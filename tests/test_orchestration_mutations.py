@@ -1,0 +1,130 @@
+# ruff: noqa: E501  each edit stands on one line
+"""Each rule of the orchestration core is switched off once, by a single edit, and some test or scenario must fail.
+
+Run by hand: pytest -m campaign tests/test_orchestration_mutations.py -s
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TESTS = (
+    "test_scenarios.py",
+    "test_orchestration_errors.py",
+    "test_orchestration_controllers.py",
+    "test_orchestration_log.py",
+    "test_orchestration_properties.py",
+    "test_placement.py",
+    "test_autoscale.py",
+    "test_simulation.py",
+)
+# name, file below kqlite/orchestration, what stands there, what stands there instead
+EDITS: list[tuple[str, str, str, str]] = [
+    ("even spread", "placement.py", "return members.index(min(members))", "return 0"),
+    ("fullest domain gives first", "placement.py", "-len(places[place]), place[0]", "place[0]"),
+    ("profile instances leave first", "placement.py", "return (from_profile, vm.provisioning", "return (True, vm.provisioning"),
+    ("region maximum", "placement.py", "FAULT_DOMAINS.get(location, 2) if multiple", "3 if multiple"),
+    ("zonal maximum", "placement.py", "1 if zonal else highest", "highest"),
+    ("explicit fault domain", "requests/vms.py", "int(wanted) if wanted is not None else", "0 if wanted == 99 else"),
+    ("fault domain range", "requests/vms.py", "if domain is not None and not (scale_set.domains > 1 and", "if domain == 99 and not (scale_set.domains > 1 and"),
+    ("1000 instances by capacity", "requests/scale_sets.py", "if self.capacity > MAX_INSTANCES:", "if self.capacity > 9 * MAX_INSTANCES:"),
+    ("1000 instances by VM", "requests/vms.py", "+ 1 > MAX_INSTANCES:", "+ 1 > 9 * MAX_INSTANCES:"),
+    ("profile feature", "requests/scale_sets.py", "if rules.FLEX not in self.features:", "if False:"),
+    ("orchestrator features", "requests/scale_sets.py", "if allowed is None:", "if allowed == 9:"),
+    ("single placement group", "requests/scale_sets.py", "        if single:\n", "        if False:\n"),
+    ("public address feature", "requests/rules.py", "if has_public_ip(body) and PUBLIC_IP not in", "if False and PUBLIC_IP not in"),
+    ("set with members", "requests/scale_sets.py", "    if membership.total:\n", "    if membership.total > 99:\n"),
+    ("mode is fixed", "requests/scale_sets.py", 'for name in ("orchestrationMode", "singlePlacementGroup", "platformFaultDomainCount"):', "for name in ():"),
+    ("membership is fixed", "requests/vms.py", "if wanted != current:", "if False:"),
+    ("upgrade policy", "requests/scale_sets.py", '(policy.get("mode") or "Manual").lower() != "manual"', "False"),
+    ("overprovisioning", "requests/scale_sets.py", "if properties.get(flag):", "if False:"),
+    ("accelerated networking", "requests/rules.py", 'if given(nic, "properties", "enableAcceleratedNetworking"):', "if False:"),
+    ("health probe", "requests/rules.py", 'if network.get("healthProbe"):', "if False:"),
+    ("NAT pools", "requests/rules.py", 'if given(ip, "properties", "loadBalancerInboundNatPools"):', "if False:"),
+    ("Basic load balancer", "requests/rules.py", '"Basic").lower() == "basic")', '"Basic").lower() == "none")'),
+    ("unmanaged disks", "requests/rules.py", "            if disk.get(unmanaged):\n", "            if False:\n"),
+    ("write accelerator", "requests/rules.py", 'if disk.get("writeAcceleratorEnabled"):', "if False:"),
+    ("specialty sizes", "requests/rules.py", "if in_set and not size.memory_preserving and", "if False and"),
+    ("zones", "requests/scale_sets.py", "if len(self.zones) > 1 and self.rec.preview:", "if False:"),
+    ("quota", "requests/rules.py", "if usage + additional > limit:", "if False:"),
+    ("restricted size", "requests/rules.py", 'if strikes(rec, "sku_restricted"', 'if strikes(rec, "sku_unknown"'),
+    ("another operation in progress", "requests/vms.py", "    if vm.step:\n", "    if False:\n"),
+    ("marked for deletion", "requests/vms.py", "    if vm.provisioning == Provisioning.DELETING:\n        raise", "    if False:\n        raise"),
+    ("deallocated restart", "requests/power.py", "    if vm.power in _OFF:\n        raise errors.vm_operation_not_allowed(name", "    if False:\n        raise errors.vm_operation_not_allowed(name"),
+    ("entity tags", "requests/call.py", "if wanted and (image is None", "if False and (image is None"),
+    ("locks", "requests/call.py", "if scope == group.key or scope == resource_id.lower():", "if False:"),
+    ("pre-emption", "controllers/scale_set.py", "rec.end_operation(group, scale_set.operation, PREEMPTED)", "rec.end_operation(group, scale_set.operation)"),
+    ("scale-in", "controllers/scale_set.py", "if live > scale_set.capacity:", "if False:"),
+    ("capacity follows a deleted VM", "controllers/scale_set.py", "capacity=max(0, scale_set.capacity - 1)", "capacity=scale_set.capacity"),
+    ("locked instances", "controllers/scale_set.py", "if scope == group.key or scope == (group", "if scope == 0 or scope == (0 and group"),
+    ("set fails with its instances", "controllers/scale_set.py", "state = Provisioning.FAILED if scale_set.failure else", "state = Provisioning.SUCCEEDED if scale_set.failure else"),
+    ("allocation failure", "controllers/vm.py", 'strikes(rec, "allocation"', 'strikes(rec, "none"'),
+    ("OS provisioning failure", "controllers/vm.py", 'strikes(rec, "os_provisioning"', 'strikes(rec, "none"'),
+    ("extension failure", "controllers/vm.py", 'strikes(rec, "extension"', 'strikes(rec, "none"'),
+    ("terminate notice", "instances.py", "if notice and ran and not quick:", "if False:"),
+    ("notices are one group", "controllers/notices.py", "(open_from is None or vm.due < open_from)", "True"),
+    ("eviction policy", "controllers/vm.py", '.eviction == "Delete":', '.eviction == "None":'),
+    ("Spot price", "controllers/spot.py", ".max_price < now:", ".max_price < 0:"),
+    ("delete option", "attachments.py", "        if disk_part.deleted:\n", "        if not disk_part.deleted:\n"),
+    ("reserved disks", "attachments.py", 'state = "Reserved" if deallocated else "Attached"', 'state = "Attached"'),
+    ("repair grace", "controllers/repair.py", "if vm.settled + grace <= rec.now:", "if True:"),
+    ("repair batch", "controllers/repair.py", "return max(1, instances * 5 // 100)", "return instances"),
+    ("repair suspension", "controllers/repair.py", "if scale_set.repair_rounds >= ROUNDS:", "if False:"),
+    ("probes needed", "profiles.py", '* int(settings.get("numberOfProbes") or 1)', "* 1"),
+    ("rich states", "profiles.py", '.startswith("2")', '.startswith("9")'),
+    ("maintenance waits", "controllers/maintenance.py", "if any(vm.step in (Step.FREEZE, Step.REBOOT) or", "if any("),
+    ("maintenance stops", "controllers/maintenance.py", "if fault.stage and any(vm.health in", "if False and any(vm.health in"),
+    ("autoscale limits", "controllers/autoscale.py", "if count < low or count > high:", "if False:"),
+    ("autoscale cooldown", "controllers/autoscale.py", "if rec.now < setting.blocked:", "if False:"),
+    ("autoscale: all must want to scale in", "controllers/autoscale.py", "not all(_fires(rule", "not any(_fires(rule"),
+    ("autoscale: the largest wins", "controllers/autoscale.py", "rule = max(fired, key", "rule = min(fired, key"),
+    ("autoscale flapping", "controllers/autoscale.py", "guarded = scaled_in(wanted, count, out_rules)", "guarded = wanted"),
+    ("autoscale schedule", "controllers/autoscale.py", "    if begun:\n", "    if False:\n"),
+    ("registration takes time", "controllers/features.py", '_FEATURE_SECONDS = (60.0, 300.0, 900.0)', '_FEATURE_SECONDS = (60.0, 300.0, 1900.0)'),
+    ("propagation", "controllers/features.py", "effective = registered(subscription)", "effective = provider.effective"),
+    ("nothing is answered before the commit", "control_plane.py", "        if commit:\n            self.commit()\n", ""),
+    ("whole transactions", "log.py", 'self._db.execute("BEGIN IMMEDIATE")\n            if fresh', "if fresh"),
+    ("synchronous", "log.py", 'self._db.execute("PRAGMA synchronous=FULL" if', 'self._db.execute("PRAGMA synchronous=OFF" if'),
+    ("state is taken back", "control_plane.py", "            rec.take_back()\n            self._set_now", "            self._set_now"),
+    ("timers after a restart", "control_plane.py", "        self._set_now(now)\n        self.rec.rearm()", "        self._set_now(now)"),
+    ("keyed streams", "chance.py", '"uid", resource_id.lower(), time', '"uid", "x", time'),
+]  # fmt: skip
+
+
+def failures(directory: Path) -> list[str]:
+    """The tests that fail in a copy of the project."""
+    tests = [f"tests/{name}" for name in TESTS]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not campaign", "--tb=no", "-rf", *tests]
+    done = subprocess.run(
+        command, cwd=directory, capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONPATH": str(directory)}
+    )
+    return re.findall(r"^(?:FAILED|ERROR) tests/(\S+)", done.stdout, re.MULTILINE)
+
+
+def test_every_edit_finds_its_place() -> None:
+    for name, file, old, _ in EDITS:
+        text = (ROOT / "kqlite" / "orchestration" / file).read_text()
+        assert old in text, f"{name}: {file} no longer reads {old!r}"
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize(("name", "file", "old", "new"), EDITS, ids=[edit[0] for edit in EDITS])
+def test_a_rule_that_is_switched_off_is_noticed(name: str, file: str, old: str, new: str, tmp_path: Path) -> None:
+    for folder in ("kqlite", "grammar", "sample-data"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "tests").mkdir()
+    shutil.copytree(ROOT / "tests" / "scenarios", tmp_path / "tests" / "scenarios")
+    for test in TESTS:
+        shutil.copy(ROOT / "tests" / test, tmp_path / "tests" / test)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    target = tmp_path / "kqlite" / "orchestration" / file
+    target.write_text(target.read_text().replace(old, new))
+    found = failures(tmp_path)
+    print(f"\n{name}: {len(found)} fail: {', '.join(sorted(found)[:6])}")
+    assert found, f"nobody noticed: {name}"
