@@ -330,3 +330,16 @@ def test_unregistering_a_feature_counts_after_the_provider_registers_again() -> 
     simulation.advance("2m")
     refused = simulation.arm("PUT", f"{SETS}/web{API}", simulation.set_body("web"))
     assert refused.body["error"]["message"] == "Parameter 'virtualMachineProfile' is not allowed."
+
+
+@pytest.mark.parametrize(("policy", "left"), [("OldestVM", 1), ("NewestVM", 0)])
+def test_the_later_profile_honours_a_scale_in_policy(policy: str, left: int) -> None:
+    simulation = Simulation(profile="ga")
+    simulation.create_scale_set("web", capacity=1, scaleInPolicy={"rules": [policy]})
+    simulation.settle()
+    simulation.scale("web", 2)
+    simulation.settle()
+    ages = sorted((vm["properties"]["timeCreated"], vm["name"]) for vm in simulation.instances("web"))
+    simulation.scale("web", 1)
+    simulation.settle()
+    assert [vm["name"] for vm in simulation.instances("web")] == [ages[left][1]]

@@ -337,13 +337,61 @@ def test_e03_by_feature_and_zone(features: Any, count: int, zone: str | None, me
     assert (error["code"], error["target"], error["message"]) == ("InvalidParameter", "platformFaultDomainCount", message)
 
 
-def test_e15_belongs_to_the_later_profile() -> None:
+ATTACH = "For more information, see https://aka.ms/vmo/attachdetach."
+
+
+def test_e15_a_set_of_several_domains_takes_no_existing_vm() -> None:
+    simulation = made(profile="ga")
+    web(simulation, domains=2)
+    one_vm(simulation)
+    error = patch_vm(simulation, {"virtualMachineScaleSet": {"id": f"{SETS}/web"}}).body["error"]
+    assert error["code"] == "VmssDoesNotSupportAttachingExistingVMMultiFD"
+    assert error["message"] == (
+        "Referenced Virtual Machine Scale Set 'web' does not support attaching an existing Virtual Machine to it because the Virtual "
+        f"Machine Scale Set has more than 1 fault domains. {ATTACH}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("properties", "code", "message"),
+    [
+        (
+            {"availabilitySet": {"id": "/sets/a"}},
+            "VmssDoesNotSupportAttachingExistingAvsetVM",
+            "Referenced Virtual Machine 'vm' belongs to an Availability Set and attaching to a Virtual Machine Scale Set is not supported.",
+        ),
+        (
+            {"proximityPlacementGroup": {"id": f"{COMPUTE}/proximityPlacementGroups/near"}},
+            "VmssDoesNotSupportAttachingPPGVM",
+            "Referenced Virtual Machine 'vm' belongs to a proximity placement group (PPG) and attaching to a Virtual Machine Scale Set "
+            "is not supported.",
+        ),
+    ],
+)
+def test_e15_vms_that_cannot_be_attached(properties: dict[str, Any], code: str, message: str) -> None:
+    simulation = made(profile="ga")
+    simulation.arm("PUT", f"{COMPUTE}/proximityPlacementGroups/near{API}", {"location": "eastus", "properties": {}})
+    web(simulation)
+    one_vm(simulation, **properties)
+    error = patch_vm(simulation, {"virtualMachineScaleSet": {"id": f"{SETS}/web"}}).body["error"]
+    assert (error["code"], error["message"]) == (code, f"{message} {ATTACH}")
+
+
+def test_the_later_profile_attaches_and_detaches() -> None:
     simulation = made(profile="ga")
     web(simulation, domains=1)
-    assert simulation.get(f"{SETS}/web")["properties"]["provisioningState"] == "Succeeded"
+    simulation.create_scale_set("other")
     one_vm(simulation)
-    refused = patch_vm(simulation, {"virtualMachineScaleSet": {"id": f"{SETS}/web"}})
-    assert refused.body["error"]["code"] == "PropertyChangeNotAllowed"
+    assert patch_vm(simulation, {"virtualMachineScaleSet": {"id": f"{SETS}/web"}}).status == 200
+    simulation.settle()
+    assert [vm["name"] for vm in simulation.instances("web")] == ["vm"]
+    assert simulation.get(f"{SETS}/web")["sku"]["capacity"] == 1
+    moved = patch_vm(simulation, {"virtualMachineScaleSet": {"id": f"{SETS}/other"}})
+    assert moved.body["error"]["code"] == "PropertyChangeNotAllowed", "moving is to detach, then to attach"
+    assert patch_vm(simulation, {"virtualMachineScaleSet": None}).status == 200
+    simulation.settle()
+    assert simulation.instances("web") == []
+    assert simulation.get(f"{SETS}/web")["sku"]["capacity"] == 0
 
 
 def test_e46_has_no_request_that_leads_to_it_here() -> None:

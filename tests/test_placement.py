@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kqlite.orchestration.model import VmImage
-from kqlite.orchestration.placement import domain_range, next_domain, next_zone, victims
+from kqlite.orchestration.placement import domain_range, next_domain, next_zone, victims, victims_by_age
 
 
 def vm(
@@ -110,3 +110,9 @@ def test_hand_made_ones_leave_last_and_locked_ones_never() -> None:
 def test_zones_are_balanced_before_domains() -> None:
     members = [vm("a", zone="1"), vm("b", zone="1"), vm("c", zone="2", domain=0), vm("d", zone="2", domain=1), vm("e", zone="2", domain=2)]
     assert names(members, 1)[0] in ("c", "d", "e")
+
+
+@pytest.mark.parametrize(("oldest", "expected"), [(True, ["a", "b"]), (False, ["c", "b"])])
+def test_by_age(oldest: bool, expected: list[str]) -> None:
+    members = [vm("b", created=2), vm("a", created=1), vm("c", created=3)]
+    assert [each.name for each in victims_by_age(members, 2, oldest, lambda _: False)] == expected

@@ -64,6 +64,18 @@ def victims(
     return chosen
 
 
+def victims_by_age(members: Iterable[VmImage], count: int, oldest: bool, is_locked: Callable[[VmImage], bool]) -> list[VmImage]:
+    """Which instances a scale-in takes under the policy OldestVM or NewestVM of the later service: zones are balanced first."""
+    ranked = sorted((vm for vm in members if not is_locked(vm)), key=lambda vm: (vm.created, vm.name), reverse=oldest)
+    zones: dict[str, list[VmImage]] = {}
+    for vm in ranked:  # the last of each list goes first
+        zones.setdefault(vm.zone, []).append(vm)
+    chosen: list[VmImage] = []
+    while len(chosen) < count and any(zones.values()):
+        chosen.append(zones[min(zones, key=lambda zone: (-len(zones[zone]), zone))].pop())
+    return chosen
+
+
 def _rank(vm: VmImage, from_profile: bool) -> tuple[bool, bool, bool, int, str]:
     never_ran = vm.provisioning == Provisioning.CREATING and vm.power != Power.RUNNING
     return (from_profile, vm.provisioning == Provisioning.FAILED, never_ran, vm.created, vm.name)

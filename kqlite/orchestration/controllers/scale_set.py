@@ -13,7 +13,7 @@ from kqlite.orchestration.errors import PREEMPTED, scope_locked
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin_delete, create_from_profile
 from kqlite.orchestration.model import Failure, Provisioning, ResourceImage, ScaleSetImage, Type, VmImage
-from kqlite.orchestration.placement import victims
+from kqlite.orchestration.placement import victims, victims_by_age
 from kqlite.orchestration.recorder import Recorder
 
 
@@ -66,7 +66,15 @@ def grow(rec: Recorder, group: Container, scale_set: ScaleSetImage, count: int, 
 def _shrink(rec: Recorder, group: Container, scale_set: ScaleSetImage, count: int) -> ScaleSetImage:
     fleet = rec.fleet
     members = list(fleet.members(group, scale_set.name))
-    chosen = victims(members, count, lambda vm: fleet.facts(vm.model).kind == "instance", lambda vm: lock_on(group, vm.name) is not None)
+
+    def is_locked(vm: VmImage) -> bool:
+        return lock_on(group, vm.name) is not None
+
+    policy = (fleet.definitions[scale_set.model].document["properties"].get("scaleInPolicy") or {}).get("rules") or ["Default"]
+    if policy[0] in ("OldestVM", "NewestVM"):
+        chosen = victims_by_age(members, count, policy[0] == "OldestVM", is_locked)
+    else:
+        chosen = victims(members, count, lambda vm: fleet.facts(vm.model).kind == "instance", is_locked)
     for vm in chosen:
         begin_delete(rec, group, vm, "set")
     if len(chosen) < count:

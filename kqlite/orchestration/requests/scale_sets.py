@@ -204,6 +204,8 @@ class _Wanted:
         if self.rec.preview:
             self._check_unsupported()
         self._check_repairs()
+        for rule in given(self.properties, "scaleInPolicy", "rules") or []:
+            rules.check_choice(rule, ("Default", "OldestVM", "NewestVM"), "scaleInPolicy.rules")
         if self.profile is not None:
             rules.check_values(self.profile, "virtualMachineProfile.", find_size(self.size_name))
             rules.check_spot(self.profile, "virtualMachineProfile.", find_size(self.size_name))

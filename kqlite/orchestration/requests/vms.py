@@ -15,7 +15,7 @@ from kqlite.orchestration.controllers import scale_set as sets
 from kqlite.orchestration.controllers.maintenance import under_way
 from kqlite.orchestration.controllers.spot import price
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.instances import begin, begin_delete, create
+from kqlite.orchestration.instances import begin, begin_delete, create, rack_for
 from kqlite.orchestration.model import DiskImage, NicImage, Power, Provisioning, ScaleSetImage, Step, Type, VmImage
 from kqlite.orchestration.placement import MAX_INSTANCES, next_domain
 from kqlite.orchestration.profiles import facts_of
@@ -284,6 +284,7 @@ class _Update:
         self.sent: dict[str, Any] = dict(body.get("properties") or {})
         self.facts = rec.fleet.facts(vm.model)
         self.old: dict[str, Any] = documents.vm_properties(group.id, vm, rec.fleet.definitions)
+        self.moves_to: ScaleSetImage | None = None
 
     def run(self) -> Outcome:
         """Check everything, then begin the update."""
@@ -303,8 +304,38 @@ class _Update:
         self._check_detached(wanted)
         model = vm.model if self.old == wanted and not self._has_new_top() else self._new_model(wanted)
         operation = rec.open_operation("virtualMachines/write", group, group.scope(Type.VM) + vm.name, vm.location)
-        begin(rec, group, vm, Step.UPDATE, operation, tags=tags_of(self.body, vm.tags), model=model, failure=())
+        membership = self._move(self.moves_to) if self.moves_to is not None else {}
+        begin(rec, group, vm, Step.UPDATE, operation, None, tags=tags_of(self.body, vm.tags), model=model, failure=(), **membership)
         return _outcome(rec, group, vm.name, 200, operation, vm.location)
+
+    def _check_move(self, reference: str, attach: bool) -> ScaleSetImage:
+        """The set that the VM joins or leaves, where the later service allows it. Raises ArmError."""
+        scale_set = self.group.scale_set(last_segment(reference))
+        if scale_set is None or group_of_id(reference) != self.group.key:
+            raise errors.scale_set_absent(reference)
+        if scale_set.provisioning == Provisioning.DELETING:
+            raise errors.scale_set_being_deleted(scale_set.name)
+        if scale_set.domains > 1:
+            raise errors.attach_many_domains(scale_set.name, "attaching" if attach else "detaching")
+        if self.old.get("availabilitySet"):
+            raise errors.attach_availability_set(self.vm.name)
+        if self.old.get("proximityPlacementGroup"):
+            raise errors.attach_placement_group(self.vm.name)
+        if attach and (self.vm.location != scale_set.location or bool(self.vm.zone) != bool(scale_set.zones)):
+            raise errors.parameter_invalid("virtualMachineScaleSet.id")
+        if attach and self.vm.zone and self.vm.zone not in scale_set.zones:
+            raise errors.parameter_invalid("zones")
+        if attach and scale_set.capacity + 1 > MAX_INSTANCES:
+            raise errors.too_many_instances(scale_set.name, MAX_INSTANCES)
+        return scale_set
+
+    def _move(self, scale_set: ScaleSetImage) -> dict[str, Any]:
+        """Join the set, or leave it; the fields of the VM that change."""
+        joins = not self.vm.set
+        self.rec.change_set(self.group, scale_set, capacity=scale_set.capacity + (1 if joins else -1))
+        if not joins:
+            return {"set": "", "domain": -1, "domain_asked": False}
+        return {"set": scale_set.name, "domain": 0, "rack": rack_for(self.rec, self.group, scale_set.name, 0, self.vm.uid)}
 
     def _has_new_top(self) -> bool:
         return any(self.body.get(name) is not None for name in ("identity", "plan"))
@@ -315,7 +346,9 @@ class _Update:
             wanted = (given(self.sent, "virtualMachineScaleSet", "id") or "").lower()
             current = (self.group.scope(Type.SCALE_SET) + vm.set).lower() if vm.set else ""
             if wanted != current:
-                raise errors.property_change_not_allowed("virtualMachineScaleSet.id")
+                if self.rec.preview or (wanted and current):
+                    raise errors.property_change_not_allowed("virtualMachineScaleSet.id")
+                self.moves_to = self._check_move(wanted or current, attach=bool(wanted))
         if "zones" in self.body and tuple(self.body["zones"]) != ((vm.zone,) if vm.zone else ()):
             raise errors.property_change_not_allowed("zones")
         old = {**self.old, **({"platformFaultDomain": vm.domain} if vm.domain_asked else {})}
