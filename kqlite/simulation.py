@@ -21,6 +21,7 @@ from kqlite.orchestration import metrics
 from kqlite.orchestration.arm import Answer, FrontDoor
 from kqlite.orchestration.clock import Clock, duration, to_datetime
 from kqlite.orchestration.control_plane import ControlPlane
+from kqlite.orchestration.controllers import outages
 from kqlite.orchestration.errors import ArmError, CoreError
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.log import EventLog, MemoryLog, SqliteLog, every_event
@@ -148,6 +149,11 @@ class Simulation:
     def recover(self, fault_id: str) -> None:
         """End a fault now. Raises CoreError for an unknown id."""
         self._plane.recover(fault_id)
+
+    @property
+    def faults(self) -> list[dict[str, Any]]:
+        """The faults that hold now, or will begin."""
+        return outages.list_active(self._plane.rec)
 
     def events(self, after: int = 0, limit: int = 10_000) -> list[Event]:
         """Committed events after a sequence number, in order."""

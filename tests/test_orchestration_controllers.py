@@ -115,6 +115,21 @@ def test_repair_waits_for_the_grace_period() -> None:
     assert [vm["name"] for vm in simulation.instances("web")] != [before["name"]]
 
 
+def test_an_instance_that_has_just_changed_waits_for_its_own_grace_period() -> None:
+    simulation = started(40, HTTP, automaticRepairsPolicy={"enabled": True, "gracePeriod": "PT30M"})
+    simulation.advance("31m")
+    late, old = (vm["name"] for vm in simulation.instances("web")[:2])
+    simulation.act(late, "restart")
+    simulation.settle()
+    simulation.advance("1m")
+    simulation.inject({"fault": "app_sick", "vm": old, "duration": "20m"})
+    simulation.inject({"fault": "app_sick", "vm": late, "duration": "20m"})
+    simulation.advance("15m")
+    names = {vm["name"] for vm in simulation.instances("web")}
+    assert old not in names
+    assert late in names
+
+
 def test_repair_holds_one_batch_at_a_time() -> None:
     simulation = repaired(40, fraction=0.5)
     for _ in range(60):

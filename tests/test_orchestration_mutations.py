@@ -88,7 +88,7 @@ EDITS: list[tuple[str, str, str, str]] = [
     ("autoscale schedule", "controllers/autoscale.py", "    if begun:\n", "    if False:\n"),
     ("registration takes time", "controllers/features.py", '_FEATURE_SECONDS = (60.0, 300.0, 900.0)', '_FEATURE_SECONDS = (60.0, 300.0, 1900.0)'),
     ("propagation", "controllers/features.py", "effective = registered(subscription)", "effective = provider.effective"),
-    ("nothing is answered before the commit", "control_plane.py", "        if commit:\n            self.commit()\n", ""),
+    ("nothing is answered before the commit", "control_plane.py", "            if commit:\n                self.commit()\n", ""),
     ("whole transactions", "log.py", 'self._db.execute("BEGIN IMMEDIATE")\n            if fresh', "if fresh"),
     ("synchronous", "log.py", 'self._db.execute("PRAGMA synchronous=FULL" if', 'self._db.execute("PRAGMA synchronous=OFF" if'),
     ("state is taken back", "control_plane.py", "            rec.take_back()\n            self._set_now", "            self._set_now"),

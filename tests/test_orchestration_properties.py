@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kqlite.orchestration.attachments import all_of
+from kqlite.orchestration.documents import extensions_of
 from kqlite.orchestration.events import Kind
 from kqlite.orchestration.fleet import Fleet
 from kqlite.orchestration.log import MemoryLog, encoded, every_event
@@ -33,6 +35,22 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"fault": "api_error", "code": "Conflict", "probability": 0.2, "duration": "5m"},
     {"fault": "quota", "region": "eastus", "limit": 40, "duration": "1h"},
 )
+LIMITS = (1, 5)
+WEIGHTS = {
+    "set": 2,
+    "scale": 4,
+    "vm": 3,
+    "act": 4,
+    "delete-vm": 3,
+    "delete-set": 1,
+    "advance": 10,
+    "fault": 1,
+    "tags": 1,
+    "extension": 1,
+    "autoscale": 0.5,
+    "metric": 1,
+    "group": 0.1,
+}
 IMMUTABLE = {
     Type.SCALE_SET: ("name", "uid", "location", "zones", "domains", "created"),
     Type.VM: ("name", "uid", "location", "zone", "set", "created", "domain", "domain_asked"),
@@ -55,10 +73,7 @@ class World:
         return status
 
     def do(self, draw: random.Random) -> None:
-        kind = draw.choices(
-            ("set", "scale", "vm", "act", "delete-vm", "delete-set", "advance", "fault", "tags", "extension", "group"),
-            (2, 4, 3, 4, 3, 1, 10, 1, 1, 1, 0.1),
-        )[0]
+        kind = draw.choices(tuple(WEIGHTS), tuple(WEIGHTS.values()))[0]
         name = draw.choice(NAMES)
         if kind == "set":
             repairs = {"automaticRepairsPolicy": {"enabled": True, "gracePeriod": "PT30M"}} if draw.random() < 0.5 else {}
@@ -68,6 +83,13 @@ class World:
             if draw.random() < 0.3:
                 notice = {"terminateNotificationProfile": {"enable": True, "notBeforeTimeout": "PT5M"}}
                 body["properties"]["virtualMachineProfile"]["scheduledEventsProfile"] = notice
+            if draw.random() < 0.3:
+                ip = {
+                    "name": "ip",
+                    "properties": {"publicIPAddressConfiguration": {"name": "pip", "properties": {"deleteOption": "Detach"}}},
+                }
+                nic = {"name": "nic", "properties": {"deleteOption": draw.choice(("Delete", "Detach")), "ipConfigurations": [ip]}}
+                body["properties"]["virtualMachineProfile"]["networkProfile"] = {"networkInterfaceConfigurations": [nic]}
             self.arm("PUT", f"{SETS}/{name}", body)
         elif kind == "scale":
             self.arm("PATCH", f"{SETS}/{name}", {"sku": {"capacity": draw.randrange(12)}})
@@ -79,6 +101,12 @@ class World:
             self.on_vm(kind, draw)
         elif kind == "delete-set":
             self.arm("DELETE", f"{SETS}/{name}")
+        elif kind == "autoscale":
+            self.autoscale(name)
+        elif kind == "metric":
+            known = self.simulation.arm("GET", f"{SETS}/{name}{API}").status == 200
+            if known:
+                self.simulation.feed_metric(f"{SETS}/{name}", "Percentage CPU", draw.randrange(100))
         elif kind == "group":
             self.arm("DELETE", RG)
             self.simulation.advance("30m")
@@ -87,6 +115,28 @@ class World:
             self.simulation.inject(draw.choice(FAULTS))
         else:
             self.simulation.advance(draw.choice((0, 1, 10, 60, 300, 3600)))
+
+    def autoscale(self, name: str) -> None:
+        rules = [
+            {
+                "metricTrigger": {
+                    "metricName": "Percentage CPU",
+                    "timeGrain": "PT1M",
+                    "timeWindow": "PT5M",
+                    "operator": operator,
+                    "threshold": threshold,
+                },
+                "scaleAction": {"direction": direction, "type": "ChangeCount", "value": "2", "cooldown": "PT10M"},
+            }
+            for operator, threshold, direction in (("GreaterThan", 60, "Increase"), ("LessThan", 40, "Decrease"))
+        ]
+        limits = {"minimum": str(LIMITS[0]), "maximum": str(LIMITS[1]), "default": "2"}
+        properties = {
+            "enabled": True,
+            "targetResourceUri": f"{SETS}/{name}",
+            "profiles": [{"name": "p", "capacity": limits, "rules": rules}],
+        }
+        self.arm("PUT", f"{RG}/providers/Microsoft.Insights/autoscaleSettings/{name}", {"location": "eastus", "properties": properties})
 
     def on_vm(self, kind: str, draw: random.Random) -> None:
         group = self.simulation.plane.fleet.container(RG)
@@ -121,9 +171,8 @@ class World:
                 counts[vm.domain] += 1
             assert counts == membership.domains, "counters drifted"
             assert membership.busy == sum(vm.work == "set" for vm in self.of(group, key))
-            assert membership.repairing <= max(1, len(live) * 5 // 100) or membership.repairing == sum(
-                vm.work == "repair" for vm in self.of(group, key)
-            )
+            assert membership.repairing == sum(vm.work == "repair" for vm in self.of(group, key))
+            assert membership.repairing <= 1, "sets of fewer than 20 are repaired one at a time"
             if not scale_set.operation and scale_set.provisioning != Provisioning.DELETING:
                 assert len(live) == scale_set.capacity, "a quiet set has not as many members as its capacity says"
         for vm in group.of(Type.VM).values():
@@ -141,6 +190,7 @@ class World:
     def check_log(self) -> None:
         replayed = Fleet()
         versions: dict[tuple[str, str], int] = {}
+        rows: dict[tuple[str, str], Any] = {}
         for position, event in enumerate(every_event(self.simulation.log), 1):
             assert event.sequence == position
             if event.kind not in (Kind.NOTED, Kind.DEFINED):
@@ -150,10 +200,32 @@ class World:
                 versions[key] = event.version
                 if event.kind is Kind.DELETED:
                     del versions[key]
+            if event.actor == "autoscale" and "capacity" in event.previous:
+                assert LIMITS[0] <= event.image.capacity <= LIMITS[1], "autoscale left its limits"
             assert not set(event.previous) & set(IMMUTABLE.get(event.type, ())), f"{event.id}: {event.previous}"
             replayed.apply(event)
+            if event.kind is Kind.DELETED:
+                rows.pop((event.type, event.id.lower()), None)
+            elif event.kind is not Kind.NOTED:
+                rows[event.type, event.id.lower()] = event.image
         fleet = self.simulation.plane.fleet
         assert snapshot(replayed) == snapshot(fleet)
+        self.check_rows(rows)
+
+    def check_rows(self, rows: dict[tuple[str, str], Any]) -> None:
+        """What a reader of events alone holds is what the fleet holds, implied disks and interfaces included."""
+        fleet = self.simulation.plane.fleet
+        held: dict[tuple[str, str], Any] = {}
+        for group in fleet.all_groups():
+            for type_ in (Type.SCALE_SET, Type.VM):
+                held |= {(type_, (group.scope(type_) + key).lower()): image for key, image in group.of(type_).items()}
+            for type_ in (Type.DISK, Type.NIC, Type.PUBLIC_IP):
+                held |= {(type_, (group.scope(type_) + image.name).lower()): image for image in all_of(fleet, group, type_)}
+            for vm in group.of(Type.VM).values():
+                own = group.scope(Type.VM) + vm.name
+                held |= {(Type.EXTENSION, f"{own}/extensions/{each.name}".lower()): each for each in extensions_of(vm)}
+        types = (Type.SCALE_SET, Type.VM, Type.DISK, Type.NIC, Type.PUBLIC_IP, Type.EXTENSION)
+        assert held == {key: image for key, image in rows.items() if key[0] in types}
 
     def check_quiet(self) -> None:
         """When nothing is asked for any more, everything comes to rest."""

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -70,7 +71,8 @@ def test_a_fault_begins_and_ends_at_its_times() -> None:
     simulation.create_scale_set("web", capacity=2, health=True)
     simulation.settle()
     simulation.advance("1m")
-    simulation.inject({"fault": "app_sick", "set": "web", "start": "10m", "duration": "10m"})
+    fault = simulation.inject({"fault": "app_sick", "set": "web", "start": "10m", "duration": "10m"})
+    assert simulation.faults == [{"id": fault, "fault": "app_sick", "set": "web"}]
 
     def states() -> set[str]:
         return {vm["properties"]["instanceView"]["vmHealth"]["status"]["code"] for vm in simulation.instances("web")}
@@ -81,6 +83,7 @@ def test_a_fault_begins_and_ends_at_its_times() -> None:
     assert states() == {"HealthState/unhealthy"}
     simulation.advance("10m")
     assert states() == {"HealthState/healthy"}
+    assert simulation.faults == []
 
 
 def test_recovering_what_was_never_injected_is_refused() -> None:
@@ -144,3 +147,32 @@ def test_a_run_can_begin_with_a_scenario(tmp_path: Path) -> None:
     file.write_text("jump")
     with pytest.raises(ScenarioError, match=r"start.scenario:1: no command 'jump'"):
         simulate(tmp_path / "other", scenario=file, days=0.1)
+
+
+def test_requests_from_several_threads_are_one_after_the_other() -> None:
+    simulation = Simulation(features="all")
+    simulation.create_group()
+
+    def many(number: int) -> None:
+        for at in range(20):
+            simulation.create_vm(f"vm{number}-{at}x")
+            simulation.advance("1s")
+
+    threads = [Thread(target=many, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    events = simulation.events(limit=100_000)
+    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    assert simulation.settle()
+    assert simulation.now >= datetime(2021, 8, 11, 0, 1, 20, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("method", "child"), [("POST", "instanceView"), ("PUT", "skus"), ("DELETE", "virtualMachines"), ("GET", "setOrchestrationServiceState")]
+)
+def test_a_method_that_a_path_does_not_have(method: str, child: str) -> None:
+    simulation = Simulation(features="all")
+    made = simulation.create_scale_set("web")
+    assert simulation.arm(method, f"{made['id']}/{child}?api-version=2021-07-01").status == 405

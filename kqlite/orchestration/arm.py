@@ -63,6 +63,10 @@ class FrontDoor:
 
         body: bytes or text of JSON, or what JSON would give. base: scheme and host for absolute links.
         """
+        with self._plane.lock:
+            return self._handle(method, path_and_query, body, headers, base, commit)
+
+    def _handle(self, method: str, path_and_query: str, body: Any, headers: Mapping[str, str] | None, base: str, commit: bool) -> Answer:
         self._plane.catch_up()
         self._requests += 1
         sent = {name.lower(): value for name, value in (headers or {}).items()}

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from kqlite.errors import KqliteError
 
@@ -59,6 +60,7 @@ def _parsed(text: str) -> int:
     return sum(round(float(part.group(1)) * _UNITS[part.group(2).lower()]) for part in parts)
 
 
+@lru_cache(maxsize=1024)  # autoscale reads the same few durations again every minute
 def iso_duration(text: str) -> int | None:
     """Microseconds of an ISO 8601 duration such as "PT5M"; None for text that is none."""
     found = _ISO.fullmatch(text)

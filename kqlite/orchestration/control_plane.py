@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Mapping
+from threading import RLock
 from typing import Any, TypeVar
 
 from kqlite.errors import KqliteError
@@ -51,6 +52,7 @@ class ControlPlane:
         facts = log.facts()
         self.log = log
         self.clock = clock
+        self.lock = RLock()  # one request, or one step of time, at a time: a server may call from several threads
         self.profile = facts.get("profile", profile)
         self.transitions = 0
         chance = Chance(int(facts.get("seed", seed)))
@@ -134,16 +136,17 @@ class ControlPlane:
 
         commit: False leaves the commit to the caller, who must answer nobody before it.
         """
-        mark = len(self.rec.pending)
-        try:
-            with self.rec.because("user", cause):
-                result = decide(self.rec)
-        except KqliteError:
-            self.rec.take_back(mark)
-            raise
-        if commit:
-            self.commit()
-        return result
+        with self.lock:
+            mark = len(self.rec.pending)
+            try:
+                with self.rec.because("user", cause):
+                    result = decide(self.rec)
+            except KqliteError:
+                self.rec.take_back(mark)
+                raise
+            if commit:
+                self.commit()
+            return result
 
     def commit(self) -> None:
         """Make everything durable that happened so far. Raises LogError, and takes all of it back, where that fails."""
@@ -157,6 +160,7 @@ class ControlPlane:
             rec.take_back()
             self._set_now(self._committed_now)
             rec.rearm()
+            self._autoscale.forget()
             raise
         self.transitions += len(rec.pending)
         rec.pending = []
@@ -167,9 +171,10 @@ class ControlPlane:
 
     def advance_to(self, time: int) -> None:
         """Run everything that is due up to and including `time`."""
-        self._run_due(time)
-        self._set_now(max(time, self.rec.now))
-        self.commit()
+        with self.lock:
+            self._run_due(time)
+            self._set_now(max(time, self.rec.now))
+            self.commit()
 
     def _run_due(self, time: int) -> None:
         timers = self.rec.timers
@@ -194,14 +199,15 @@ class ControlPlane:
 
     def run_until(self, done: Callable[[], bool], limit: int) -> bool:
         """Go from timer to timer until `done` says so; False where `limit` microseconds passed first."""
-        end = self.now + limit
-        while not (reached := done()):
-            due = self.rec.timers.next_due()
-            if due is None or due > end:
-                break
-            self._run_due(due)
-        self.commit()
-        return reached
+        with self.lock:
+            end = self.now + limit
+            while not (reached := done()):
+                due = self.rec.timers.next_due()
+                if due is None or due > end:
+                    break
+                self._run_due(due)
+            self.commit()
+            return reached
 
     # Faults
 

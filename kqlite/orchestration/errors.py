@@ -254,11 +254,6 @@ def platform_update() -> ArmError:
     return ArmError(409, "ResourceUpdateBlockedOnPlatformUpdate", message)
 
 
-def handler_only_at_creation(handler: str) -> ArmError:
-    message = f"VM Scale Set extensions of handler '{handler}' can be added only at the time of VM Scale Set creation."
-    return ArmError(409, "OperationNotAllowed", message, "extensionProfile")
-
-
 def windows_prefix(target: str) -> ArmError:
     message = (
         "Windows computer name prefix cannot be more than 9 characters long, be entirely numeric, or contain the following characters: "

@@ -148,6 +148,7 @@ class Samples:
     KEPT = 12 * 60
 
     def __init__(self) -> None:
+        self.windows: dict[tuple[int, str, str, int, int, str], tuple[int, float | None]] = {}
         self._known: dict[tuple[int, str, str], dict[int, float | None]] = {}
 
     def value(self, rec: Recorder, group: Container, scale_set: ScaleSetImage, metric: str, statistic: str, minute: int) -> float | None:
@@ -179,7 +180,27 @@ def over_window(
     grain, window: microseconds. None where no sample lies in the window.
     """
     last = visible_minute(rec, scale_set)
-    first = last - window + MINUTE
+    key = (scale_set.uid, metric, statistic, grain, window, aggregation)
+    known = samples.windows.get(key)
+    if known is not None and known[0] == last and not rec.fleet.fed_vms:
+        return known[1]
+    value = _over_window(samples, rec, group, scale_set, metric, statistic, grain, last - window + MINUTE, last, aggregation)
+    samples.windows[key] = (last, value)
+    return value
+
+
+def _over_window(
+    samples: Samples,
+    rec: Recorder,
+    group: Container,
+    scale_set: ScaleSetImage,
+    metric: str,
+    statistic: str,
+    grain: int,
+    first: int,
+    last: int,
+    aggregation: str,
+) -> float | None:
     grains: dict[int, list[float]] = {}
     for minute in range(max(first, scale_set.created // MINUTE * MINUTE), last + 1, MINUTE):
         value = samples.value(rec, group, scale_set, metric, statistic, minute)

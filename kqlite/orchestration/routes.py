@@ -190,7 +190,9 @@ def _child(rec: Recorder, method: str, path: str, type_: Type, what: str, call: 
     if type_ == Type.SCALE_SET:
         found = _scale_set_child(parts, child, what)
         if found is not None:
-            return found if method in ("GET", "POST", "PUT", "PATCH", "DELETE") else _only(method, path)
+            reads = child in ("instanceview", "skus", "virtualmachines")
+            only = "GET" if reads else "POST" if child == "setorchestrationservicestate" else method
+            return _only(method, path, **{only: found})
     raise errors.ArmError(404, "NotFound", f"The path '{path}' was not found.")
 
 

@@ -108,6 +108,10 @@ class Autoscale:
     def __init__(self) -> None:
         self._samples = Samples()
 
+    def forget(self) -> None:
+        """Time was taken back: what was computed of minutes that did not happen is void."""
+        self._samples = Samples()
+
     def wake(self, rec: Recorder, group: Container, name: str, due: int) -> None:
         """A setting's minute has come."""
         setting = cast("SettingImage | None", group.get(Type.AUTOSCALE, name))

@@ -47,10 +47,6 @@ class Call:
             raise group_being_deleted(image.name)
         return container
 
-    def shown_group(self, rec: Recorder) -> str:
-        """The group's name as it was made."""
-        return self.group(rec).name
-
 
 @dataclass
 class Outcome:
