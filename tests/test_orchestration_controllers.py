@@ -358,3 +358,20 @@ def test_the_later_profile_honours_a_scale_in_policy(policy: str, left: int) -> 
     simulation.scale("web", 1)
     simulation.settle()
     assert [vm["name"] for vm in simulation.instances("web")] == [ages[left][1]]
+
+
+def test_the_later_profile_balances_zones() -> None:
+    simulation = Simulation(profile="ga")
+    simulation.create_group()
+    body = {**simulation.set_body("web", capacity=5), "zones": ["1", "2", "3"]}
+    assert simulation.arm("PUT", SETS + "/web" + API, body).status == 201
+    simulation.settle()
+    assert sorted(vm["zones"][0] for vm in simulation.instances("web")) == ["1", "1", "2", "2", "3"]
+    simulation.scale("web", 3)
+    simulation.settle()
+    assert sorted(vm["zones"][0] for vm in simulation.instances("web")) == ["1", "2", "3"]
+    refused = simulation.arm("PUT", SETS + "/other" + API, {**simulation.set_body("other", domains=2), "zones": ["1"]})
+    assert refused.body["error"]["message"] == (
+        "Specifying Availability Zones is not allowed when Virtual Machine Scale Set has platformFaultDomainCount higher than 1 "
+        "with OrchestrationMode: 'Flexible'."
+    )
