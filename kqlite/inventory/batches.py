@@ -7,7 +7,7 @@ so that what was imported can be exported; a query does not see them.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from kqlite.inventory.columns import arrays_of
+from kqlite.inventory.columns import ColumnBuilder
 from kqlite.inventory.documents import Value, decode
 from kqlite.inventory.shapes import Draft, arrow_type, duckdb_type, freeze, held_leaves, hold, widen
 from kqlite.inventory.tables import COLUMNS, HOT_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
@@ -85,9 +85,9 @@ def partition(source: str, shapes: Mapping[str, Shape], types: Iterable[str]) ->
 
 
 def columns_of(partition: Partition) -> dict[str, str]:
-    """The physical columns of a partition and their DuckDB types, constraints included."""
-    columns = {KEY_COLUMN: "VARCHAR NOT NULL", SEQUENCE_COLUMN: "BIGINT NOT NULL"}
-    columns |= {name: "VARCHAR NOT NULL" for name in STRINGS if name in partition.columns}
+    """The physical columns of a partition and their DuckDB types; those before the first dynamic one are never null."""
+    columns = {KEY_COLUMN: "VARCHAR", SEQUENCE_COLUMN: "BIGINT"}
+    columns |= {name: "VARCHAR" for name in STRINGS if name in partition.columns}
     for name, shape in partition.shapes.items():
         columns[name] = duckdb_type(shape)
         columns |= {leaf.held_in: duckdb_type(leaf.shape) for _, leaf in held_leaves(shape) if leaf.held_in is not None}
@@ -112,7 +112,7 @@ class BatchBuilder:
         import pyarrow as pa
 
         self._strings = [name for name in STRINGS if name in partition.columns]
-        self._shapes = partition.shapes
+        self._dynamics = {name: ColumnBuilder(name, shape) for name, shape in partition.shapes.items()}
         self.schema = pa.schema(list(_arrow_columns(partition).items()))
 
     def build(self, rows: Sequence[Row], sequences: Sequence[int] | None = None) -> "pa.RecordBatch":
@@ -123,9 +123,8 @@ class BatchBuilder:
         arrays[SEQUENCE_COLUMN] = pa.array([0] * len(rows) if sequences is None else sequences, pa.int64())
         for name in self._strings:
             arrays[name] = pa.array([row.get(name) or "" for row in rows], pa.string())
-        for name, shape in self._shapes.items():
-            values = [other_members(row) for row in rows] if name == OTHER_COLUMN else [row.get(name) for row in rows]
-            arrays |= dict(arrays_of(values, shape, name))
+        for name, builder in self._dynamics.items():
+            arrays |= builder.build([other_members(row) for row in rows] if name == OTHER_COLUMN else [row.get(name) for row in rows])
         return pa.RecordBatch.from_arrays([arrays[name] for name in self.schema.names], schema=self.schema)
 
 

@@ -59,11 +59,11 @@ def _rows(path: Path) -> Iterator[Row]:
 def _load_in_two_passes(
     paths: Sequence[Path], store: Store, written: datetime, progress: Progress, enough_rows: int, scratch: Path | None
 ) -> int:
-    from kqlite.inventory.intake import Intake, patient_garbage_collection
+    from kqlite.inventory.intake import Intake, without_garbage_collection
 
     intake = Intake(scratch)
     try:
-        with patient_garbage_collection():
+        with without_garbage_collection():
             for path in paths:
                 for chunk in chunks(path):
                     intake.add(chunk)

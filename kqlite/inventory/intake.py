@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import Full, Queue
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from kqlite.inventory.batches import BatchBuilder, Drafts, Row, fault_of, key_of
-from kqlite.inventory.documents import decode
+from kqlite.inventory.documents import decode, decode_all
 from kqlite.inventory.reading import Chunk
 from kqlite.inventory.rows import BATCH_ROWS, has_own_partition
 from kqlite.inventory.store import Incoming
@@ -98,7 +98,7 @@ class Intake:
         newest: dict[str, int] = {}
         dropped = set()
         for offset, length in sorted(place for intake in intakes for place in intake.places_of(repeated)):
-            key = key_of(_read(self._spool, offset, length)["id"])
+            key = key_of(decode(_text(self._spool, offset, length))["id"])
             if key in newest:
                 dropped.add(newest[key])
             newest[key] = offset
@@ -122,8 +122,8 @@ def _spellings(intakes: Iterable["_TypeIntake"]) -> frozenset[str]:
     return frozenset(spelling for intake in intakes for spelling in intake.spellings)
 
 
-def _read(spool: IO[bytes], offset: int, length: int) -> Any:  # Any: a document
-    return decode(os.pread(spool.fileno(), length, offset).decode("utf-8"))
+def _text(spool: IO[bytes], offset: int, length: int) -> str:
+    return os.pread(spool.fileno(), length, offset).decode("utf-8")
 
 
 class _TypeIntake:
@@ -215,8 +215,8 @@ class _SecondPass:
         for intake in intakes:
             for offsets, lengths in intake.sorted_places():
                 places = zip(offsets, lengths, strict=True)
-                rows = [_read(self._spool, offset, length) for offset, length in places if offset not in dropped]
-                yield builder.build(rows)
+                texts = [_text(self._spool, offset, length) for offset, length in places if offset not in dropped]
+                yield builder.build(decode_all(texts))
                 self._done += len(offsets)
                 self._report(self._done)
 
@@ -256,11 +256,12 @@ def ahead(items: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
 
 
 @contextmanager
-def patient_garbage_collection() -> Iterator[None]:
-    """Collect garbage seldom: documents hold no cycles, and looking for them costs a tenth of an import."""
-    before = gc.get_threshold()
-    gc.set_threshold(200_000, 50, 1_000)
+def without_garbage_collection() -> Iterator[None]:
+    """Look for no cycles: documents have none, and to look at all of them costs a tenth of an import."""
+    before = gc.isenabled()
+    gc.disable()
     try:
         yield
     finally:
-        gc.set_threshold(*before)
+        if before:
+            gc.enable()

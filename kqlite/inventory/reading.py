@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from kqlite.inventory.documents import DocumentError, InventoryError, Value, decode, decode_at, encode, fault_text
+from kqlite.inventory.documents import DocumentError, InventoryError, Value, decode, decode_all, decode_at, encode, fault_text
 from kqlite.inventory.forms import document, is_text, refused
 from kqlite.inventory.tables import COLUMNS
 from kqlite.language.types import Type
@@ -24,6 +24,7 @@ CHUNK = 250
 
 _BLOCK_BYTES = 1 << 22
 _LARGEST_DOCUMENT = 1 << 26
+_SPACE = " \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -134,18 +135,22 @@ def _text(path: Path, number: int, block: bytes) -> str:
 
 
 def _decoded_lines(path: Path, number: int, lines: Sequence[str]) -> Chunk:
-    places, values, texts = [], [], []
-    for place, line in enumerate(lines, number):
-        text = line.strip()
-        if not text:
-            continue
-        try:
-            values.append(decode(text))
-        except DocumentError as error:
-            raise _fault(path, place, str(error)) from None
-        places.append(place)
-        texts.append(text)
-    return Chunk(path, places, values, texts)
+    stripped = [line.strip(_SPACE) for line in lines]
+    places = [place for place, text in enumerate(stripped, number) if text]
+    texts = [text for text in stripped if text]
+    try:
+        return Chunk(path, places, decode_all(texts), texts)
+    except DocumentError:
+        for place, text in zip(places, texts, strict=True):
+            _check_line(path, place, text)
+        raise
+
+
+def _check_line(path: Path, place: int, text: str) -> None:
+    try:
+        decode(text)
+    except DocumentError as error:
+        raise _fault(path, place, str(error)) from None
 
 
 # Arrays, answers, documents of many lines
@@ -187,7 +192,7 @@ class _Window:
         while True:
             while self._at < len(self._text):
                 character = self._text[self._at]
-                if character not in " \t\r\n":
+                if character not in _SPACE:
                     return character
                 self._at += 1
             if self._ended:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from kqlite.inventory.documents import encode
 from kqlite.inventory.shapes import EMPTY_MARK, duckdb_type, own_members, quoted
+from kqlite.inventory.tables import KEY_COLUMN, SEQUENCE_COLUMN
 from kqlite.language.schema import Array, JsonLeaf, Leaf, Member, Object, Partition, Shape
 from kqlite.language.types import Type
 
@@ -22,11 +23,9 @@ def selections(old: Partition, new: Partition, physical: dict[str, str]) -> str:
             continue
         made[column] = reshaped(quoted(column), was, shape)
         made |= _hot(quoted(column), was, shape)
-    kept = dict.fromkeys(name for name in physical if name not in made and "NOT NULL" in physical[name])
-    listed = (
-        f"{made.get(name) or (quoted(name) if name in kept else f'NULL::{type_}')} AS {quoted(name)}" for name, type_ in physical.items()
-    )
-    return ", ".join(listed)
+    kept = {KEY_COLUMN, SEQUENCE_COLUMN, *old.columns} - old.shapes.keys()
+    made |= {name: quoted(name) for name in kept}
+    return ", ".join(f"{made.get(name, f'CAST(NULL AS {type_})')} AS {quoted(name)}" for name, type_ in physical.items())
 
 
 def _hot(value: str, old: Shape, new: Shape) -> dict[str, str]:

