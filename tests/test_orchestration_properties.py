@@ -175,6 +175,8 @@ class World:
             assert membership.repairing <= 1, "sets of fewer than 20 are repaired one at a time"
             if not scale_set.operation and scale_set.provisioning != Provisioning.DELETING:
                 assert len(live) == scale_set.capacity, "a quiet set has not as many members as its capacity says"
+        uids = [vm.uid for vm in group.of(Type.VM).values()]
+        assert len(set(uids)) == len(uids), "two VMs draw from the same streams"
         for vm in group.of(Type.VM).values():
             assert not vm.set or vm.set.lower() in group.of(Type.SCALE_SET)
             assert bool(vm.step) == (vm.step != ""), "steps are words"
