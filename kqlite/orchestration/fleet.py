@@ -144,7 +144,7 @@ class Membership:
             self.racks[vm.domain][vm.rack] += sign
             if vm.zone:
                 self.zones[vm.zone] = self.zones.get(vm.zone, 0) + sign
-            if vm.health in (Health.UNHEALTHY, Health.UNKNOWN):
+            if vm.health in _ILL:
                 _toggle(self.unhealthy, key, sign)
             if serves(vm):
                 self.serving += sign
@@ -154,6 +154,24 @@ class Membership:
             self.busy += sign
         elif vm.work == "repair":
             self.repairing += sign
+
+    def update(self, key: str, old: VmImage, new: VmImage) -> None:
+        """Count a member as it is now, that was `old` before; whether it is live has not changed."""
+        if new.provisioning != Provisioning.DELETING:
+            if (old.domain, old.rack, old.zone) != (new.domain, new.rack, new.zone):
+                self.add(key, old, -1)
+                self.add(key, new, 1)
+                return
+            ill = new.health in _ILL
+            if ill != (old.health in _ILL):
+                _toggle(self.unhealthy, key, 1 if ill else -1)
+            self.serving += serves(new) - serves(old)
+        noticed = new.step.startswith("terminate")
+        if noticed != old.step.startswith("terminate"):
+            _toggle(self.notices, key, 1 if noticed else -1)
+        if old.work != new.work:
+            self.busy += (new.work == "set") - (old.work == "set")
+            self.repairing += (new.work == "repair") - (old.work == "repair")
 
     def remember(self, now: int) -> None:
         """Note how many serve from now on. Metrics look at whole minutes, so one entry for each minute is enough."""
@@ -167,9 +185,16 @@ class Membership:
             history.popleft()
 
 
+_ILL = (Health.UNHEALTHY, Health.UNKNOWN)
+
+
 def serves(vm: VmImage) -> bool:
     """Whether a VM takes its share of the set's load."""
     return vm.power == Power.RUNNING and vm.provisioning == Provisioning.SUCCEEDED and vm.health in (Health.NONE, Health.HEALTHY)
+
+
+def _leaves(vm: VmImage) -> bool:
+    return vm.provisioning == Provisioning.DELETING
 
 
 def _toggle(keys: dict[str, None], key: str, sign: int) -> None:
@@ -366,12 +391,14 @@ class Fleet:
     def _index_vm(self, group: Container, old: VmImage | None, new: VmImage | None) -> None:
         if old is not None and new is not None and old[_PLACED] == new[_PLACED] and old[_STATE] == new[_STATE]:
             return
+        kept = old is not None and new is not None and old.set == new.set and _leaves(old) == _leaves(new)
+        if kept and new is not None and old is not None and new.set:
+            group.members[new.set.lower()].update(fold(new.name), old, new)
         for vm, sign in ((old, -1), (new, 1)):
             if vm is None:
                 continue
-            if vm.set:
-                membership = group.members[vm.set.lower()]
-                membership.add(fold(vm.name), vm, sign)
+            if vm.set and not kept:
+                group.members[vm.set.lower()].add(fold(vm.name), vm, sign)
             if vm.work and vm.work not in ("set", "repair"):
                 self.open_work[vm.work] = self.open_work.get(vm.work, 0) + sign
                 if not self.open_work[vm.work]:
