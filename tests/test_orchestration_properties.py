@@ -1,6 +1,10 @@
 """Random requests, time steps and faults keep what must always hold, and a replay of the log gives the same state."""
 
+import os
 import random
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -301,3 +305,22 @@ def test_campaign() -> None:
     """A thousand runs of 500 steps."""
     for seed in range(1000):
         run(seed, 500)
+
+
+def test_two_processes_give_the_same_log() -> None:
+    """Nothing hangs on the order of sets or on the hash of a text, which differ from process to process."""
+    code = (
+        "import hashlib, sys\n"
+        f"sys.path[:0] = [{str(Path(__file__).parent.parent)!r}, {str(Path(__file__).parent)!r}]\n"
+        "from test_orchestration_properties import encoded, every_event, run\n"
+        "digest = hashlib.sha256()\n"
+        "for event in every_event(run(11, 150).log):\n"
+        "    digest.update(encoded(event))\n"
+        "print(digest.hexdigest())\n"
+    )
+    found = {
+        subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True).stdout
+        for seed in ("1", "2")
+    }
+    assert len(found) == 1
+    assert len(found.pop().strip()) == 64
