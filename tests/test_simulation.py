@@ -176,3 +176,29 @@ def test_a_method_that_a_path_does_not_have(method: str, child: str) -> None:
     simulation = Simulation(features="all")
     made = simulation.create_scale_set("web")
     assert simulation.arm(method, f"{made['id']}/{child}?api-version=2021-07-01").status == 405
+
+
+def test_an_interface_that_lies_elsewhere_is_carried_as_it_was_given() -> None:
+    simulation = Simulation(features="all")
+    nic = "/subscriptions/other/resourceGroups/net/providers/Microsoft.Network/networkInterfaces/one"
+    made = simulation.create_vm("vm", networkProfile={"networkInterfaces": [{"id": nic, "properties": {"primary": True}}]})
+    assert made["properties"]["networkProfile"]["networkInterfaces"][0]["id"] == nic
+    simulation.settle()
+    simulation.act("vm", "delete")
+    assert simulation.settle()
+
+
+def test_an_interface_is_made_first_and_given_to_a_vm() -> None:
+    simulation = Simulation(features="all")
+    simulation.create_group()
+    nic = simulation._path("rg", None, "Microsoft.Network/networkInterfaces", "one")
+    simulation.arm("PUT", f"{nic}?api-version=2021-07-01", {"location": "eastus", "properties": {"ipConfigurations": [{"name": "ip"}]}})
+    made = simulation.create_vm("vm", networkProfile={"networkInterfaces": [{"id": nic}]})
+    assert simulation.get(nic)["properties"]["virtualMachine"]["id"] == made["id"]
+    refused = simulation.arm("DELETE", f"{nic}?api-version=2021-07-01")
+    assert refused.body["error"]["code"] == "NicInUse"
+    simulation.settle()
+    simulation.act("vm", "delete")
+    simulation.settle()
+    assert "virtualMachine" not in simulation.get(nic)["properties"]
+    assert simulation.arm("DELETE", f"{nic}?api-version=2021-07-01").status == 200

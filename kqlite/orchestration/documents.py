@@ -53,7 +53,9 @@ def _facts(definitions: Definitions, number: int) -> Facts:
 
 
 def resource_id(group: str, type_: str, name: str) -> str:
-    """The id of a resource in a group."""
+    """The id of a resource in a group; a name that is an id already stays as it is."""
+    if name.startswith("/"):
+        return name
     return f"{group}/providers/{type_}/{name}"
 
 

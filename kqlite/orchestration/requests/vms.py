@@ -184,7 +184,7 @@ class _Creation:
 
     def _check_attachments(self) -> None:
         references = given(self.properties, "networkProfile", "networkInterfaces") or []
-        names = [last_segment(reference.get("id") or "") for reference in references]
+        names = [_nic_of(self.group, reference) for reference in references]
         names += [nic["name"] for nic in rules.nic_configurations(self.properties)]
         for name in names:
             nic = find_nic(self.rec.fleet, self.group, name)
@@ -207,7 +207,7 @@ class _Creation:
             asked = wanted is not None
             domain = int(wanted) if wanted is not None else next_domain(rec.fleet.membership(group, set_name).domains)
         uid = rec.chance.uid(self.id, rec.now)
-        model = define_model(rec, name, uid, self.properties, self.body)
+        model = define_model(rec, group, name, uid, self.properties, self.body)
         operation = rec.open_operation("virtualMachines/write", group, self.id, self.location)
         if self.scale_set is not None:
             rec.change_set(group, self.scale_set, capacity=self.scale_set.capacity + 1)
@@ -243,7 +243,13 @@ def _disk_parts(properties: dict[str, Any]) -> list[tuple[dict[str, Any], int]]:
     return os_disk + [(disk, int(disk["lun"])) for disk in storage.get("dataDisks") or []]
 
 
-def define_model(rec: Recorder, name: str, uid: int, properties: dict[str, Any], body: dict[str, Any]) -> int:
+def _nic_of(group: Container, reference: dict[str, Any]) -> str:
+    """The name of an interface of this group; the whole id of one that lies elsewhere and is only carried."""
+    id_ = str(reference.get("id") or "")
+    return last_segment(id_) if group_of_id(id_) == group.key else id_
+
+
+def define_model(rec: Recorder, group: Container, name: str, uid: int, properties: dict[str, Any], body: dict[str, Any]) -> int:
     """The number of a hand-made VM's model: its properties with every name resolved, its extensions and interfaces."""
     properties = rules.without_secrets({key: value for key, value in properties.items() if key not in _LINKS})
     storage = dict(properties.get("storageProfile") or {})
@@ -258,7 +264,7 @@ def define_model(rec: Recorder, name: str, uid: int, properties: dict[str, Any],
     properties["storageProfile"] = storage
     if "osProfile" in properties:
         properties["osProfile"] = {"computerName": name, **properties["osProfile"]}
-    document: dict[str, Any] = {"properties": properties, "extensions": [], "nics": _define_nics(rec, properties)}
+    document: dict[str, Any] = {"properties": properties, "extensions": [], "nics": _define_nics(rec, group, properties)}
     for member in ("identity", "plan"):
         if body.get(member) is not None:
             document[member] = body[member]
@@ -268,11 +274,11 @@ def define_model(rec: Recorder, name: str, uid: int, properties: dict[str, Any],
 _LINKS = ("virtualMachineScaleSet", "platformFaultDomain")
 
 
-def _define_nics(rec: Recorder, properties: dict[str, Any]) -> list[list[Any]]:
+def _define_nics(rec: Recorder, group: Container, properties: dict[str, Any]) -> list[list[Any]]:
     nics = rules.define_nics(rec, properties, "Detach")
     for reference in given(properties, "networkProfile", "networkInterfaces") or []:
         option = given(reference, "properties", "deleteOption") or "Detach"
-        nics.append([last_segment(reference.get("id") or ""), 0, option == "Delete", "", False])
+        nics.append([_nic_of(group, reference), 0, option == "Delete", "", False])
     return nics
 
 
@@ -403,7 +409,7 @@ class _Update:
             materialise(rec, group, vm, self.facts)
         document = rec.fleet.definitions[vm.model].document
         top = {name: self.body.get(name) or document.get(name) for name in ("identity", "plan")}
-        model = define_model(rec, vm.name, vm.uid, wanted, top)
+        model = define_model(rec, group, vm.name, vm.uid, wanted, top)
         self._move_disks(model)
         self._move_nics(model)
         return model
