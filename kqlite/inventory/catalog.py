@@ -38,6 +38,10 @@ class InventoryCatalog:
         yield from (name for name in RESOURCE_TABLES if name not in replaced)
         yield from self.registered
 
+    def partition(self, table: str, source: str) -> Partition | None:
+        """The partition of a resource table whose native table is `source`."""
+        return next((partition for partition in self.resources.get(table, ()) if partition.source == source), None)
+
     def with_partitions(self, changed: Iterable[tuple[str, Partition]]) -> "InventoryCatalog":
         """The same with partitions, each of the table named beside it, put in or replaced by source."""
         resources = dict(self.resources)

@@ -43,7 +43,7 @@ def load_files(
     if sum(fact.st_size for fact in facts) > _SMALL_BYTES:
         return _load_in_two_passes(paths, store, written, progress, enough_rows, scratch)
     rows = [row for path in paths for row in _rows(path)]
-    store.load(incoming(rows, enough_rows), written)
+    store.load(incoming(rows, enough_rows, store.shaped_types()), written)
     return len(rows)
 
 
@@ -68,7 +68,7 @@ def _load_in_two_passes(
                 for chunk in chunks(path):
                     intake.add(chunk)
                     progress(intake.count, 0)
-            store.load(intake.incoming(enough_rows, lambda done: progress(done, intake.count)), written)
+            store.load(intake.incoming(enough_rows, store.shaped_types(), lambda done: progress(done, intake.count)), written)
         return intake.count
     finally:
         intake.close()

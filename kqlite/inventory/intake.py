@@ -10,7 +10,7 @@ import os
 import threading
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Full, Queue
@@ -67,10 +67,11 @@ class Intake:
             intake.place([offsets[index] for index in indices], [len(texts[index]) for index in indices])
         self.count += len(texts)
 
-    def incoming(self, enough_rows: int, report: Callable[[int], None]) -> list[Incoming]:
+    def incoming(self, enough_rows: int, shaped_types: Container[str], report: Callable[[int], None]) -> list[Incoming]:
         """What came, by partition; of two rows with one id in one table the last is kept.
 
-        enough_rows: how many rows of a type make a partition of its own. report: called with how many rows have gone into batches.
+        enough_rows: how many rows of a type make a partition of its own. shaped_types: those that have one already.
+        report: called with how many rows have gone into batches.
         """
         self._spool.flush()
         by_table: dict[str, list[_TypeIntake]] = defaultdict(list)
@@ -80,7 +81,7 @@ class Intake:
         ready = []
         for table, intakes in by_table.items():
             dropped = self._superseded(intakes)
-            own = [intake for intake in intakes if has_own_partition(intake.type, intake.count, enough_rows)]
+            own = [intake for intake in intakes if has_own_partition(intake.type, intake.count, enough_rows, shaped_types)]
             shared = [intake for intake in intakes if intake not in own]
             for intake in own:
                 shapes = intake.drafts.shapes(intake.type)

@@ -1,7 +1,7 @@
 """Rows in memory, sorted into the partitions that they belong to: the quick way in, for as much as fits in memory."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from kqlite.inventory.batches import BatchBuilder, Drafts, Row, key_of
@@ -18,9 +18,9 @@ ENOUGH_ROWS = 1_000
 BATCH_ROWS = 500
 
 
-def has_own_partition(resource_type: str, rows: int, enough_rows: int) -> bool:
-    """Whether rows of this type, folded, get a partition of their own."""
-    return rows >= enough_rows or resource_type in HOT_LEAVES
+def has_own_partition(resource_type: str, rows: int, enough_rows: int, shaped_types: Container[str] = ()) -> bool:
+    """Whether rows of this type, folded, get a partition of their own. shaped_types: those that have one already."""
+    return rows >= enough_rows or resource_type in HOT_LEAVES or resource_type in shaped_types
 
 
 def cluster_key(row: Row) -> tuple[str, str, str]:
@@ -28,11 +28,11 @@ def cluster_key(row: Row) -> tuple[str, str, str]:
     return (row.get("subscriptionId") or "", row.get("resourceGroup") or "", row.get("name") or "")
 
 
-def incoming(rows: Iterable[Row], enough_rows: int = ENOUGH_ROWS) -> list[Incoming]:
+def incoming(rows: Iterable[Row], enough_rows: int = ENOUGH_ROWS, shaped_types: Container[str] = ()) -> list[Incoming]:
     """The rows by partition; of two with one id in one table the last is kept.
 
     rows: each with no fault, as `batches.fault_of` finds them.
-    enough_rows: how many rows of a type make a partition of its own.
+    enough_rows: how many rows of a type make a partition of its own. shaped_types: those that have one already.
     """
     newest: dict[tuple[str, str], Row] = {}
     for row in rows:
@@ -40,7 +40,7 @@ def incoming(rows: Iterable[Row], enough_rows: int = ENOUGH_ROWS) -> list[Incomi
     by_type: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for (table, _), row in newest.items():
         by_type[table, row["type"].lower()].append(row)
-    own = {place: rows for place, rows in by_type.items() if has_own_partition(place[1], len(rows), enough_rows)}
+    own = {place: rows for place, rows in by_type.items() if has_own_partition(place[1], len(rows), enough_rows, shaped_types)}
     shared: dict[str, list[Row]] = defaultdict(list)
     for place in sorted(by_type.keys() - own.keys()):
         shared[place[0]] += sorted(by_type[place], key=cluster_key)

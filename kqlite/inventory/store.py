@@ -16,6 +16,7 @@ import duckdb
 from kqlite.directory import DataDirectory
 from kqlite.inventory.batches import STRINGS, BatchBuilder, columns_of, partition
 from kqlite.inventory.catalog import InventoryCatalog, read_partitions, same_name, write_partitions
+from kqlite.inventory.changes import Changes, bury, merge
 from kqlite.inventory.documents import InventoryError
 from kqlite.inventory.forms import normalise
 from kqlite.inventory.registered import Registry, resource_schema, table_of
@@ -43,7 +44,8 @@ def connect(optimizer: bool = True) -> duckdb.DuckDBPyConnection:
     for setting in _SETTINGS:
         connection.execute(setting)
     if not optimizer:
-        connection.execute("PRAGMA disable_optimizer")
+        # The pragma of that name holds for one cursor alone.
+        connection.execute("SET GLOBAL enable_optimizer = false")
     return connection
 
 
@@ -152,69 +154,118 @@ class Store:
     def _catalog(self, cursor: duckdb.DuckDBPyConnection, registry: Registry) -> InventoryCatalog:
         # A transaction's snapshot is fixed by its first read, which is this one.
         version = _only(cursor, "SELECT version FROM _catalog")
-        if version not in self._resources:
-            self._resources[version] = read_partitions(_only(cursor, "SELECT partitions FROM _catalog"))
-        return InventoryCatalog(version << _REGISTRATION_BITS | registry.changes, self._resources[version], registry.tables)
+        resources = self._resources.get(version)
+        if resources is None:
+            resources = read_partitions(_only(cursor, "SELECT partitions FROM _catalog"))
+            # What an open snapshot binds against is its own; only the newest is worth keeping for the next one.
+            self._resources = {version: resources}
+        return InventoryCatalog(version << _REGISTRATION_BITS | registry.changes, resources, registry.tables)
 
     # Writing
 
     @contextmanager
     def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A transaction: all of what is done on the cursor, or nothing."""
-        with self._writer:
-            cursor = self._cursor()
-            try:
-                cursor.execute("BEGIN TRANSACTION")
-                yield cursor
-                cursor.execute("COMMIT")
-            except BaseException:
-                _roll_back(cursor)
-                raise
-            finally:
-                cursor.close()
+        cursor = self._cursor()
+        try:
+            cursor.execute("BEGIN TRANSACTION")
+            yield cursor
+            cursor.execute("COMMIT")
+        except BaseException:
+            _roll_back(cursor)
+            raise
+        finally:
+            cursor.close()
 
     def load(self, incoming: Iterable[Incoming], watermark: datetime | None = None) -> None:
         """Take in rows, all or none. A row replaces the one of the same id in the same table.
 
         Ids are unique within `incoming`. Partitions are made, or widened, as the shapes need. The watermark never goes back.
         """
-        with self._writing() as cursor:
+        with self._writer:
+            with self._writing() as cursor:
+                catalog = self._catalog(cursor, self._registry)
+                changed = [(rows.table, self._put(cursor, catalog, rows)) for rows in incoming]
+                for table, new in changed:
+                    _supersede(cursor, new.source, catalog.resources.get(table, ()))
+                _write_catalog(cursor, catalog.with_partitions(changed))
+                _advance_watermark(cursor, watermark)
+            self._checkpoint()
+
+    def apply(self, changes: Iterable[Changes], watermark: datetime) -> None:
+        """Bring changes in, and the watermark forward, in one transaction. What is not newer than what is stored changes nothing."""
+        with self._writer, self._writing() as cursor:
             catalog = self._catalog(cursor, self._registry)
-            changed = [(rows.table, self._put(cursor, catalog, rows)) for rows in incoming]
-            for table, new in changed:
-                for other in catalog.resources.get(table, ()):
-                    if other.source != new.source:
-                        cursor.execute(
-                            f"DELETE FROM {quoted(other.source)} WHERE _key IN (SELECT _key FROM {quoted(new.source)} WHERE _seq = 0)"
-                        )
-            _write_catalog(cursor, catalog.with_partitions(changed))
-            before = _watermark(cursor)
-            if watermark is not None and (before is None or before < watermark):
-                _write_watermark(cursor, watermark)
-        self._checkpoint()
+            for change in changes:
+                stored = self._covering_partition(cursor, catalog, change)
+                catalog_after = catalog.with_partitions([(change.table, stored)])
+                if catalog_after != catalog:
+                    _write_catalog(cursor, catalog_after)
+                    catalog = catalog_after
+                sources = [part.source for part in catalog.resources[change.table]]
+                merge(cursor, change, stored, sources)
+                bury(cursor, change, sources)
+            _advance_watermark(cursor, watermark)
+
+    def forget_deletions(self, sequence: int) -> None:
+        """Forget the deletions up to a sequence number: nothing older than it can come any more."""
+        with self._writer, self._writing() as cursor:
+            cursor.execute("DELETE FROM _tombstones WHERE _seq <= $sequence", {"sequence": sequence})
+
+    def checkpoint(self) -> None:
+        """Write what was committed into the file, and in memory compress it; put off to the next time while a snapshot is in the way."""
+        with self._writer:
+            self._checkpoint()
+
+    def shaped_types(self) -> frozenset[str]:
+        """The types, folded, that have a partition of their own."""
+        with self.snapshot() as snapshot:
+            sources = (part.source for parts in snapshot.catalog.resources.values() for part in parts)
+            return frozenset(source.partition("/")[2] for source in sources if "/" in source)
 
     def _put(self, cursor: duckdb.DuckDBPyConnection, catalog: InventoryCatalog, rows: Incoming) -> Partition:
-        old = next((known for known in catalog.resources.get(rows.table, ()) if known.source == rows.source), None)
+        old = catalog.partition(rows.table, rows.source)
         if old is None:
             new = partition(rows.source, rows.shapes, rows.types)
-            _create(cursor, new.source, new, self._directory is not None)
+            self._create(cursor, new.source, new)
             _insert(cursor, new.source, new, rows.batches(new))
             return new
         new = _covering(old, rows)
-        fresh = f"{rows.source}#fresh"
-        _create(cursor, fresh, new, self._directory is not None)
-        _insert(cursor, fresh, new, rows.batches(new))
-        columns = columns_of(new)
+        with self._replacing(cursor, old, new) as fresh:
+            _insert(cursor, fresh, new, rows.batches(new))
+        return new
+
+    def _covering_partition(self, cursor: duckdb.DuckDBPyConnection, catalog: InventoryCatalog, change: Changes) -> Partition:
+        """The partition for a change's rows, made or widened where it does not cover them yet."""
+        old = catalog.partition(change.table, change.source)
+        if old is None:
+            self._create(cursor, change.source, change.partition)
+            return change.partition
+        new = _covering(old, change)
+        if columns_of(new) != columns_of(old):
+            with self._replacing(cursor, old, new):
+                pass
+        return new
+
+    @contextmanager
+    def _replacing(self, cursor: duckdb.DuckDBPyConnection, old: Partition, new: Partition) -> Iterator[str]:
+        """A fresh table for a partition's wider shape; after what was put into it come those of the old rows that it does not replace."""
+        fresh = f"{old.source}#fresh"
+        self._create(cursor, fresh, new)
+        yield fresh
         cursor.execute(
-            f"INSERT INTO {quoted(fresh)} SELECT {selections(old, new, columns)} FROM {quoted(old.source)} AS old "
+            f"INSERT INTO {quoted(fresh)} SELECT {selections(old, new, columns_of(new))} FROM {quoted(old.source)} AS old "
             f"WHERE NOT EXISTS (FROM {quoted(fresh)} AS fresh WHERE fresh._key = old._key)"
         )
         cursor.execute(f"DROP TABLE {quoted(old.source)}")
         cursor.execute(f"ALTER TABLE {quoted(fresh)} RENAME TO {quoted(old.source)}")
-        return new
+
+    def _create(self, cursor: duckdb.DuckDBPyConnection, source: str, part: Partition) -> None:
+        in_file = self._directory is not None
+        columns = (f"{quoted(name)} {type_}{_constraints(name, type_, in_file)}" for name, type_ in columns_of(part).items())
+        cursor.execute(f"CREATE TABLE {quoted(source)} ({', '.join(columns)})")
 
     def _checkpoint(self) -> None:
-        """Write the log into the file, and in memory compress; a snapshot that is open puts it off to the next time."""
         with suppress(duckdb.TransactionException):
             self._base.execute("CHECKPOINT inventory")
 
@@ -298,14 +349,22 @@ def _write_catalog(cursor: duckdb.DuckDBPyConnection, catalog: InventoryCatalog)
     )
 
 
+def _advance_watermark(cursor: duckdb.DuckDBPyConnection, watermark: datetime | None) -> None:
+    before = _watermark(cursor)
+    if watermark is not None and (before is None or before < watermark):
+        _write_watermark(cursor, watermark)
+
+
+def _supersede(cursor: duckdb.DuckDBPyConnection, source: str, others: Iterable[Partition]) -> None:
+    """Delete from the other partitions of a table what an import has just put into `source`."""
+    for other in others:
+        if other.source != source:
+            cursor.execute(f"DELETE FROM {quoted(other.source)} WHERE _key IN (SELECT _key FROM {quoted(source)} WHERE _seq = 0)")
+
+
 def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:
     with suppress(duckdb.TransactionException):  # the transaction never began, or its COMMIT failed and ended it
         cursor.execute("ROLLBACK")
-
-
-def _create(cursor: duckdb.DuckDBPyConnection, source: str, part: Partition, in_file: bool) -> None:
-    columns = (f"{quoted(name)} {type_}{_constraints(name, type_, in_file)}" for name, type_ in columns_of(part).items())
-    cursor.execute(f"CREATE TABLE {quoted(source)} ({', '.join(columns)})")
 
 
 def _constraints(name: str, type_: str, in_file: bool) -> str:
@@ -335,11 +394,10 @@ def _insert(cursor: duckdb.DuckDBPyConnection, source: str, part: Partition, bat
         if failures:
             raise failures[0] from None
         raise
-    finally:
-        cursor.unregister("incoming")
+    cursor.unregister("incoming")
 
 
-def _covering(old: Partition, rows: Incoming) -> Partition:
+def _covering(old: Partition, rows: Incoming | Changes) -> Partition:
     """The partition that covers what is there and what comes."""
     shapes: dict[str, Shape] = {}
     for column in (*old.shapes, *(name for name in rows.shapes if name not in old.shapes)):

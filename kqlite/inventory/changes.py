@@ -1,0 +1,129 @@
+"""Changes into the store: of each resource the newest wins, and what was deleted stays so.
+
+Rows that differ from what is stored in hot leaves alone are updated in place: a stream of such updates can be sustained, and it leaves the
+order of rows, by which queries skip most of them. Any other row is deleted and inserted anew.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kqlite.inventory.batches import BatchBuilder, Drafts, Row, columns_of, key_of, partition
+from kqlite.inventory.reshape import selections
+from kqlite.inventory.shapes import held_leaves, quoted
+from kqlite.inventory.tables import KEY_COLUMN, SEQUENCE_COLUMN
+from kqlite.language.schema import Partition, Shape
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What happened to resources of one type.
+
+    resource_type: folded. shapes: cover all rows. rows: as made by a `BatchBuilder` for these shapes, with sequence numbers above 0; one
+    resource may have several. deleted: the sequence number of the deletion, by key.
+    """
+
+    table: str
+    resource_type: str
+    shapes: Mapping[str, Shape]
+    rows: "pa.RecordBatch"
+    types: frozenset[str]
+    deleted: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def source(self) -> str:
+        """The name of the native table."""
+        return f"{self.table}/{self.resource_type}"
+
+    @property
+    def partition(self) -> Partition:
+        """The partition that `rows` were made for."""
+        return partition(self.source, self.shapes, self.types)
+
+
+def changes_of(
+    table: str, resource_type: str, rows: Sequence[Row], sequences: Sequence[int], deleted: Mapping[str, int] | None = None
+) -> Changes:
+    """Changes from rows in Resource Graph form, with the sequence number of each, and from the ids of what was deleted."""
+    drafts = Drafts()
+    drafts.widen(rows)
+    folded = resource_type.lower()
+    shapes = drafts.shapes(folded)
+    types = frozenset(row["type"] for row in rows)
+    batch = BatchBuilder(partition("", shapes, types)).build(rows, sequences)
+    return Changes(table, folded, shapes, batch, types, {key_of(id_): sequence for id_, sequence in (deleted or {}).items()})
+
+
+class Cursor(Protocol):
+    """What is needed of a DuckDB cursor, in a transaction."""
+
+    def register(self, view_name: str, python_object: object) -> Any: ...  # Any: the cursor again
+
+    def unregister(self, view_name: str) -> Any: ...
+
+    def execute(self, query: str, parameters: object = None) -> Any: ...
+
+
+def merge(cursor: Cursor, change: Changes, stored: Partition, sources: Sequence[str]) -> None:
+    """Bring the changes into their table, as far as they are newer than what is there.
+
+    stored: the partition that takes the rows and covers them. sources: all native tables of the resource table.
+    """
+    columns = columns_of(stored)
+    cursor.register("changes", change.rows)
+    cursor.execute(f"CREATE OR REPLACE TEMP TABLE incoming ({', '.join(f'{quoted(name)} {type_}' for name, type_ in columns.items())})")
+    cursor.execute(
+        f"INSERT INTO incoming SELECT {selections(change.partition, stored, columns)} FROM changes "
+        f"QUALIFY row_number() OVER (PARTITION BY {KEY_COLUMN} ORDER BY {SEQUENCE_COLUMN} DESC) = 1"
+    )
+    cursor.unregister("changes")
+    for source in (*map(quoted, sources), f"(FROM _tombstones WHERE \"table\" = '{change.table}')"):
+        cursor.execute(
+            f"DELETE FROM incoming WHERE EXISTS (FROM {source} AS old "
+            f"WHERE old.{KEY_COLUMN} = incoming.{KEY_COLUMN} AND old.{SEQUENCE_COLUMN} >= incoming.{SEQUENCE_COLUMN})"
+        )
+    _update_hot_columns(cursor, stored, columns)
+    for source in sources:
+        cursor.execute(f"DELETE FROM {quoted(source)} WHERE {KEY_COLUMN} IN (SELECT {KEY_COLUMN} FROM incoming)")
+    cursor.execute(f"INSERT INTO {quoted(stored.source)} BY NAME SELECT * FROM incoming")
+    cursor.execute("DROP TABLE incoming")
+
+
+def _update_hot_columns(cursor: Cursor, stored: Partition, columns: Mapping[str, str]) -> None:
+    """Update rows in place where nothing else differs, and take them out of `incoming`."""
+    hot = [leaf.held_in for shape in stored.shapes.values() for _, leaf in held_leaves(shape) if leaf.held_in is not None]
+    if not hot:
+        return
+    source = quoted(stored.source)
+    cold = [name for name in columns if name not in hot and name != SEQUENCE_COLUMN]
+    equal = " AND ".join(f"old.{quoted(name)} IS NOT DISTINCT FROM incoming.{quoted(name)}" for name in cold)
+    cursor.execute(f"CREATE OR REPLACE TEMP TABLE warm AS SELECT incoming.{KEY_COLUMN} FROM incoming JOIN {source} AS old ON {equal}")
+    assigned = ", ".join(f"{quoted(name)} = incoming.{quoted(name)}" for name in (SEQUENCE_COLUMN, *hot))
+    cursor.execute(
+        f"UPDATE {source} AS old SET {assigned} FROM incoming "
+        f"WHERE old.{KEY_COLUMN} = incoming.{KEY_COLUMN} AND incoming.{KEY_COLUMN} IN (FROM warm)"
+    )
+    cursor.execute(f"DELETE FROM incoming WHERE {KEY_COLUMN} IN (FROM warm)")
+    cursor.execute("DROP TABLE warm")
+
+
+def bury(cursor: Cursor, change: Changes, sources: Sequence[str]) -> None:
+    """Delete what was deleted, unless it came back since, and remember the deletions."""
+    import pyarrow as pa
+
+    if not change.deleted:
+        return
+    keys, sequences = pa.array(change.deleted.keys(), pa.string()), pa.array(change.deleted.values(), pa.int64())
+    cursor.register("dead", pa.table({KEY_COLUMN: keys, SEQUENCE_COLUMN: sequences}))
+    newer = f"SELECT {KEY_COLUMN} FROM dead WHERE dead.{KEY_COLUMN} = old.{KEY_COLUMN} AND dead.{SEQUENCE_COLUMN} > old.{SEQUENCE_COLUMN}"
+    for source in sources:
+        cursor.execute(f"DELETE FROM {quoted(source)} AS old WHERE EXISTS ({newer})")
+    cursor.execute(f"DELETE FROM _tombstones AS old WHERE \"table\" = '{change.table}' AND EXISTS ({newer})")
+    cursor.execute(
+        f"INSERT INTO _tombstones SELECT '{change.table}', {KEY_COLUMN}, {SEQUENCE_COLUMN} FROM dead "
+        f"WHERE {KEY_COLUMN} NOT IN (SELECT {KEY_COLUMN} FROM _tombstones WHERE \"table\" = '{change.table}')"
+    )
+    cursor.unregister("dead")

@@ -1,0 +1,508 @@
+"""The store: loading, changes, snapshots, what survives."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from same_documents import by_id
+
+from kqlite.directory import DataDirectory
+from kqlite.errors import InventoryError
+from kqlite.inventory.batches import documents
+from kqlite.inventory.changes import changes_of
+from kqlite.inventory.documents import encode
+from kqlite.inventory.rows import incoming
+from kqlite.inventory.store import Store
+from kqlite.inventory.tables import COLUMNS
+from kqlite.language.schema import JSON, Leaf
+from kqlite.language.types import Type
+
+VM = "microsoft.compute/virtualmachines"
+DISK = "microsoft.compute/disks"
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def vm(name, type_=VM, **members):
+    return {"id": f"/vms/{name}", "name": name, "type": type_} | members
+
+
+def state(name, code, **properties):
+    return vm(name, properties={"provisioningState": code, **properties})
+
+
+def stored(store, table="resources"):
+    """All rows of a table, by id."""
+    with store.snapshot() as snapshot:
+        return rows_of(snapshot, table)
+
+
+def rows_of(snapshot, table="resources"):
+    found = {}
+    for part in snapshot.catalog.table(table).partitions:
+        for row in documents(snapshot.run(f'SELECT * FROM "{part.source}"'), part):
+            assert row["id"] not in found
+            found[row["id"]] = {name: value for name, value in row.items() if value != ""}
+    return found
+
+
+@pytest.fixture(params=["memory", "file"])
+def store(request, tmp_path):
+    made = Store.in_memory() if request.param == "memory" else Store.open(DataDirectory.create(tmp_path / "inventory"))
+    yield made
+    made.close()
+
+
+# Loading
+
+
+def test_an_empty_store_has_every_resource_table(store):
+    with store.snapshot() as snapshot:
+        table = snapshot.catalog.table("Resources")
+        assert (table.name, table.columns, table.partitions, table.scoped) == ("resources", COLUMNS, (), True)
+        assert snapshot.catalog.table("resurces") is None
+        assert "resourcecontainers" in set(snapshot.catalog.names())
+        assert snapshot.watermark is None
+
+
+def test_types_with_rows_enough_have_a_partition_of_their_own(store):
+    rows = [
+        vm("a"),
+        *(vm(f"d{n}", "Microsoft.Compute/Disks", properties={"n": n}) for n in range(3)),
+        vm("x", "x/y"),
+        vm("w", "w/w", zones=["1"]),
+    ]
+    store.load(incoming(rows, enough_rows=3))
+    with store.snapshot() as snapshot:
+        parts = {part.source: part for part in snapshot.catalog.table("resources").partitions}
+        assert set(parts) == {"resources", f"resources/{VM}", f"resources/{DISK}"}
+        assert parts[f"resources/{DISK}"].types == {"Microsoft.Compute/Disks"}
+        assert parts["resources"].types == {"x/y", "w/w"}
+        assert parts["resources"].shapes == {"zones": JSON}
+        assert list(snapshot.run('SELECT type FROM "resources"').column(0).to_pylist()) == ["w/w", "x/y"]
+    assert by_id(stored(store).values()) == by_id(rows)
+
+
+def test_rows_go_to_the_table_of_their_type(store):
+    store.load(incoming([vm("a"), vm("g", "microsoft.resources/subscriptions/resourcegroups")]))
+    assert list(stored(store)) == ["/vms/a"]
+    assert list(stored(store, "ResourceContainers")) == ["/vms/g"]
+
+
+def test_rows_are_clustered(store):
+    rows = [vm(f"{n}", subscriptionId=f"s{n % 3}", resourceGroup=f"g{n % 5}") for n in range(100)]
+    store.load(incoming(rows))
+    with store.snapshot() as snapshot:
+        found = snapshot.run(f'SELECT subscriptionId, resourceGroup, name FROM "resources/{VM}"').to_pylist()
+    keys = [tuple(row.values()) for row in found]
+    assert keys == sorted(keys)
+
+
+def test_of_two_rows_with_one_id_the_last_is_kept(store):
+    store.load(incoming([vm("a", kind="first"), vm("b"), {**vm("a", kind="second"), "id": "/VMS/A"}]))
+    assert {row["id"]: row.get("kind") for row in stored(store).values()} == {"/VMS/A": "second", "/vms/b": None}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"a": 1}, {"b": "x", "c": {"d": [1]}}),
+        ({"a": 1}, {"a": "x"}),
+        ({"a": {"b": 1, "c": "ü\n"}}, {"a": 5}),
+        ({"a": [{"b": 1}, None, {}]}, {"a": [{"c": "x", "b": 1.5}]}),
+        ({"a": [1, 2]}, {"a": "x"}),
+        ({"a": {}}, {"a": {"b": None, "c": {}}}),
+        ({"provisioningState": "Succeeded"}, {"provisioningState": 7}),
+        ({"provisioningState": "Succeeded", "n": 1.0}, [1]),
+        ({"extended": {"instanceView": {"powerState": {"code": "x", "level": "Info"}}}}, {"extended": 5}),
+        ({"extended": {"instanceView": {"powerState": {"code": "x"}}}}, {"extended": {"instanceView": {"powerState": []}}}),
+        ({"a": 1e300, "b": True, "c": 'say "x"'}, "text"),
+        (None, {"a": 1}),
+        ({"a": 1}, None),
+    ],
+)
+def test_later_rows_widen_a_partition(store, first, second):
+    rows = [vm("a", properties=first), vm("b", properties=first), vm("b", properties=second), vm("c", tags={"x": "y"}, new=1)]
+    store.load(incoming(rows[:2]))
+    before = stored(store)
+    with store.snapshot() as snapshot:
+        version = snapshot.catalog.version
+    store.load(incoming(rows[2:]))
+    assert by_id(before.values()) == by_id(rows[:2])
+    assert by_id(stored(store).values()) == by_id([rows[0], *rows[2:]])
+    with store.snapshot() as snapshot:
+        assert snapshot.catalog.version > version
+
+
+def test_a_later_row_replaces_one_in_another_partition(store):
+    store.load(incoming([vm("d", DISK, kind="old"), vm("x", "x/y")], enough_rows=10))
+    store.load(incoming([vm("d", DISK, kind="new")], enough_rows=1))
+    assert stored(store)["/vms/d"]["kind"] == "new"
+    store.load(incoming([vm("d", DISK, kind="newest")], enough_rows=10))
+    assert stored(store)["/vms/d"]["kind"] == "newest"
+
+
+def test_a_shaped_type_stays_shaped(store):
+    store.load(incoming([vm("d", DISK), vm("e", DISK)], enough_rows=2))
+    assert store.shaped_types() == {DISK}
+    store.load(incoming([vm("f", DISK)], enough_rows=2, shaped_types=store.shaped_types()))
+    with store.snapshot() as snapshot:
+        assert [part.source for part in snapshot.catalog.table("resources").partitions] == [f"resources/{DISK}"]
+    assert len(stored(store)) == 3
+
+
+def test_a_failed_load_changes_nothing(store):
+    store.load(incoming([vm("a", properties={"a": 1})]), NOON)
+    good, bad = incoming([vm("a", properties={"a": "x"}), vm("d", DISK)], enough_rows=1)
+
+    def broken(part):
+        yield from bad.batches(part)
+        raise ZeroDivisionError("in the middle")
+
+    with store.snapshot() as snapshot:
+        version = snapshot.catalog.version
+    with pytest.raises(ZeroDivisionError, match="in the middle"):
+        store.load([good, type(bad)(bad.table, bad.resource_type, bad.shapes, bad.types, broken)], NOON + timedelta(1))
+    with store.snapshot() as snapshot:
+        assert (snapshot.catalog.version, snapshot.watermark) == (version, NOON)
+        assert by_id(rows_of(snapshot).values()) == by_id([vm("a", properties={"a": 1})])
+    store.load([good, bad])
+    assert len(stored(store)) == 2
+
+
+def test_the_watermark_never_goes_back(store):
+    for watermark, expected in (
+        (NOON, NOON),
+        (NOON - timedelta(1), NOON),
+        (None, NOON),
+        (NOON + timedelta(microseconds=1), NOON + timedelta(microseconds=1)),
+    ):
+        store.load([], watermark)
+        with store.snapshot() as snapshot:
+            assert snapshot.watermark == expected
+
+
+# Changes
+
+
+def test_the_newest_of_each_resource_wins(store):
+    store.load(incoming([state("a", "Creating"), state("b", "Creating")]))
+    rows = [state("a", "Updating"), state("a", "Succeeded"), state("c", "Creating"), state("b", "Deleting", new=1)]
+    store.apply([changes_of("resources", VM, rows, [11, 12, 13, 10])], NOON)
+    assert {row["name"]: row["properties"] for row in stored(store).values()} == {
+        "a": {"provisioningState": "Succeeded"},
+        "b": {"provisioningState": "Deleting", "new": 1},
+        "c": {"provisioningState": "Creating"},
+    }
+    late = [state("a", "Late"), state("c", "Same"), state("b", "Newer")]
+    store.apply([changes_of("resources", VM, late, [11, 13, 14])], NOON)
+    assert {row["name"]: row["properties"]["provisioningState"] for row in stored(store).values()} == {
+        "a": "Succeeded",
+        "b": "Newer",
+        "c": "Creating",
+    }
+
+
+def test_a_change_of_hot_leaves_alone_leaves_rows_in_place(store):
+    rows = [state(name, "Creating", n=1) for name in "abc"]
+    store.load(incoming(rows))
+    changed = [state("b", "Succeeded", n=1), state("a", "Creating", n=2)]
+    store.apply([changes_of("resources", VM, changed, [5, 6])], NOON)
+    with store.snapshot() as snapshot:
+        found = snapshot.run(f'SELECT name, _seq FROM "resources/{VM}"').to_pylist()
+    assert [(row["name"], row["_seq"]) for row in found] == [("b", 5), ("c", 0), ("a", 6)]
+    assert by_id(stored(store).values()) == by_id([changed[0], rows[2], changed[1]])
+
+
+def test_deletions_are_remembered_until_they_are_forgotten(store):
+    store.load(incoming([vm("a"), vm("b")]))
+    store.apply([changes_of("resources", VM, [], [], {"/VMS/a": 20, "/vms/b": 5, "/vms/never": 7})], NOON)
+    assert stored(store) == {}
+    store.apply([changes_of("resources", VM, [vm("a"), vm("b"), vm("never")], [19, 6, 7])], NOON)
+    assert list(stored(store)) == ["/vms/b"]
+    store.apply([changes_of("resources", VM, [], [], {"/vms/b": 5})], NOON)
+    assert list(stored(store)) == ["/vms/b"]
+    store.forget_deletions(19)
+    store.apply([changes_of("resources", VM, [vm("a"), vm("never")], [19, 7])], NOON)
+    assert sorted(stored(store)) == ["/vms/b", "/vms/never"]
+
+
+operations = st.lists(
+    st.tuples(st.sampled_from("abc"), st.sampled_from(["hot", "cold", "odd", "delete"]), st.integers(0, 2)), min_size=1, max_size=12
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(operations, st.randoms(use_true_random=False), st.integers(1, 4))
+def test_changes_in_any_order_and_twice_end_in_the_same_rows(done, chance, size):
+    events = [(sequence, *operation) for sequence, operation in enumerate(done, 1)]
+    expected = {}
+    for _, name, what, value in events:
+        expected.pop(name, None)
+        if what != "delete":
+            expected[name] = after(name, what, value)
+    delivered = events * 2
+    chance.shuffle(delivered)
+    store = Store.in_memory()
+    for start in range(0, len(delivered), size):
+        batch = delivered[start : start + size]
+        upserts = [(sequence, after(name, what, value)) for sequence, name, what, value in batch if what != "delete"]
+        deleted = {}
+        for sequence, name, what, _ in batch:
+            if what == "delete":
+                deleted[f"/vms/{name}"] = max(sequence, deleted.get(f"/vms/{name}", 0))
+        change = changes_of("resources", VM, [row for _, row in upserts], [sequence for sequence, _ in upserts], deleted)
+        store.apply([change], NOON)
+    assert by_id(stored(store).values()) == by_id(expected.values())
+    store.close()
+
+
+def after(name, what, value):
+    match what:
+        case "hot":
+            return state(name, f"state{value}")
+        case "cold":
+            return state(name, "Succeeded", size=value)
+        case _:
+            return vm(name, properties=[value, {"a": str(value)}][value % 2], **({"zones": ["1"]} if value else {}))
+
+
+# Snapshots
+
+
+def test_a_snapshot_keeps_rows_and_schema_while_others_write(store):
+    store.load(incoming([state("a", "Succeeded", n=1)]), NOON)
+    with store.snapshot() as snapshot:
+        version = snapshot.catalog.version
+        store.apply([changes_of("resources", VM, [state("a", "Failed", n="x"), vm("b")], [1, 2])], NOON + timedelta(1))
+        store.load(incoming([vm("a", properties=5), vm("d", DISK)], enough_rows=1))
+        assert by_id(rows_of(snapshot).values()) == by_id([state("a", "Succeeded", n=1)])
+        assert (snapshot.catalog.version, snapshot.watermark) == (version, NOON)
+    assert by_id(stored(store).values()) == by_id([vm("a", properties=5), vm("b"), vm("d", DISK)])
+
+
+def test_catalog_and_rows_agree_under_concurrent_changes(store):
+    """Each round makes a leaf of another type, or a partition wider; readers bind on the catalog that they were given."""
+    store.load(incoming([vm(str(n), properties={"n": 0}) for n in range(50)]))
+    failures, rounds = [], []
+    ended = threading.Event()
+
+    def read():
+        try:
+            while not ended.is_set():
+                with store.snapshot() as snapshot:
+                    found = {row["properties"]["n"] for row in rows_of(snapshot).values()}
+                    assert len(found) == 1, found
+                    rounds.append(found.pop())
+        except BaseException as error:
+            failures.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    values = [1, 2, "x", 3, {"a": 1}, [1], 4, "end"]
+    try:
+        for sequence, value in enumerate(values, 1):
+            rows = [vm(str(n), properties={"n": encode(value), f"new{sequence}": value}) for n in range(50)]
+            store.apply([changes_of("resources", VM, rows, [sequence] * 50)], NOON + timedelta(sequence))
+            seen = len(rounds)
+            while len(rounds) < seen + 3 and not failures:
+                time.sleep(0.001)
+    finally:
+        ended.set()
+        for reader in readers:
+            reader.join()
+    assert failures == []
+    with store.snapshot() as snapshot:
+        assert {row["properties"]["n"] for row in rows_of(snapshot).values()} == {'"end"'}
+
+
+def test_parameters_and_settings(store):
+    with store.snapshot() as snapshot:
+        assert snapshot.run("SELECT $b AS b, $a AS a", {"a": "'; DROP", "b": None}).to_pylist() == [{"b": None, "a": "'; DROP"}]
+        assert snapshot.run("SELECT 1 // 0 AS x, current_setting('TimeZone') AS zone").to_pylist() == [{"x": None, "zone": "UTC"}]
+        assert snapshot.run("SELECT current_setting('late_materialization_max_rows') AS n").to_pylist() == [{"n": 1000}]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_csv('/etc/hostname')",
+        "COPY (SELECT 1) TO '/tmp/kqlite-test.csv'",
+        "ATTACH '/tmp/kqlite-test.db'",
+        "SET memory_limit = '1GB'",
+        "SET enable_external_access = true",
+        "INSTALL httpfs",
+    ],
+)
+def test_queries_cannot_leave_the_database(store, sql):
+    with store.snapshot() as snapshot, pytest.raises(Exception, match=r"(?i)permission|disabled|locked|cannot"):
+        snapshot.run(sql)
+
+
+def test_the_optimizer_can_be_off():
+    for optimizer in (True, False):
+        with Store.in_memory(optimizer=optimizer).snapshot() as snapshot:
+            assert snapshot.run("SELECT current_setting('enable_optimizer') AS e").to_pylist() == [{"e": optimizer}]
+
+
+ENDLESS = "SELECT count(*) FROM range(1000000) AS a, range(1000000) AS b WHERE a.range * b.range % 7 = 3"
+
+
+def test_ctrl_c_ends_a_query(store):
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    started = time.monotonic()
+    with store.snapshot() as snapshot, pytest.raises(KeyboardInterrupt):
+        snapshot.run(ENDLESS)
+    assert time.monotonic() - started < 10
+    with store.snapshot() as snapshot:
+        assert snapshot.run("SELECT 1 AS a").to_pylist() == [{"a": 1}]
+
+
+def test_another_thread_can_interrupt_a_query(store):
+    outcome = []
+
+    def work(snapshot):
+        try:
+            outcome.append(snapshot.run(ENDLESS))
+        except Exception as error:
+            outcome.append(type(error).__name__)
+
+    with store.snapshot() as snapshot:
+        worker = threading.Thread(target=work, args=(snapshot,))
+        worker.start()
+        deadline = time.monotonic() + 10
+        while worker.is_alive() and time.monotonic() < deadline:
+            snapshot.interrupt()
+            worker.join(0.05)
+    assert outcome
+    assert not isinstance(outcome[0], pa.Table)
+
+
+# Registered tables
+
+
+def test_registered_tables_are_known_by_exact_name(store):
+    for load in (True, False):
+        store.register(f"Vms{load}", pa.table({"a": [1, 2]}), load=load)
+        store.register(f"vms{load}", pa.table({"A": ["x"]}), load=load)
+    with store.snapshot() as snapshot:
+        for load in (True, False):
+            upper, lower = snapshot.catalog.table(f"Vms{load}"), snapshot.catalog.table(f"vms{load}")
+            assert [(column.name, column.type) for column in upper.columns] == [("a", Type.LONG)]
+            assert [(column.name, column.type) for column in lower.columns] == [("A", Type.STRING)]
+            assert not upper.scoped
+            assert snapshot.run(f'SELECT * FROM "{lower.partitions[0].source}"').to_pylist() == [{"c0": "x"}]
+        assert snapshot.catalog.table("VMSTrue") is None
+        assert {"VmsTrue", "vmsTrue", "VmsFalse", "vmsFalse"} <= set(snapshot.catalog.names())
+
+
+@pytest.mark.parametrize("load", [True, False])
+def test_registering_a_name_again(store, load):
+    store.register("t", pa.table({"a": [1]}), load=load)
+    with pytest.raises(InventoryError, match=r"`t` is registered already; pass replace=True"):
+        store.register("t", pa.table({"a": [2]}))
+    with store.snapshot() as before:
+        store.register("t", pa.table({"b": [2]}), load=load, replace=True)
+        source = before.catalog.table("t").partitions[0].source
+        assert before.run(f'SELECT * FROM "{source}"').to_pylist() == [{"c0": 1}]
+        with store.snapshot() as after_:
+            assert after_.catalog.version > before.catalog.version
+            assert after_.catalog.table("t").columns.names() == ["b"]
+            source = after_.catalog.table("t").partitions[0].source
+            assert after_.run(f'SELECT * FROM "{source}"').to_pylist() == [{"c0": 2}]
+
+
+def test_a_registered_table_can_stand_for_an_empty_resource_table(store):
+    store.register("Resources", pa.table({"id": ["/a"], "type": ["t"], "properties": [{"a": 1}], "more": [5]}))
+    with store.snapshot() as snapshot:
+        table = snapshot.catalog.table("resources")
+        assert table is snapshot.catalog.table("RESOURCES")
+        assert table.scoped
+        assert table.columns.names() == [*COLUMNS.names(), "more"]
+        assert table.partitions[0].types == {"t"}
+        assert list(snapshot.catalog.names()).count("resources") == 0
+    with pytest.raises(InventoryError, match="registered already"):
+        store.register("resources", pa.table({"id": ["/a"]}))
+
+
+def test_a_resource_table_with_rows_is_not_replaced(store):
+    store.load(incoming([vm("a")]))
+    with pytest.raises(InventoryError, match="`resources` is a resource table of this inventory and has rows"):
+        store.register("resources", pa.table({"id": ["/a"]}), replace=True)
+
+
+# What survives
+
+
+def test_what_was_loaded_is_there_after_opening_again(tmp_path):
+    rows = [state("a", "Succeeded", s='say "x"', n=1.5), vm("d", DISK, tags={"A": 1, "a": 2})]
+    store = Store.open(DataDirectory.create(tmp_path / "i"))
+    store.load(incoming(rows), NOON)
+    store.close()
+    for writable in (False, True, False):
+        store = Store.open(DataDirectory.open(tmp_path / "i", writable))
+        with store.snapshot() as snapshot:
+            assert snapshot.watermark == NOON
+            part = snapshot.catalog.partition("resources", f"resources/{VM}")
+            assert part.types == {VM}
+            assert part.shapes["properties"].member("s").shape == Leaf(Type.STRING, plain=False)
+            assert part.shapes["properties"].member("provisioningState").held_in == "_hot_properties_provisioningState"
+            assert by_id(rows_of(snapshot).values()) == by_id(rows)
+        store.close()
+
+
+def test_readers_register_tables_of_their_own(tmp_path):
+    Store.open(DataDirectory.create(tmp_path / "i")).close()
+    first, second = (Store.open(DataDirectory.open(tmp_path / "i")) for _ in range(2))
+    for store in (first, second):
+        store.register("t", pa.table({"a": [1]}))
+        with store.snapshot() as snapshot:
+            assert snapshot.catalog.table("t") is not None
+        store.close()
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from kqlite.directory import DataDirectory
+from kqlite.inventory.rows import incoming
+from kqlite.inventory.store import Store
+store = Store.open(DataDirectory.open(Path(sys.argv[1]), writable=True))
+type_, properties = "microsoft.compute/virtualmachines", {"n": "x" * 500}
+[new] = incoming({"id": f"/n/{n}", "name": str(n), "type": type_, "properties": properties} for n in range(20000))
+def batches(part):
+    for batch in new.batches(part):
+        yield batch
+    if sys.argv[2] == "before":
+        os.kill(os.getpid(), 9)
+store.load([type(new)(new.table, new.resource_type, new.shapes, new.types, batches)])
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize(("moment", "count"), [("before", 1), ("after", 20001)])
+def test_a_killed_load_is_whole_or_not_there(tmp_path, moment, count):
+    store = Store.open(DataDirectory.create(tmp_path / "i"))
+    store.load(incoming([vm("a", properties={"n": 1})]))
+    store.close()
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "i"), moment], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    store = Store.open(DataDirectory.open(tmp_path / "i"))
+    assert len(stored(store)) == count
+    store.close()
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path):
+    directory = DataDirectory.create(tmp_path / "i")
+    directory.store.write_bytes(b"not a database" * 1000)
+    with pytest.raises(InventoryError, match=r"inventory\.duckdb: DuckDB cannot open it"):
+        Store.open(directory)
