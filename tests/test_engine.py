@@ -111,7 +111,9 @@ def test_parameters_have_the_type_of_their_value(resources, value, type_, text):
     assert row["text"] == text
 
 
-@pytest.mark.parametrize(("name", "value"), [("a b", 1), ("x", object()), ("x", 2**63), ("x", "\ud800"), ("x", {"a": float("nan")}), ("x", None)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("a b", 1), ("x", object()), ("x", 2**63), ("x", "\ud800"), ("x", {"a": float("nan")}), ("x", None)]
+)
 def test_a_parameter_that_no_query_can_take_is_refused(resources, name, value):
     with pytest.raises(kqlite.KqliteError, match=name):
         resources.query("print 1", {name: value})

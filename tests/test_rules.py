@@ -106,7 +106,10 @@ def outputs(text):
             {"machines": ["_hot_code", "properties.power.level"]},
         ),
         ("where type =~ 'microsoft.compute/virtualmachines' | project properties.absent", {"machines": []}),
-        ("where type startswith 'microsoft.compute' | project properties.size", {"machines": ["properties.size"], "disks": ["properties.size"]}),
+        (
+            "where type startswith 'microsoft.compute' | project properties.size",
+            {"machines": ["properties.size"], "disks": ["properties.size"]},
+        ),
         ("project type | count", {"machines": [], "disks": [], "others": []}),
         ("summarize count() by type", {"machines": [], "disks": [], "others": ["type"]}),
         (

@@ -109,7 +109,7 @@ class Function:
     template is for lists.
     nullable: whether it may give null even where no argument is. Strings never are.
     shape: the form of a dynamic result, made of the bound arguments; None for JSON.
-    aggregate: folds the rows of a group. aliases: old names, documented as such.
+    aggregate: folds the rows of a group. window: depends on the rows before, in their order. aliases: old names, documented as such.
     """
 
     name: str
@@ -123,6 +123,7 @@ class Function:
     nullable: bool = True
     shape: ShapeRule | None = None
     aggregate: bool = False
+    window: bool = False
     aliases: tuple[str, ...] = ()
 
 
