@@ -118,9 +118,11 @@ def _read_manifest(file: Path) -> dict[str, str]:
         raise DirectoryError(
             f"{file.parent}: written by {writer} in format {format_}, but this kqlite reads up to {FORMAT}; upgrade kqlite"
         )
-    if not isinstance(parts, dict) or not isinstance(parts.get(_STORE), str):
+    if not isinstance(parts, dict) or not all(isinstance(part, str) and Path(part).name == part for part in parts.values()):
+        raise DirectoryError(f"{file}: names parts that do not lie beside it")
+    if _STORE not in parts:
         raise DirectoryError(f"{file}: does not name the store")
-    return {str(name): str(part) for name, part in parts.items()}
+    return parts
 
 
 def _write_manifest(file: Path, parts: Mapping[str, str]) -> None:

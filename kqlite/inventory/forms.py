@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from kqlite.inventory.documents import InventoryError, Value, encode
+from kqlite.inventory.documents import DocumentError, InventoryError, Value, decode, encode
 from kqlite.inventory.shapes import EMPTY_MARK, duckdb_type, quoted
-from kqlite.language.schema import JSON, Array, Column, JsonLeaf, Leaf, Member, Object, Schema, Shape
+from kqlite.language.schema import JSON, Array, Column, Leaf, Member, Object, Schema, Shape
 from kqlite.language.types import TICKS_PER_DAY, TICKS_PER_SECOND, UNIX_EPOCH_TICKS, Type
 
 if TYPE_CHECKING:
@@ -191,9 +191,26 @@ def _dynamic_form(data: "pa.ChunkedArray") -> _Form | None:
     if not pa.types.is_nested(data.type) or refused(data.type) is not None:
         return None
     shape = _native_shape(data.type)
-    if shape is None:
+    if shape is None or any(map(_holds_null_text, data.chunks)):
         return _Form(Type.DYNAMIC, _written(data), lambda column: f"CAST({column} AS JSON)", JSON)
     return _Form(Type.DYNAMIC, data, lambda column: f"CAST({column} AS {duckdb_type(shape)})", shape)
+
+
+def _holds_null_text(array: "pa.Array") -> bool:
+    """Whether JSON text inside nested values says `null`, which must become NULL."""
+    import pyarrow as pa
+
+    if isinstance(array.type, pa.JsonType):
+        return any(text is not None and text.strip() == "null" for text in array.storage.to_pylist())
+    if pa.types.is_struct(array.type):
+        return any(map(_holds_null_text, array.flatten()))
+    return _is_list(array.type) and _holds_json(array.type) and _holds_null_text(array.flatten())
+
+
+def _holds_json(type_: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    return isinstance(type_, pa.JsonType) or any(map(_holds_json, _children(type_)))
 
 
 def _is_list(type_: "pa.DataType") -> bool:
@@ -245,11 +262,11 @@ def _native_shape(type_: "pa.DataType") -> Shape | None:
         return Leaf(Type.LONG, plain=True)
     if pa.types.is_floating(type_):
         return Leaf(Type.REAL, plain=True)
-    if pa.types.is_null(type_):
+    if pa.types.is_null(type_) or isinstance(type_, pa.JsonType):
         return JSON
     if _is_list(type_):
         element = _native_shape(type_.value_type)
-        return None if element is None or isinstance(element, JsonLeaf) else Array(element)
+        return None if element is None else Array(element)
     return _native_struct(type_) if pa.types.is_struct(type_) else None
 
 
@@ -281,6 +298,8 @@ def document(value: Any, type_: "pa.DataType") -> Value:  # Any: whatever pyarro
 
     if value is None:
         return None
+    if isinstance(type_, pa.JsonType):
+        return parsed(value)
     if pa.types.is_dictionary(type_):
         return document(value, type_.value_type)
     if pa.types.is_map(type_):
@@ -290,6 +309,14 @@ def document(value: Any, type_: "pa.DataType") -> Value:  # Any: whatever pyarro
     if _is_list(type_):
         return [document(element, type_.value_type) for element in value]
     return value if isinstance(value, str | int | float | bool) else _text_of(value)
+
+
+def parsed(text: str) -> Value:
+    """The document that a text holds; text that is no JSON stays a text, as in `parse_json`."""
+    try:
+        return decode(text)
+    except DocumentError:
+        return text
 
 
 def _text_of(value: object) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from kqlite.inventory.documents import DocumentError, InventoryError, Value, decode, decode_all, decode_at, encode, fault_text
-from kqlite.inventory.forms import document, is_text, refused
+from kqlite.inventory.forms import document, is_text, parsed, refused
 from kqlite.inventory.tables import COLUMNS
 from kqlite.language.types import Type
 
@@ -327,20 +327,12 @@ def _rows(path: Path, batch: "pa.RecordBatch") -> Iterator[dict[str, Value]]:
 
 
 def _column_values(path: Path, name: str, column: "pa.Array") -> list[Value]:
-    import pyarrow as pa
 
     bad = refused(column.type)
     if bad is not None:
         raise InventoryError(f"{path}: column `{name}`: Arrow type {bad} has no form in KQL")
     declared = COLUMNS.find(name)
     values: list[Any] = column.to_pylist()
-    if isinstance(column.type, pa.JsonType) or (declared is not None and declared.type is Type.DYNAMIC and is_text(column.type)):
-        return [None if value is None else _parsed(value) for value in values]
+    if declared is not None and declared.type is Type.DYNAMIC and is_text(column.type):
+        return [None if value is None else parsed(value) for value in values]
     return [document(value, column.type) for value in values]
-
-
-def _parsed(text: str) -> Value:
-    try:
-        return decode(text)
-    except DocumentError:  # text that is no JSON stays a text, as in `parse_json`
-        return text
