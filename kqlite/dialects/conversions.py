@@ -339,7 +339,7 @@ def element_to(value: sql.Expression, form: Shape, to: Type) -> sql.Expression:
     text = sql.operation("->>", value, sql.Literal("$"))
     kinds = {"VARCHAR": Type.STRING, "BOOLEAN": Type.BOOL, "UBIGINT": Type.LONG, "BIGINT": Type.LONG, "DOUBLE": Type.REAL}
     if to is Type.STRING:
-        return sql.call("coalesce", text, sql.Literal(""))
+        return sql.or_empty(text)
     native: dict[Type, sql.Expression] = {
         Type.STRING: text,
         Type.BOOL: _template("{t} = 'true'", t=text),

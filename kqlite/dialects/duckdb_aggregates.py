@@ -82,7 +82,7 @@ def _declare_extreme(name: str) -> None:
     @custom(name)
     def lower(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
         extreme = _folded(name, lowering.lower(invoke.arguments[0]), filter_=_filter(lowering, invoke))
-        return sql.call("coalesce", extreme, sql.Literal("")) if invoke.type is Type.STRING else extreme
+        return sql.or_empty(extreme) if invoke.type is Type.STRING else extreme
 
 
 _declare_extreme("min")
@@ -225,7 +225,7 @@ def _take_anyif(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression
 
 
 def _one(invoke: plan.Invoke, value: sql.Expression) -> sql.Expression:
-    return sql.call("coalesce", value, sql.Literal("")) if invoke.type is Type.STRING else value
+    return sql.or_empty(value) if invoke.type is Type.STRING else value
 
 
 def _row(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:

@@ -226,7 +226,7 @@ def _format_datetime(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expre
 
 def _joined(pieces: list[sql.Expression]) -> sql.Expression:
     text = pieces[0] if len(pieces) == 1 else sql.Operation("||", tuple(pieces))
-    return sql.call("coalesce", text, sql.Literal(""))
+    return sql.or_empty(text)
 
 
 _TIMESPAN_PARTS = {

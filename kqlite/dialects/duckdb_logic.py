@@ -86,7 +86,7 @@ def _isempty(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     if not _may_be_empty(operand):
         return sql.IsNull(lowering.lower(operand))
     value = _tested(lowering, operand)
-    return sql.operation("=", sql.call("coalesce", value, _EMPTY) if operand.nullable else value, _EMPTY)
+    return sql.operation("=", sql.or_empty(value) if operand.nullable else value, _EMPTY)
 
 
 @custom("isnotempty")
@@ -95,7 +95,7 @@ def _isnotempty(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression
     if not _may_be_empty(operand):
         return sql.IsNull(lowering.lower(operand), negated=True)
     value = _tested(lowering, operand)
-    return sql.operation("<>", sql.call("coalesce", value, _EMPTY) if operand.nullable else value, _EMPTY)
+    return sql.operation("<>", sql.or_empty(value) if operand.nullable else value, _EMPTY)
 
 
 @custom("isnotempty as condition")

@@ -46,7 +46,7 @@ def _tohex(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     if width:
         padded = "lpad({digits}, CAST(greatest(length({digits}), coalesce({width}, 0)) AS INTEGER), '0')"
         digits = sql.Template(padded, {"digits": digits, "width": lowering.lower(width[0])})
-    return sql.call("coalesce", digits, sql.Literal(""))
+    return sql.or_empty(digits)
 
 
 # Positions
@@ -70,7 +70,7 @@ def _substring(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
         )
         taken = sql.Template(template, {"text": text, "start": start, "count": count})
         nullable = any(argument.nullable for argument in invoke.arguments[1:])
-    return sql.call("coalesce", taken, sql.Literal("")) if nullable else taken
+    return sql.or_empty(taken) if nullable else taken
 
 
 def _at_least_zero(lowering: ScalarLowering, scalar: plan.Scalar) -> sql.Expression:

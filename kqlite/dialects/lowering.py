@@ -321,7 +321,7 @@ class RelationLowering:
         for attribute, source in relation.outputs:
             value = known[source]
             outside = (kind in ("LEFT", "FULL") and source in right.columns) or (kind in ("RIGHT", "FULL") and source in left.columns)
-            columns[attribute] = sql.call("coalesce", value, sql.Literal("")) if outside and attribute.type is Type.STRING else value
+            columns[attribute] = sql.or_empty(value) if outside and attribute.type is Type.STRING else value
         return Block(sql.Joined(kind, first.from_, second.from_, condition), columns)
 
     def _meet(self, left: sql.Expression, right: sql.Expression, pair: tuple[plan.Scalar, plan.Scalar]) -> sql.Expression:

@@ -209,7 +209,7 @@ class ScalarLowering:
         operand = convert.operand
         if convert.to is Type.STRING:
             text = self.plain_text(operand)
-            return sql.call("coalesce", text, sql.Literal("")) if operand.nullable else text
+            return sql.or_empty(text) if operand.nullable else text
         absent = isinstance(operand, plan.Constant) and operand.value is None
         if absent or (operand.type is Type.DYNAMIC and isinstance(operand.form, Array | Object)):
             return sql.Cast(sql.NULL, SQL_TYPES[convert.to])

@@ -282,6 +282,11 @@ def call(function: str, *arguments: Expression) -> Call:
     return Call(function, arguments)
 
 
+def or_empty(text: Expression) -> Call:
+    """Text, `''` where it is NULL. `concat` and not `coalesce`, which unpacks a dictionary: grouping was four times slower."""
+    return Call("concat", (text,))
+
+
 def operation(operator: str, *operands: Expression) -> Operation:
     return Operation(operator, operands)
 
