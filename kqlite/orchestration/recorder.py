@@ -27,7 +27,7 @@ from kqlite.orchestration.model import (
     Type,
     VmImage,
 )
-from kqlite.orchestration.timers import Timer, Timers, Wake
+from kqlite.orchestration.timers import Timers, Wake
 
 Some = TypeVar("Some", bound=Image)
 
@@ -168,10 +168,9 @@ class Recorder:
         self.timers.add(due, Wake.SPOT, 0, location, size)
 
     def rearm(self) -> None:
-        """Make the heap again from the images, after a restart."""
-        timers: list[Timer] = []
+        """Make the timers again from the images, after a restart."""
         fleet = self.fleet
-        self.timers.replace(timers)
+        self.timers.clear()
         self._markets.clear()
         for container in list(fleet.containers.values()):
             for type_, fields in _DUE.items():

@@ -1,7 +1,7 @@
-"""One heap of timers: who wakes when.
+"""Timers: who wakes when.
 
 A timer is only a hint. The image of its resource holds the time that counts, and a timer whose time is not that one is stale and
-is dropped when it comes up; so cancelling costs nothing, and after a restart the heap is made again from the images.
+is dropped when it comes up; so cancelling costs nothing, and after a restart the timers are made again from the images.
 """
 
 from __future__ import annotations
@@ -36,32 +36,52 @@ class Timer(NamedTuple):
     name: str
 
 
-class Timers:
-    """The heap."""
+_SHIFT = 17  # a bucket holds 131 milliseconds
 
-    __slots__ = ("_heap",)
+
+class Timers:
+    """The timers, in buckets of time: only the bucket that is open is a heap, so a million of them cost little more than a few."""
+
+    __slots__ = ("_buckets", "_keys", "_open", "_open_key")
 
     def __init__(self) -> None:
-        self._heap: list[Timer] = []
+        self._buckets: dict[int, list[Timer]] = {}
+        self._keys: list[int] = []
+        self._open: list[Timer] = []
+        self._open_key = -1
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self._open) + sum(len(bucket) for bucket in self._buckets.values())
 
     def add(self, due: int, wake: int, uid: int, group: str, name: str) -> None:
         """Wake this resource at `due`."""
-        heappush(self._heap, Timer(due, wake, uid, group, name))
+        key = due >> _SHIFT
+        timer = Timer(due, wake, uid, group, name)
+        if key <= self._open_key:
+            heappush(self._open, timer)
+            return
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            self._buckets[key] = [timer]
+            heappush(self._keys, key)
+        else:
+            bucket.append(timer)
 
     def next_due(self) -> int | None:
         """The time of the earliest timer, stale ones included; None where there is none."""
-        return self._heap[0].due if self._heap else None
+        if not self._open and self._keys:
+            self._open_key = heappop(self._keys)
+            self._open = self._buckets.pop(self._open_key)
+            heapify(self._open)
+        return self._open[0].due if self._open else None
 
     def pop(self, until: int) -> Timer | None:
         """The earliest timer that is due at `until` or before; None where there is none."""
-        if self._heap and self._heap[0].due <= until:
-            return heappop(self._heap)
-        return None
+        due = self.next_due()
+        return heappop(self._open) if due is not None and due <= until else None
 
-    def replace(self, timers: list[Timer]) -> None:
-        """Forget everything and hold these."""
-        self._heap = timers
-        heapify(self._heap)
+    def clear(self) -> None:
+        """Forget everything."""
+        self._buckets.clear()
+        self._keys.clear()
+        self._open, self._open_key = [], -1
