@@ -245,9 +245,11 @@ def _range(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
             " AS BIGINT)), lambda r: {first} + r * {step}) END"
         )
         return _template(template, first=first, last=last, step=step, most=sql.Literal(MOST_ELEMENTS - 1))
+    # The count is bounded, not the last value: the engine computes both branches of a CASE over constants ahead.
     template = (
-        "CASE WHEN {step} > 0 THEN generate_series(CAST({first} AS BIGINT), least({last}, {first} + {step} * {most}), {step})"
-        " WHEN {step} < 0 THEN generate_series(CAST({first} AS BIGINT), greatest({last}, {first} + {step} * {most}), {step}) END"
+        "CASE WHEN {step} = 0 THEN NULL WHEN ({last}::HUGEINT - {first}) * sign({step}) < 0 THEN []"
+        " ELSE list_transform(generate_series(0, CAST(least(({last}::HUGEINT - {first}) // {step}, {most}) AS BIGINT)),"
+        " lambda r: CAST({first} + r::HUGEINT * {step} AS BIGINT)) END"
     )
     ticks = _template(template, first=first, last=last, step=step, most=sql.Literal(MOST_ELEMENTS - 1))
     if start.type is Type.LONG:
