@@ -241,7 +241,7 @@ def nodes(tree: object) -> list[syntax.Node]:
 
 
 @pytest.mark.parametrize(
-    "word", sorted(word for word in OPERATORS if "-" not in word) + ["by", "kind", "and", "in", "has", "asc", "count", "null", "h"]
+    "word", [*sorted(word for word in OPERATORS if "-" not in word), "by", "kind", "and", "in", "has", "asc", "count", "null", "h"]
 )
 def test_keywords_are_names_where_only_a_name_can_stand(word: str) -> None:
     text = f"T | project-away {word} | extend {word} = p.{word} | project x, {word}"

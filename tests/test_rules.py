@@ -113,7 +113,8 @@ def outputs(text):
         ("project type | count", {"machines": [], "disks": [], "others": []}),
         ("summarize count() by type", {"machines": [], "disks": [], "others": ["type"]}),
         (
-            "where type =~ 'microsoft.compute/disks' | join kind=inner (resources | where type =~ 'microsoft.web/sites') on id | project name1",
+            "where type =~ 'microsoft.compute/disks' "
+            "| join kind=inner (resources | where type =~ 'microsoft.web/sites') on id | project name1",
             {"disks": ["id"], "others": ["id", "name", "type"]},
         ),
     ],
