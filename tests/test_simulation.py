@@ -202,3 +202,13 @@ def test_an_interface_is_made_first_and_given_to_a_vm() -> None:
     simulation.settle()
     assert "virtualMachine" not in simulation.get(nic)["properties"]
     assert simulation.arm("DELETE", f"{nic}?api-version=2021-07-01").status == 200
+
+
+def test_an_answer_is_the_callers_own() -> None:
+    simulation = Simulation(features="all")
+    made = simulation.create_scale_set("web", capacity=1)
+    made["properties"]["virtualMachineProfile"]["storageProfile"]["imageReference"]["sku"] = "spoiled"
+    made["tags"]["spoiled"] = "yes"
+    shown = simulation.get(made["id"])
+    assert shown["properties"]["virtualMachineProfile"]["storageProfile"]["imageReference"]["sku"] == "18.04-LTS"
+    assert shown["tags"] == {}

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import format_datetime
+from functools import cached_property
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -31,16 +32,21 @@ _STATUS_OF_CODE = {"Conflict": 409, "TooManyRequests": 429, "ServiceUnavailable"
 
 @dataclass(frozen=True)
 class Answer:
-    """What the front door answers. headers: names in ARM's casing. body: parsed JSON, None where there is none."""
+    """What the front door answers. headers: names in ARM's casing. content: the body as it goes over the wire."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
-    body: Any = None
+    content: bytes = b""
 
-    @property
-    def content(self) -> bytes:
-        """The body as it goes over the wire."""
-        return b"" if self.body is None else json.dumps(self.body, ensure_ascii=False).encode()
+    @cached_property
+    def body(self) -> Any:
+        """The body as parsed JSON, the caller's own to change; None where there is none."""
+        return json.loads(self.content) if self.content else None
+
+
+def _answer(status: int, headers: dict[str, str], body: Any) -> Answer:
+    # Documents share parts with the definitions that they are made of, so they leave only as text.
+    return Answer(status, headers, b"" if body is None else json.dumps(body, ensure_ascii=False).encode())
 
 
 class FrontDoor:
@@ -130,7 +136,7 @@ class FrontDoor:
             headers["ETag"] = body["etag"]
         if outcome.operation:
             headers |= self._operation_headers(request, call, outcome)
-        return Answer(outcome.status, headers, body)
+        return _answer(outcome.status, headers, body)
 
     def _operation_headers(self, request: _Request, call: Call, outcome: Outcome) -> dict[str, str]:
         version = request.query.get("api-version", "")
@@ -161,7 +167,7 @@ class FrontDoor:
             operation = cast("OperationImage", call.subscription.get(Type.OPERATION, name))
         headers = {} if operation.ended else self._retry_after()
         if "monitor" not in request.query:
-            return Answer(200, headers, documents.operation(operation))
+            return _answer(200, headers, documents.operation(operation))
         if not operation.ended:
             return Answer(202, {**headers, "Location": f"{request.base}{request.path}?{_encoded(request.sent_query)}"})
         if operation.failure:
@@ -174,11 +180,11 @@ class FrontDoor:
         if token:
             query = {name: value for name, value in request.sent_query.items() if name.lower() != "$skiptoken"}
             body["nextLink"] = f"{request.base}{request.path}?{_encoded({**query, '$skiptoken': token})}"
-        return Answer(200, {}, body)
+        return _answer(200, {}, body)
 
     def _refused(self, error: ArmError) -> Answer:
         headers = {"Retry-After": "10"} if error.status in (429, 503) else {}
-        return Answer(error.status, headers, error.body())
+        return _answer(error.status, headers, error.body())
 
     def _with_headers(self, request: _Request, answer: Answer) -> Answer:
         plane = self._plane
@@ -195,14 +201,14 @@ class FrontDoor:
             "x-ms-routing-request-id": f"EASTUS:{moment:%Y%m%dT%H%M%SZ}:{id_}",
             "Date": format_datetime(moment, usegmt=True),
         }
-        if answer.body is not None:
+        if answer.content:
             headers["Content-Type"] = "application/json; charset=utf-8"
         if request.headers.get("x-ms-return-client-request-id", "").lower() == "true":
             headers["x-ms-client-request-id"] = request.headers.get("x-ms-client-request-id", "")
         kind = "reads" if request.method == "GET" else "deletes" if request.method == "DELETE" else "writes"
         allowed = {"reads": 12000, "writes": 1200, "deletes": 15000}[kind]
         headers[f"x-ms-ratelimit-remaining-subscription-{kind}"] = str(allowed - 1)
-        return Answer(answer.status, {**headers, **answer.headers}, answer.body)
+        return Answer(answer.status, {**headers, **answer.headers}, answer.content)
 
 
 @dataclass(frozen=True)
