@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kqlite.directory import MANIFEST, DataDirectory
 from kqlite.inventory.batches import Row, fault_of
@@ -11,9 +10,7 @@ from kqlite.inventory.documents import InventoryError
 from kqlite.inventory.reading import chunks
 from kqlite.inventory.rows import ENOUGH_ROWS, incoming
 from kqlite.inventory.store import Store
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from kqlite.inventory.user_tables import read_table as read_table
 
 Progress = Callable[[int, int], None]
 """Called now and then with how many documents are done, and how many there are, 0 while that is not known."""
@@ -91,18 +88,3 @@ def import_files(paths: Sequence[Path], directory: Path, progress: Progress = _s
         if is_new:
             held.remove()
         raise
-
-
-def read_table(path: Path) -> "pa.Table":
-    """A user's own table from a Parquet or Arrow file. Raises InventoryError naming file and reason."""
-    import pyarrow as pa
-
-    try:
-        if path.suffix in (".arrow", ".ipc", ".feather"):
-            with pa.memory_map(str(path)) as source:
-                return pa.ipc.open_file(source).read_all()
-        from pyarrow import parquet
-
-        return parquet.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise InventoryError(f"{path}: {error}") from None

@@ -145,7 +145,9 @@ def _number_form(data: "pa.ChunkedArray") -> _Form | None:
             return _Form(Type.INT, data, lambda column: f"CAST({column} AS INTEGER)")
         return _Form(Type.LONG, data, lambda column: f"CAST({column} AS BIGINT)")
     if pa.types.is_floating(data.type):
-        return _Form(Type.REAL, data, lambda column: f"CAST({column} AS DOUBLE)")
+        # DuckDB scans no 16-bit floats.
+        scanned = data.cast(pa.float32()) if pa.types.is_float16(data.type) else data
+        return _Form(Type.REAL, scanned, lambda column: f"CAST({column} AS DOUBLE)")
     return None
 
 
@@ -260,7 +262,7 @@ def _native_shape(type_: "pa.DataType") -> Shape | None:
         return Leaf(Type.BOOL, plain=True)
     if _is_integer(type_):
         return Leaf(Type.LONG, plain=True)
-    if pa.types.is_floating(type_):
+    if pa.types.is_floating(type_) and not pa.types.is_float16(type_):
         return Leaf(Type.REAL, plain=True)
     if pa.types.is_null(type_) or isinstance(type_, pa.JsonType):
         return JSON

@@ -287,7 +287,8 @@ def _object(window: _Window) -> Iterator[tuple[int, Value]]:
 
 def _arrow_chunks(path: Path) -> Iterator[Chunk]:
     place = 1
-    for batch in arrow_batches(path):
+    _, batches = arrow_batches(path)
+    for batch in batches:
         for start in range(0, batch.num_rows, CHUNK):
             part = batch.slice(start, CHUNK)
             values = list(_rows(path, part))
@@ -295,29 +296,39 @@ def _arrow_chunks(path: Path) -> Iterator[Chunk]:
             place += len(values)
 
 
-def arrow_batches(path: Path) -> "Iterator[pa.RecordBatch]":
-    """The batches of a Parquet or Arrow file. Raises InventoryError naming file and reason."""
+def arrow_batches(path: Path) -> "tuple[pa.Schema, Iterator[pa.RecordBatch]]":
+    """The schema and the batches of a Parquet or Arrow file. Raises InventoryError naming file and reason."""
     import pyarrow as pa
 
     try:
-        yield from _batches(path)
-    except (pa.ArrowException, ValueError) as error:
+        schema, batches = _opened(path.open("rb"))
+    except (pa.ArrowException, ValueError, OSError) as error:
+        raise InventoryError(f"{path}: {error}") from None
+    return schema, _told(path, batches)
+
+
+def _told(path: Path, batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+    import pyarrow as pa
+
+    try:
+        yield from batches
+    except (pa.ArrowException, ValueError, OSError) as error:
         raise InventoryError(f"{path}: {error}") from None
 
 
-def _batches(path: Path) -> "Iterable[pa.RecordBatch]":
+def _opened(stream: IO[bytes]) -> "tuple[pa.Schema, Iterable[pa.RecordBatch]]":
     import pyarrow as pa
 
-    with path.open("rb") as stream:
-        if is_parquet(stream):
-            from pyarrow import parquet
+    if is_parquet(stream):
+        from pyarrow import parquet
 
-            yield from parquet.ParquetFile(stream).iter_batches()
-        elif _start(stream, 6) == b"ARROW1":
-            reader = pa.ipc.open_file(stream)
-            yield from (reader.get_batch(index) for index in range(reader.num_record_batches))
-        else:
-            yield from pa.ipc.open_stream(stream)
+        file = parquet.ParquetFile(stream)
+        return file.schema_arrow, file.iter_batches()
+    if _start(stream, 6) == b"ARROW1":
+        reader = pa.ipc.open_file(stream)
+        return reader.schema, (reader.get_batch(index) for index in range(reader.num_record_batches))
+    batches = pa.ipc.open_stream(stream)
+    return batches.schema, batches
 
 
 def _rows(path: Path, batch: "pa.RecordBatch") -> Iterator[dict[str, Value]]:

@@ -1,0 +1,76 @@
+"""A user's own table from a file: Parquet and Arrow as they are, JSON with a column for each member of its objects."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kqlite.inventory.columns import array_of
+from kqlite.inventory.documents import InventoryError, Value
+from kqlite.inventory.reading import arrow_batches, chunks, is_arrow, is_parquet
+from kqlite.inventory.shapes import Draft, freeze, own_members, widen
+from kqlite.language.schema import Array, JsonLeaf, Leaf, Object, Shape
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def read_table(path: Path) -> "pa.Table":
+    """The table in a file: Parquet, Arrow, JSON lines, a JSON array or `{"data": [..]}`.
+
+    Raises InventoryError naming file, place and reason.
+    """
+    import pyarrow as pa
+
+    try:
+        with path.open("rb") as stream:
+            is_columnar = is_arrow(stream) or is_parquet(stream)
+    except OSError as error:
+        raise InventoryError(f"{path}: {error.strerror}") from None
+    if not is_columnar:
+        return _from_documents(path)
+    schema, batches = arrow_batches(path)
+    return pa.Table.from_batches(batches, schema)
+
+
+def _from_documents(path: Path) -> "pa.Table":
+    import pyarrow as pa
+
+    rows: list[dict[str, Value]] = []
+    for chunk in chunks(path):
+        for index, value in enumerate(chunk.values):
+            if type(value) is not dict:
+                raise chunk.fault(index, "not a JSON object")
+            rows.append(value)
+    names = dict.fromkeys(name for row in rows for name in row)
+    if not names:
+        raise InventoryError(f"{path}: no documents with members, so no columns")
+    columns = {name: _column([row.get(name) for row in rows]) for name in names}
+    return pa.table(columns)
+
+
+def _column(values: Sequence[Value]) -> "pa.Array":
+    import pyarrow as pa
+
+    draft = Draft()
+    widen(draft, values)
+    shape = freeze(draft)
+    return pa.nulls(len(values)) if shape is None else _marked(array_of(values, shape), shape)
+
+
+def _marked(array: "pa.Array", shape: Shape) -> "pa.Array":
+    """The array with its JSON leaves as `arrow.json`, so that they are not taken for texts."""
+    import pyarrow as pa
+
+    match shape:
+        case JsonLeaf():
+            return pa.ExtensionArray.from_storage(pa.json_(), array)
+        case Leaf():
+            return array
+        case Array():
+            elements = _marked(array.values, shape.element)
+            return pa.ListArray.from_arrays(array.offsets, elements, mask=array.is_null())
+        case Object():
+            if not own_members(shape):
+                return array
+            members = [_marked(array.field(member.name), member.shape) for member in shape.members]
+            return pa.StructArray.from_arrays(members, [member.name for member in shape.members], mask=array.is_null())
