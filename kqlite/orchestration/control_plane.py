@@ -97,8 +97,9 @@ class ControlPlane:
         self.rec.now = self.rec.fleet.now = now
 
     def _replay(self, now: int) -> None:
-        for event in every_event(self.log):
-            self.rec.fleet.apply(event)
+        with _no_garbage_collection():
+            for event in every_event(self.log):
+                self.rec.fleet.apply(event)
         self._committed_now = now
         self._set_now(now)
         self.rec.rearm()

@@ -418,7 +418,7 @@ def _frozen(value: Any) -> Any:
         frozen = tuple(_frozen(item) for item in value)
         # The same few tuples (tags, extension states) stand in most images of a fleet: one copy of each is enough.
         return _shared.setdefault(frozen, frozen) if len(_shared) < 100_000 else frozen
-    return sys.intern(value) if isinstance(value, str) and len(value) < 40 else value
+    return sys.intern(value) if isinstance(value, str) else value
 
 
 def image_of(type_: str, values: Sequence[Any]) -> Image:
@@ -426,7 +426,8 @@ def image_of(type_: str, values: Sequence[Any]) -> Image:
     if type_ == Type.DEFINITION:
         return Definition(*values)
     make: Callable[..., Image] = IMAGES[type_]
-    return make(*[_frozen(value) if isinstance(value, (list, str)) else value for value in values])
+    intern = sys.intern
+    return make(*[intern(value) if type(value) is str else _frozen(value) if type(value) is list else value for value in values])
 
 
 def value_of(value: Any) -> Any:
