@@ -110,16 +110,19 @@ def million(directory: Path) -> None:
         gc.collect()
         before = resident_bytes()
         simulation = Simulation(directory / f"fleet{count}", features="all")
+        cpu = time.process_time()
         seconds = grown(simulation, count // 1000, 1000)
+        cpu = time.process_time() - cpu
         gc.collect()
         held = resident_bytes() - before
-        costs.append(seconds / count)
+        costs.append(cpu / count)
         show(f"{count:,} instances: bytes each, all in", f"{held / count:.0f}", "700 at 1,000,000")
-        show(f"{count:,} instances: microseconds each", f"{seconds / count * 1e6:.0f}", "")
+        show(f"{count:,} instances: microseconds each, CPU (wall)", f"{cpu / count * 1e6:.0f} ({seconds / count * 1e6:.0f})", "")
         simulation.close()
         del simulation
         shutil.rmtree(directory / f"fleet{count}")
-    show("cost of one VM, highest by lowest", f"{max(costs) / min(costs):.2f}", "1.5")
+    # By CPU time: on a busy machine the wall's says more about the neighbours.
+    show("CPU cost of one VM, highest by lowest", f"{max(costs) / min(costs):.2f}", "1.5")
 
 
 _ALL = {"scale": scale, "transitions": transitions, "create": create, "day": day, "million": million}
