@@ -95,17 +95,23 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Not:
+    """The opposite of a condition."""
+
     operand: "Expression"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class IsNull:
+    """A test for NULL, or for its absence."""
+
     operand: "Expression"
     negated: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class In:
+    """Whether a value is among items, or in the column of a query."""
+
     value: "Expression"
     items: "tuple[Expression, ...] | Query"
     negated: bool = False
@@ -124,6 +130,8 @@ class Call:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Window:
+    """A call over the rows around each row."""
+
     call: Call
     partition_by: tuple["Expression", ...] = ()
     order_by: tuple["Ordering", ...] = ()
@@ -131,12 +139,16 @@ class Window:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Case:
+    """The value behind the first condition that is true; `otherwise`, or NULL, where none is."""
+
     branches: tuple[tuple["Expression", "Expression"], ...]
     otherwise: "Expression | None" = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Cast:
+    """A conversion by the engine. tries: NULL where it cannot be made, and no error."""
+
     operand: "Expression"
     type: str
     tries: bool = False
@@ -144,23 +156,29 @@ class Cast:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Lambda:
+    """A function of one parameter, as an argument."""
+
     parameter: str
     body: "Expression"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ListOf:
+    """A list of its items."""
+
     items: tuple["Expression", ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Struct:
+    """A struct of named values."""
+
     fields: tuple[tuple[str, "Expression"], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Star:
-    pass
+    """`*`, as in `count(*)`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -214,6 +232,8 @@ Expression = (
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Ordering:
+    """One key of ORDER BY."""
+
     expression: Expression
     ascending: bool
     nulls_first: bool
@@ -221,12 +241,16 @@ class Ordering:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TableName:
+    """A native table or view."""
+
     name: str
     alias: str
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Derived:
+    """A query in place of a table."""
+
     query: "Query"
     alias: str
 
@@ -259,6 +283,8 @@ class Select:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class UnionAll:
+    """The rows of all legs, in no order."""
+
     legs: tuple["Query", ...]
 
 

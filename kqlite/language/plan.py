@@ -52,6 +52,8 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Reference(Scalar):
+    """The value of a column in this row."""
+
     attribute: Attribute
 
     @property
@@ -288,6 +290,8 @@ def counts_rows(relation: "Project") -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SortKey:
+    """One key of an order; where its nulls stand is always said."""
+
     value: Scalar
     ascending: bool
     nulls_first: bool
@@ -418,6 +422,8 @@ class Project(Relation):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Sort(Relation):
+    """The rows of `input`, sorted."""
+
     input: Relation
     keys: tuple[SortKey, ...]
 

@@ -101,6 +101,8 @@ class IndexAccess(Node):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Call(Node):
+    """`function(arguments)`; which function that is, the binder finds."""
+
     function: str
     arguments: tuple["Item", ...]
     name_span: Span
@@ -200,6 +202,8 @@ Item = Scalar | Named
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Print(Node):
+    """`print a = 1, 2`: one row."""
+
     items: tuple[Item, ...]
 
 
@@ -223,6 +227,8 @@ class Datatable(Node):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ColumnDeclaration(Node):
+    """`name: type`, as `datatable` has it."""
+
     name: str
     type: Type
 
@@ -241,16 +247,22 @@ class Parameter(Node):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Where(Node):
+    """`where` and `filter`."""
+
     condition: Item
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Extend(Node):
+    """`extend a = e, f(x)`."""
+
     items: tuple[Item, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Project(Node):
+    """`project a, b = e`."""
+
     items: tuple[Item, ...]
 
 
@@ -263,11 +275,15 @@ class ProjectAway(Node):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ProjectKeep(Node):
+    """patterns: as those of ProjectAway."""
+
     patterns: tuple[Name, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ProjectRename(Node):
+    """`project-rename new = old`."""
+
     items: tuple[Item, ...]
 
 
@@ -296,22 +312,28 @@ class Take(Node):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Top(Node):
+    """`top n by key`."""
+
     count: Scalar
     keys: tuple[SortKey, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Count(Node):
-    pass
+    """`count`: one row with the number of rows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Distinct(Node):
+    """`distinct a, b` and `distinct *`."""
+
     items: tuple[Item, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Summarize(Node):
+    """`summarize aggregates by keys`."""
+
     aggregates: tuple[Item, ...]
     by: tuple[Item, ...]
 
