@@ -2,7 +2,7 @@
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kqlite.language.functions.regexes import check_regex, group_count, group_names, rewritten
@@ -56,6 +56,10 @@ def test_groups_are_counted() -> None:
 
 
 @settings(max_examples=1500, deadline=None)
+@example("[:-1]")
+@example("[b-a]")
+@example(r"[a-\d]")
+@example("[a-c-e]")
 @given(st.text(st.sampled_from(r"ab1(|)[]^-*+?{},.\dWsbpLQn:<>&P=!i$"), max_size=12))
 def test_the_engine_takes_what_is_not_refused(pattern: str) -> None:
     if check_regex(pattern) is None:

@@ -61,6 +61,29 @@ def _read(pattern: str) -> tuple[str, int, dict[str, int]]:
     return reader.read(), reader.groups, reader.names
 
 
+def _check_ranges(items: list[str]) -> None:
+    """Refuses a `-` in a class that is neither at an end nor between two characters in order: the engines read it in several ways."""
+    end_of_range = -1
+    for place, item in enumerate(items):
+        if item != "-" or place in (0, len(items) - 1):
+            continue
+        low, high = _code_point(items[place - 1]), _code_point(items[place + 1])
+        if place - 1 == end_of_range or low is None or high is None:
+            raise _Unreadable("a `-` inside a class that makes no range; write `\\-`")
+        if low > high:
+            raise _Unreadable(f"the range `{items[place - 1]}-{items[place + 1]}` runs backwards")
+        end_of_range = place + 1
+
+
+def _code_point(item: str) -> int | None:
+    """The character that an item of a class stands for, None where it stands for several or is an escape by letter."""
+    if len(item) == 1:
+        return ord(item)
+    if item.startswith("\\x{"):
+        return int(item[3:-1], 16)
+    return ord(item[1]) if len(item) == 2 and not item[1].isalnum() else None
+
+
 class _Reader:
     def __init__(self, pattern: str):
         self.pattern = pattern
@@ -170,6 +193,7 @@ class _Reader:
                 self.at += 1
             first = False
         self.at += 1
+        _check_ranges(items)
         if not outside:
             self.out.append(("[^" if negated else "[") + "".join(items) + "]")
         elif not negated:
