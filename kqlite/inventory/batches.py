@@ -7,7 +7,7 @@ so that what was imported can be exported; a query does not see them.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from kqlite.inventory.columns import ColumnBuilder
+from kqlite.inventory.columns import ColumnBuilder, marked_array
 from kqlite.inventory.documents import Value, decode
 from kqlite.inventory.shapes import Draft, arrow_type, duckdb_type, freeze, held_leaves, hold, widen
 from kqlite.inventory.tables import COLUMNS, HOT_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
@@ -162,3 +162,16 @@ def _restored(value: Value, shape: Shape, physical: Mapping[str, list[Value]], i
 def _restored_member(value: dict[str, Value], member: Member, physical: Mapping[str, list[Value]], index: int) -> Value:
     inner = value[member.name] if member.held_in is None else physical[member.held_in][index]
     return _restored(inner, member.shape, physical, index)
+
+
+def marked(batch: "pa.RecordBatch", partition: Partition) -> "pa.RecordBatch":
+    """A batch of this partition with its JSON as `arrow.json`, so that DuckDB scans the types that the partition's table would have."""
+    import pyarrow as pa
+
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    for name, shape in partition.shapes.items():
+        columns[name] = marked_array(columns[name], shape)
+        for _, leaf in held_leaves(shape):
+            if leaf.held_in is not None:
+                columns[leaf.held_in] = marked_array(columns[leaf.held_in], leaf.shape)
+    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))

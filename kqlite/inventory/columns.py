@@ -120,3 +120,22 @@ def _validity(values: Sequence[Value]) -> "pa.Buffer | None":
     if None not in values:
         return None
     return pa.array([value is not None for value in values], pa.bool_()).buffers()[1]
+
+
+def marked_array(array: "pa.Array", shape: Shape) -> "pa.Array":
+    """An array of `array_of` with its JSON leaves as `arrow.json`, so that they are not taken for texts."""
+    import pyarrow as pa
+
+    match shape:
+        case JsonLeaf():
+            return pa.ExtensionArray.from_storage(pa.json_(), array)
+        case Leaf():
+            return array
+        case Array():
+            elements = marked_array(array.values, shape.element)
+            return pa.Array.from_buffers(pa.list_(elements.type), len(array), array.buffers()[:2], children=[elements])
+        case Object():
+            members = own_members(shape)
+            arrays = [marked_array(array.field(member.name), member.shape) for member in members]
+            fields = [pa.field(member.name, inner.type) for member, inner in zip(members, arrays, strict=True)]
+            return pa.Array.from_buffers(pa.struct(fields), len(array), array.buffers()[:1], children=arrays) if members else array

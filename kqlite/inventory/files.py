@@ -40,7 +40,7 @@ def load_files(
     if sum(fact.st_size for fact in facts) > _SMALL_BYTES:
         return _load_in_two_passes(paths, store, written, progress, enough_rows, scratch)
     rows = [row for path in paths for row in _rows(path)]
-    store.load(incoming(rows, enough_rows, store.shaped_types()), written)
+    store.hold(incoming(rows, enough_rows, store.shaped_types()), written)
     return len(rows)
 
 

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kqlite.inventory.columns import array_of
+from kqlite.inventory.columns import array_of, marked_array
 from kqlite.inventory.documents import InventoryError, Value
 from kqlite.inventory.reading import arrow_batches, chunks, is_arrow, is_parquet
-from kqlite.inventory.shapes import Draft, freeze, own_members, widen
-from kqlite.language.schema import Array, JsonLeaf, Leaf, Object, Shape
+from kqlite.inventory.shapes import Draft, freeze, widen
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,23 +53,4 @@ def _column(values: Sequence[Value]) -> "pa.Array":
     draft = Draft()
     widen(draft, values)
     shape = freeze(draft)
-    return pa.nulls(len(values)) if shape is None else _marked(array_of(values, shape), shape)
-
-
-def _marked(array: "pa.Array", shape: Shape) -> "pa.Array":
-    """The array with its JSON leaves as `arrow.json`, so that they are not taken for texts."""
-    import pyarrow as pa
-
-    match shape:
-        case JsonLeaf():
-            return pa.ExtensionArray.from_storage(pa.json_(), array)
-        case Leaf():
-            return array
-        case Array():
-            elements = _marked(array.values, shape.element)
-            return pa.ListArray.from_arrays(array.offsets, elements, mask=array.is_null())
-        case Object():
-            if not own_members(shape):
-                return array
-            members = [_marked(array.field(member.name), member.shape) for member in shape.members]
-            return pa.StructArray.from_arrays(members, [member.name for member in shape.members], mask=array.is_null())
+    return pa.nulls(len(values)) if shape is None else marked_array(array_of(values, shape), shape)

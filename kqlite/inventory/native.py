@@ -1,0 +1,94 @@
+"""The native tables of partitions: made, filled, replaced by wider ones."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kqlite.inventory.batches import STRINGS, BatchBuilder, columns_of, partition
+from kqlite.inventory.reshape import selections
+from kqlite.inventory.shapes import hold, join, quoted
+from kqlite.inventory.tables import HOT_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
+from kqlite.language.schema import Partition, Shape
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_NEVER_NULL = frozenset((KEY_COLUMN, SEQUENCE_COLUMN, *STRINGS))
+_ALIKE = frozenset((KEY_COLUMN, "id"))
+
+
+class Cursor(Protocol):
+    """What is needed of a DuckDB cursor, in a transaction."""
+
+    def register(self, view_name: str, python_object: object) -> Any: ...  # Any: the cursor again
+
+    def unregister(self, view_name: str) -> Any: ...
+
+    def execute(self, query: str, parameters: object = None) -> Any: ...
+
+
+def create(cursor: Cursor, source: str, part: Partition, in_file: bool) -> None:
+    """Make an empty table for a partition."""
+    columns = (f"{quoted(name)} {type_}{_constraints(name, type_, in_file)}" for name, type_ in columns_of(part).items())
+    cursor.execute(f"CREATE TABLE {quoted(source)} ({', '.join(columns)})")
+
+
+def _constraints(name: str, type_: str, in_file: bool) -> str:
+    # Neighbours' ids and documents repeat each other, which zstd sees and DuckDB's own choice does not: 13 bytes an id instead of 47, read
+    # as fast. DuckDB chooses zstd by itself for very long texts alone, and in memory knows it not: such a column stays uncompressed there.
+    compression = " USING COMPRESSION zstd" if in_file and (name in _ALIKE or type_ == "JSON") else ""
+    return (" NOT NULL" if name in _NEVER_NULL else "") + compression
+
+
+def insert(cursor: Cursor, source: str, part: Partition, batches: "Iterator[pa.RecordBatch]") -> None:
+    """Insert all batches at once: with an INSERT for each, all of them would stay in memory until the commit."""
+    import pyarrow as pa
+
+    failures: list[BaseException] = []
+
+    def watched() -> "Iterator[pa.RecordBatch]":
+        try:
+            yield from batches
+        except BaseException as error:  # DuckDB passes on its text alone
+            failures.append(error)
+            raise
+
+    cursor.register("incoming", pa.RecordBatchReader.from_batches(BatchBuilder(part).schema, watched()))
+    try:
+        cursor.execute(f"INSERT INTO {quoted(source)} BY NAME SELECT * FROM incoming")
+    except Exception:
+        if failures:
+            raise failures[0] from None
+        raise
+    cursor.unregister("incoming")
+
+
+@contextmanager
+def replacing(cursor: Cursor, old: Partition, new: Partition, in_file: bool) -> Iterator[str]:
+    """A fresh table for a partition's wider shape; after what was put into it come those of the old rows that it does not replace."""
+    fresh = f"{old.source}#fresh"
+    create(cursor, fresh, new, in_file)
+    yield fresh
+    cursor.execute(
+        f"INSERT INTO {quoted(fresh)} SELECT {selections(old, new, columns_of(new))} FROM {quoted(old.source)} AS old "
+        f"WHERE NOT EXISTS (FROM {quoted(fresh)} AS fresh WHERE fresh._key = old._key)"
+    )
+    cursor.execute(f"DROP TABLE {quoted(old.source)}")
+    cursor.execute(f"ALTER TABLE {quoted(fresh)} RENAME TO {quoted(old.source)}")
+
+
+def supersede(cursor: Cursor, source: str, others: Iterable[Partition]) -> None:
+    """Delete from the other partitions of a table what an import has just put into `source`."""
+    for other in others:
+        if other.source != source:
+            cursor.execute(f"DELETE FROM {quoted(other.source)} WHERE _key IN (SELECT _key FROM {quoted(source)} WHERE _seq = 0)")
+
+
+def covering(old: Partition, shapes: Mapping[str, Shape], types: frozenset[str], resource_type: str | None) -> Partition:
+    """The partition that covers what there is and what comes. resource_type: folded; None where types share the partition."""
+    joined: dict[str, Shape] = {}
+    for column in (*old.shapes, *(name for name in shapes if name not in old.shapes)):
+        shape = join(old.shapes.get(column), shapes.get(column))
+        assert shape is not None
+        joined[column] = shape
+    return partition(old.source, hold(joined, HOT_LEAVES.get(resource_type or "", ())), (old.types or frozenset()) | types)
