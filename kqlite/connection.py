@@ -22,10 +22,9 @@ Clock = Callable[[], datetime]
 def connect(data: "str | Path | Mapping[str, pa.Table] | None" = None, *, clock: Clock = utc_now, optimizer: bool = True) -> "Connection":
     """A connection to an inventory.
 
-    data: a data directory; or Arrow tables by name, queried in place; or None for an empty inventory in memory, to which `register` adds
-    tables.
-    clock: what `now()` reads. optimizer: whether DuckDB's optimizer is on; off serves tests, which compare both.
-    Raises InventoryError for a directory that is none, and for Arrow types that KQL has no form for.
+    data: a data directory; or Arrow tables by name, queried in place; or None for an empty inventory in memory, to which
+    `register` adds tables. clock: what `now()` reads. optimizer: whether DuckDB's optimizer is on; off serves tests, which
+    compare both. Raises InventoryError for a directory that is none, and for Arrow types that KQL has no form for.
     """
     from kqlite.inventory.store import Store as DuckDbStore
 
@@ -69,8 +68,8 @@ class Connection:
     def query(self, text: str, parameters: Mapping[str, object] | None = None, *, scope: Scope = EVERYTHING) -> Result:
         """The answer to a KQL query, on one snapshot.
 
-        parameters: values by name, which the query uses like columns; a column of the same name wins. scope: what the caller may see.
-        Raises KqlError with everything that is wrong with the query.
+        parameters: values by name, which the query uses like columns; a column of the same name wins. scope: what the caller
+        may see. Raises KqlError with everything that is wrong with the query.
         """
         return self._engine.query(text, parameters, scope)
 
@@ -83,8 +82,8 @@ class Connection:
     def register(self, name: str, data: "pa.Table | str | Path", *, load: bool = True, replace: bool = False) -> None:
         """Adds a table of the caller's: an Arrow table, or a file of Parquet, Arrow, JSON or JSON lines.
 
-        load: copies it into the engine's own form, which queries read several times faster; else it is queried in place.
-        Raises InventoryError for a name that exists, unless `replace` is true, and for types that KQL has no form for.
+        load: copies it into the engine's own form, which queries read several times faster; else it is queried in place. Raises
+        InventoryError for a name that exists, unless `replace` is true, and for types that KQL has no form for.
         """
         register = getattr(self._engine.store, "register", None)
         if register is None:

@@ -33,7 +33,8 @@ def variable(name: str) -> str:
 
 
 def typed(parameters: Mapping[str, object]) -> dict[str, Parameter]:
-    """Each value with its KQL type: bool, int (long), float (real), str, datetime (naive is UTC), timedelta, UUID, list and dict (dynamic).
+    """Each value with its KQL type: bool, int (long), float (real), str, datetime (naive is UTC), timedelta, UUID, list and
+    dict (dynamic).
 
     Raises ParameterError for a name that is no identifier or a value of another type.
     """

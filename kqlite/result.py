@@ -22,8 +22,8 @@ SHOWN_ROWS = 20
 class SnapshotInfo:
     """On what a query was answered.
 
-    version: of the catalog. watermark: the time up to which the inventory was complete, None where nothing says so. asked_at: when the
-    query ran, by the connection's clock.
+    version: of the catalog. watermark: the time up to which the inventory was complete, None where nothing says so. asked_at:
+    when the query ran, by the connection's clock.
     """
 
     version: int
@@ -53,9 +53,9 @@ class Result:
     def to_arrow(self, shaped: bool = False, ticks: bool = False) -> "pa.Table":
         """The rows as an Arrow table, whose schema depends on the query alone.
 
-        A dynamic is JSON text in the type `arrow.json`, a datetime `timestamp[us, UTC]`, a timespan `duration[us]`, a guid a string.
-        shaped: a dynamic whose shape is known comes as struct, list or scalar. ticks: datetimes and timespans as exact whole numbers of
-        100 ns.
+        A dynamic is JSON text in the type `arrow.json`, a datetime `timestamp[us, UTC]`, a timespan `duration[us]`, a guid a
+        string. shaped: a dynamic whose shape is known comes as struct, list or scalar. ticks: datetimes and timespans as exact
+        whole numbers of 100 ns.
         """
         import pyarrow as pa
 

@@ -14,9 +14,8 @@ from kqlite.language.schema import Schema, Shape
 class Compiled:
     """A query ready to run.
 
-    sql: its text; columns come out in the order of `schema`, under names of no meaning: a dynamic as JSON text, datetimes and timespans
-    as ticks.
-    shapes: the shape of each dynamic column. variables: the names of the values to bind.
+    sql: its text; columns come out in the order of `schema`, under names of no meaning: a dynamic as JSON text, datetimes and
+    timespans as ticks. shapes: the shape of each dynamic column. variables: the names of the values to bind.
     """
 
     plan: plan.Plan

@@ -1,4 +1,5 @@
-"""`mv-expand` in SQL: each expanded dynamic as a list, unnested in the projection (as a lateral join it is a thousand times slower).
+"""`mv-expand` in SQL: each expanded dynamic as a list, unnested in the projection (as a lateral join it is a thousand times
+slower).
 
 Several `unnest` in one SELECT run in step and pad the shorter ones with NULL, as KQL wants it.
 """

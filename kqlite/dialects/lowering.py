@@ -1,8 +1,8 @@
 """Relations of the plan to SQL queries.
 
-A *block* is a SELECT in the making. Runs of filters and projections go into one block: a column is an expression over the block's source
-until something needs it by
-name. ORDER BY is written once, at the top, and where rows are taken: a sorted subquery promises nothing.
+A *block* is a SELECT in the making. Runs of filters and projections go into one block: a column is an expression over the
+block's source until something needs it by name. ORDER BY is written once, at the top, and where rows are taken: a sorted
+subquery promises nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,8 +23,8 @@ INLINED_NODES = 400
 class Block:
     """A SELECT in the making.
 
-    columns: an expression for each attribute, over `from_`. closed: rows are grouped already, or a column counts them, so that a
-    condition or a new column needs a SELECT around; a limit does the same.
+    columns: an expression for each attribute, over `from_`. closed: rows are grouped already, or a column counts them, so that
+    a condition or a new column needs a SELECT around; a limit does the same.
     """
 
     from_: sql.From | None
@@ -72,8 +72,8 @@ class RelationLowering:
         return select, [name for _, name in named]
 
     def _wrapped(self, block: Block, attributes: Iterable[plan.Attribute]) -> Block:
-        """A block around `block`, which gives these columns and its order keys. Order goes out with the rows; inside it is only written
-        where rows are cut off.
+        """A block around `block`, which gives these columns and its order keys. Order goes out with the rows; inside it is only
+        written where rows are cut off.
         """
         wanted = dict.fromkeys(attributes)
         alias = self.aliases.table()

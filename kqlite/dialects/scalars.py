@@ -43,9 +43,8 @@ def custom(name: str) -> Callable[[CustomLowering], CustomLowering]:
 class ScalarLowering:
     """Lowers scalars over the columns of one SELECT.
 
-    columns: the expression for each attribute in reach. query_of: lowers a relation that stands inside a scalar. order: what the rows
-    are sorted by, for
-    aggregates that depend on it.
+    columns: the expression for each attribute in reach. query_of: lowers a relation that stands inside a scalar. order: what
+    the rows are sorted by, for aggregates that depend on it.
     """
 
     def __init__(
@@ -120,8 +119,8 @@ class ScalarLowering:
         return conversions.leaf_to_text(self.lower(scalar), scalar.form)
 
     def condition(self, scalar: plan.Scalar) -> sql.Expression:
-        """A condition where null counts as false: at the top of a `where`, in `countif`, `iff`. Simpler SQL, which the engine can push
-        down.
+        """A condition where null counts as false: at the top of a `where`, in `countif`, `iff`. Simpler SQL, which the engine
+        can push down.
         """
         if isinstance(scalar, plan.Invoke):
             if scalar.function.name in ("and", "or"):

@@ -746,8 +746,8 @@ def _identifier(name: str) -> str:
 
 
 def literal(value: bool | int | float | str | None) -> str:
-    """A constant as SQL text. Fractions are DOUBLE (a bare `1.5` would be a DECIMAL), whole numbers beyond INTEGER come out as BIGINT by
-    themselves.
+    """A constant as SQL text. Fractions are DOUBLE (a bare `1.5` would be a DECIMAL), whole numbers beyond INTEGER come out as
+    BIGINT by themselves.
     """
     match value:
         case None:

@@ -1,8 +1,9 @@
-"""The typed plan: what a query means. Relations know their columns and order, scalars their type, form and whether they may be null.
+"""The typed plan: what a query means. Relations know their columns and order, scalars their type, form and whether they may be
+null.
 
-A column of a relation is an `Attribute`, known by identity and not by name: two columns of one name never get mixed up. The binder makes a
-plan in which a dynamic column of a table has no form yet (`form` is None); `rules.narrow` chooses the partitions and gives every dynamic
-a form.
+A column of a relation is an `Attribute`, known by identity and not by name: two columns of one name never get mixed up. The
+binder makes a plan in which a dynamic column of a table has no form yet (`form` is None); `rules.narrow` chooses the partitions
+and gives every dynamic a form.
 """
 
 from collections.abc import Iterator, Mapping
@@ -329,8 +330,8 @@ class Scan(Relation):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Extract:
-    """What a partition gives for one column: a physical column, or a path inside one. `column` is None where the partition has nothing
-    there.
+    """What a partition gives for one column: a physical column, or a path inside one. `column` is None where the partition has
+    nothing there.
     """
 
     column: str | None
@@ -462,8 +463,8 @@ class Take(Relation):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Aggregate(Relation):
-    """One row for each distinct combination of keys, or one row where there are none. Each aggregate is an Invoke of an aggregate
-    function.
+    """One row for each distinct combination of keys, or one row where there are none. Each aggregate is an Invoke of an
+    aggregate function.
     """
 
     input: Relation
@@ -483,9 +484,8 @@ class Aggregate(Relation):
 class Join(Relation):
     """kind: innerunique, inner, leftouter, rightouter, fullouter, leftsemi, leftanti, rightsemi, rightanti.
 
-    conditions: pairs of keys, left and right, of one type; null meets null. outputs: the columns of the result, each from one side; an
-    unmatched side
-    gives null, or `''` for a string.
+    conditions: pairs of keys, left and right, of one type; null meets null. outputs: the columns of the result, each from one
+    side; an unmatched side gives null, or `''` for a string.
     """
 
     kind: str
@@ -539,9 +539,8 @@ def element_form(form: Shape) -> Shape:
 class MvExpand(Relation):
     """A row for each element of the expanded dynamics, side by side; the other columns are repeated.
 
-    columns: all columns as the result shows them. index: a column that counts from 0. as_pairs: a bag gives arrays of key and value in
-    place of bags of one
-    member.
+    columns: all columns as the result shows them. index: a column that counts from 0. as_pairs: a bag gives arrays of key and
+    value in place of bags of one member.
     """
 
     input: Relation

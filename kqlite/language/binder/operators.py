@@ -1,6 +1,7 @@
 """Types of operators: what `+` or `==` takes, what comes out, and what is converted before.
 
-Source: Kusto docs, "Numerical operators", "Datetime / timespan arithmetic", "String operators"; result types tried on Microsoft's analyser.
+Source: Kusto docs, "Numerical operators", "Datetime / timespan arithmetic", "String operators"; result types tried on
+Microsoft's analyser.
 """
 
 from collections.abc import Sequence

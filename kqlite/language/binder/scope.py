@@ -16,9 +16,9 @@ class Muted(Exception):
 class Scope:
     """What a caller sees of the resource tables; None means everything.
 
-    It wraps every scan of such a table. subscriptions and resource_groups hold ids and names in any case; the values are bound when the
-    query runs,
-    only what is restricted is part of the plan. tables: names in lower case; any other is unknown to this caller.
+    It wraps every scan of such a table. subscriptions and resource_groups hold ids and names in any case; the values are bound
+    when the query runs, only what is restricted is part of the plan. tables: names in lower case; any other is unknown to this
+    caller.
     """
 
     subscriptions: frozenset[str] | None = None

@@ -31,8 +31,8 @@ def bind(
 ) -> plan.Plan:
     """The plan of a query against a catalog.
 
-    text: what `query` was parsed from, for messages. parameters: the types of values that the caller binds by name.
-    Raises KqlError with everything that is wrong.
+    text: what `query` was parsed from, for messages. parameters: the types of values that the caller binds by name. Raises
+    KqlError with everything that is wrong.
     """
     binder = TableBinder(text, catalog, scope, dict(parameters or {}))
     try:

@@ -1,5 +1,5 @@
-"""The function catalogue. `declare.py` says what a declaration is; a module for each family holds the declarations; importing this
-package loads them all.
+"""The function catalogue. `declare.py` says what a declaration is; a module for each family holds the declarations; importing
+this package loads them all.
 """
 
 from kqlite.language.functions import aggregates, conversions, datetimes, dynamics, logic, numbers, strings, windows

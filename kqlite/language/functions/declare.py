@@ -31,10 +31,10 @@ class Naming(Enum):
 class Parameter:
     """One parameter of a signature.
 
-    type: the type that the SQL is given; None for any type, given as it comes.
-    accepts: types that are converted to `type` besides those that convert by themselves (int to long to real, and nothing else).
-    constant: wants a literal (a regular expression, a part of a date); the binder refuses anything else.
-    check: says what is wrong with the text of such a literal, None where nothing is.
+    type: the type that the SQL is given; None for any type, given as it comes. accepts: types that are converted to `type`
+    besides those that convert by themselves (int to long to real, and nothing else). constant: wants a literal (a regular
+    expression, a part of a date); the binder refuses anything else. check: says what is wrong with the text of such a literal,
+    None where nothing is.
     """
 
     name: str
@@ -46,9 +46,9 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """parameters; how many of the last ones may be left out; whether the last one may be repeated; the type of the result, or a rule
-    that makes it of
-    the arguments' types."""
+    """parameters; how many of the last ones may be left out; whether the last one may be repeated; the type of the result, or a
+    rule that makes it of the arguments' types.
+    """
 
     parameters: tuple[Parameter, ...]
     returns: Type | Callable[[Sequence[Type]], Type]
@@ -101,15 +101,13 @@ ShapeRule = Callable[[Sequence["Scalar"]], Shape]
 class Function:
     """A function or an operator of KQL.
 
-    sql: by dialect; or by dialect and `"list"` for the case that the first dynamic argument is held as a list. A template's holes are
-    the parameters' names; arguments
-    which were left out are not given, so a template with optional parameters is a Custom one, or there is one template for each number
-    of arguments: `("duckdb", 3)`.
-    A repeated parameter's hole takes all of its arguments, separated by commas. A dynamic argument comes as JSON text unless the
-    template is for lists.
-    nullable: whether it may give null even where no argument is. Strings never are.
-    shape: the form of a dynamic result, made of the bound arguments; None for JSON.
-    aggregate: folds the rows of a group. window: depends on the rows before, in their order. aliases: old names, documented as such.
+    sql: by dialect; or by dialect and `"list"` for the case that the first dynamic argument is held as a list. A template's
+    holes are the parameters' names; arguments which were left out are not given, so a template with optional parameters is a
+    Custom one, or there is one template for each number of arguments: `("duckdb", 3)`. A repeated parameter's hole takes all of
+    its arguments, separated by commas. A dynamic argument comes as JSON text unless the template is for lists. nullable:
+    whether it may give null even where no argument is. Strings never are. shape: the form of a dynamic result, made of the
+    bound arguments; None for JSON. aggregate: folds the rows of a group. window: depends on the rows before, in their order.
+    aliases: old names, documented as such.
     """
 
     name: str

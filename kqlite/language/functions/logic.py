@@ -1,8 +1,7 @@
 """Choices and tests for null: `iff`, `case`, `coalesce`, `isnull`, `isempty`, `not`.
 
 The types of `iff`, `case` and `coalesce` depend on all of their arguments together: the binder has a rule of its own for them
-(`binder/choices.py`), and
-the signatures here serve the documentation and the count of arguments.
+(`binder/choices.py`), and the signatures here serve the documentation and the count of arguments.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,9 @@
 """Path pruning: every relation gives what is asked of it and no more, and every dynamic gets its form.
 
-From the top down each relation is asked for *needs*: a column, or a path inside a dynamic one. From the bottom up each answers with
-*branches*, one for each partition
-that is left: rows, and for each need a scalar over these rows. Operators that work row by row are applied to each branch with that
-partition's own forms; any other
-operator sees the branches united, over what was extracted and never over whole documents.
+From the top down each relation is asked for *needs*: a column, or a path inside a dynamic one. From the bottom up each answers
+with *branches*, one for each partition that is left: rows, and for each need a scalar over these rows. Operators that work row
+by row are applied to each branch with that partition's own forms; any other operator sees the branches united, over what was
+extracted and never over whole documents.
 """
 
 from collections.abc import Iterable, Mapping
@@ -454,8 +453,8 @@ def _expanded(branch: Branch, relation: plan.MvExpand, needs: Needs) -> Branch:
 
 
 def _merged(branches: list[Branch]) -> Branch:
-    """All branches as one relation. A dynamic keeps its form where all branches give the same; else it becomes JSON, since the engine
-    never unifies structs.
+    """All branches as one relation. A dynamic keeps its form where all branches give the same; else it becomes JSON, since the
+    engine never unifies structs.
     """
     if len(branches) == 1:
         return branches[0]

@@ -66,8 +66,8 @@ def conjuncts(condition: plan.Scalar) -> list[plan.Scalar]:
 
 
 def _sides(join: plan.Join, conditions: Conditions) -> tuple[Conditions, Conditions]:
-    """What a condition behind a join says of each side. The left side of innerunique is left alone: which of its rows remain is decided
-    before.
+    """What a condition behind a join says of each side. The left side of innerunique is left alone: which of its rows remain is
+    decided before.
     """
     left_attributes = set(join.left.attributes)
     left = {out: plan.Reference(source) for out, source in join.outputs if source in left_attributes}
