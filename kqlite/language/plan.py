@@ -316,6 +316,25 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
+class OverOne(Relation):
+    """A relation over one input, whose columns and order it keeps where it does not say otherwise."""
+
+    input: Relation
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.input.attributes
+
+    @property
+    def order(self) -> tuple[SortKey, ...]:
+        return self.input.order
+
+    @property
+    def inputs(self) -> tuple[Relation, ...]:
+        return (self.input,)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Scan(Relation):
     """All rows of a table, all its columns, in its partitions. Only between binder and rules."""
 
@@ -382,92 +401,47 @@ class Series(Relation):
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Filter(Relation):
+class Filter(OverOne):
     """The rows of `input` for which `condition` is true; null is not."""
 
-    input: Relation
     condition: Scalar
-
-    @property
-    def attributes(self) -> tuple[Attribute, ...]:
-        return self.input.attributes
-
-    @property
-    def order(self) -> tuple[SortKey, ...]:
-        return self.input.order
-
-    @property
-    def inputs(self) -> tuple[Relation, ...]:
-        return (self.input,)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Project(Relation):
+class Project(OverOne):
     """New columns made of those of `input`, row by row. An output that is a Reference to its own attribute hands a column on."""
 
-    input: Relation
     outputs: tuple[tuple[Attribute, Scalar], ...]
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:
         return tuple(attribute for attribute, _ in self.outputs)
 
-    @property
-    def order(self) -> tuple[SortKey, ...]:
-        return self.input.order
-
-    @property
-    def inputs(self) -> tuple[Relation, ...]:
-        return (self.input,)
-
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Sort(Relation):
+class Sort(OverOne):
     """The rows of `input`, sorted."""
 
-    input: Relation
     keys: tuple[SortKey, ...]
-
-    @property
-    def attributes(self) -> tuple[Attribute, ...]:
-        return self.input.attributes
 
     @property
     def order(self) -> tuple[SortKey, ...]:
         return self.keys
 
-    @property
-    def inputs(self) -> tuple[Relation, ...]:
-        return (self.input,)
-
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Take(Relation):
+class Take(OverOne):
     """At most `count` rows of `input`: the first ones of its order, any where it has none."""
 
-    input: Relation
     count: int
-
-    @property
-    def attributes(self) -> tuple[Attribute, ...]:
-        return self.input.attributes
-
-    @property
-    def order(self) -> tuple[SortKey, ...]:
-        return self.input.order
-
-    @property
-    def inputs(self) -> tuple[Relation, ...]:
-        return (self.input,)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Aggregate(Relation):
+class Aggregate(OverOne):
     """One row for each distinct combination of keys, or one row where there are none. Each aggregate is an Invoke of an
     aggregate function.
     """
 
-    input: Relation
     keys: tuple[tuple[Attribute, Scalar], ...]
     aggregates: tuple[tuple[Attribute, Invoke], ...]
 
@@ -476,8 +450,8 @@ class Aggregate(Relation):
         return tuple(attribute for attribute, _ in (*self.keys, *self.aggregates))
 
     @property
-    def inputs(self) -> tuple[Relation, ...]:
-        return (self.input,)
+    def order(self) -> tuple[SortKey, ...]:
+        return ()
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -536,14 +510,13 @@ def element_form(form: Shape) -> Shape:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class MvExpand(Relation):
+class MvExpand(OverOne):
     """A row for each element of the expanded dynamics, side by side; the other columns are repeated.
 
     columns: all columns as the result shows them. index: a column that counts from 0. as_pairs: a bag gives arrays of key and
     value in place of bags of one member.
     """
 
-    input: Relation
     expansions: tuple[Expansion, ...]
     columns: tuple[Attribute, ...]
     index: Attribute | None = None
@@ -561,8 +534,8 @@ class MvExpand(Relation):
         return self.columns
 
     @property
-    def inputs(self) -> tuple[Relation, ...]:
-        return (self.input,)
+    def order(self) -> tuple[SortKey, ...]:
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
