@@ -145,8 +145,9 @@ def _shaped(array: "pa.ChunkedArray", shape: Shape) -> "pa.ChunkedArray":
     """JSON text in the Arrow type of its shape; where the shape is JSON, as it is."""
     import pyarrow as pa
 
-    from kqlite.inventory.shapes import arrow_type, arrow_value
+    from kqlite.inventory.shapes import arrow_type, arrow_value, whole
 
+    shape = whole(shape)
     texts = [text for chunk in array.chunks for text in _text(chunk).to_pylist()]
     values = [None if text is None else arrow_value(json.loads(text), shape) for text in texts]
     return pa.chunked_array([pa.array(values, arrow_type(shape))])
