@@ -152,7 +152,7 @@ def _set(lowering: ScalarLowering, value: plan.Scalar, filter_: sql.Expression |
     element = _element(lowering, value)
     if value.type is Type.DYNAMIC and element_form(value) == JSON:
         opened = _template(
-            "CASE WHEN json_type({json}) = 'ARRAY' THEN list_filter(json_extract({json}, '$[*]'), lambda e: e <> 'null')"
+            "CASE WHEN json_type({json}) = 'ARRAY' THEN list_filter(CAST(json_extract({json}, '$[*]') AS JSON[]), lambda e: e <> 'null')"
             " WHEN {json} IS NOT NULL THEN [{json}] END",
             json=element,
         )

@@ -41,7 +41,9 @@ def json_list(lowering: ScalarLowering, array: plan.Scalar) -> sql.Expression:
         return sql.call("list_transform", value, sql.Lambda(element.name, sql.Cast(text, "JSON")))
     if isinstance(array.form, Leaf | Object):
         return sql.Cast(sql.NULL, "JSON[]")
-    template = "CASE WHEN json_type({json}) = 'ARRAY' THEN list_transform(json_extract({json}, '$[*]'), lambda e: nullif(e, 'null')) END"
+    # The cast is for a NULL that the engine knows ahead, of which `json_extract` makes no list.
+    elements = "list_transform(CAST(json_extract({json}, '$[*]') AS JSON[]), lambda e: nullif(e, 'null'))"
+    template = f"CASE WHEN json_type({{json}}) = 'ARRAY' THEN {elements} END"
     return _template(template, json=lowering.json(array))
 
 

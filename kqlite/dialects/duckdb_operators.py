@@ -218,12 +218,13 @@ def _in_array(lowering: ScalarLowering, value: plan.Scalar, array: plan.Scalar, 
         return sql.call("list_contains", lowering.lower(array), compared_as(lowering, value, element.type))
     if value.type is Type.DYNAMIC:
         return sql.Template(
-            "list_contains(json_extract({json}, '$[*]'), {value})", {"json": lowering.json(array), "value": lowering.json(value)}
+            "list_contains(CAST(json_extract({json}, '$[*]') AS JSON[]), {value})",
+            {"json": lowering.json(array), "value": lowering.json(value)},
         )
     kinds, read = ("'UBIGINT', 'BIGINT', 'DOUBLE'", "TRY_CAST(i AS DOUBLE)") if value.type.is_numeric else ("'VARCHAR'", "i ->> '$'")
     if value.type is Type.BOOL:
         kinds = "'BOOLEAN'"
-    of_kind = f"list_filter(json_extract({{json}}, '$[*]'), lambda i: json_type(i) IN ({kinds}))"
+    of_kind = f"list_filter(CAST(json_extract({{json}}, '$[*]') AS JSON[]), lambda i: json_type(i) IN ({kinds}))"
     template = f"list_contains(list_transform({of_kind}, lambda i: {read}), {{value}})"
     sought = lowering.lower(value) if value.type.is_numeric else _json_text(lowering, value)
     return sql.Template(template, {"json": lowering.json(array), "value": sought})
@@ -245,7 +246,8 @@ def texts_of(lowering: ScalarLowering, array: plan.Scalar) -> sql.Expression:
         body = conversions.leaf_to_text(sql.Variable("i"), array.form.element)
         return sql.call("list_transform", value, sql.Lambda("i", body))
     template = (
-        "CASE WHEN json_type({json}) = 'ARRAY' THEN json_extract_string({json}, '$[*]') WHEN {json} IS NOT NULL THEN [{json} ->> '$'] END"
+        "CASE WHEN json_type({json}) = 'ARRAY' THEN CAST(json_extract_string({json}, '$[*]') AS VARCHAR[])"
+        " WHEN {json} IS NOT NULL THEN [{json} ->> '$'] END"
     )
     return sql.Template(template, {"json": lowering.json(array)})
 

@@ -40,7 +40,7 @@ def _as_list(expansion: plan.Expansion, relation: plan.MvExpand, scalars: Scalar
     pair = "json_array(k, {json} -> k)" if relation.as_pairs else "json_object(k, {json} -> k)"
     text = (
         "CASE WHEN {json} IS NULL THEN [NULL::JSON] "
-        "WHEN json_type({json}) = 'ARRAY' THEN json_extract({json}, '$[*]') "
+        "WHEN json_type({json}) = 'ARRAY' THEN CAST(json_extract({json}, '$[*]') AS JSON[]) "
         f"WHEN json_type({{json}}) = 'OBJECT' THEN list_transform(json_keys({{json}}), lambda k: {pair.replace('{json} -> k', _MEMBER)}) "
         "ELSE [{json}] END"
     )

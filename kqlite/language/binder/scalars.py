@@ -313,7 +313,7 @@ class ScalarBinder:
         if function.aggregate:
             return self.aggregate(function, node)
         if function.name == "pack_all":
-            return self._pack_all(function, node)
+            return self.pack_all(function, node)
         if function.name == "extract" and len(node.arguments) == 4:
             return self._extract_typed(node)
         signatures = self.signatures_for(function, node)
@@ -346,7 +346,7 @@ class ScalarBinder:
             raise Refused(wrong_argument(node.function, "type", "typeof(..)", "value", wanted.span))
         return convert(self._call(replace(node, arguments=node.arguments[:3])), wanted.type)
 
-    def _pack_all(self, function: Function, node: syntax.Call) -> plan.Scalar:
+    def pack_all(self, function: Function, node: syntax.Call) -> plan.Scalar:
         """`pack_all()` as a call with name, value, name, value, .. of every column behind its flag."""
         skips = bool(node.arguments) and self.constant(node.arguments[0], "the argument of `pack_all`", Type.BOOL).value is True
         packed: list[plan.Scalar] = [plan.Constant(Type.BOOL, skips)]

@@ -41,6 +41,9 @@ class _AggregateBinder(ScalarBinder):
     def reference(self, attribute: plan.Attribute, node: syntax.Name) -> plan.Scalar:
         raise Refused(column_outside_aggregate(node.name, node.span))
 
+    def pack_all(self, function: Function, node: syntax.Call) -> plan.Scalar:
+        raise Refused(column_outside_aggregate("*", node.span))
+
     def aggregate(self, function: Function, node: syntax.Call) -> plan.Scalar:
         if function.name in _WHOLE_ROW and any(isinstance(argument, syntax.Star) for argument in node.arguments):
             raise Refused(unsupported(f"`{node.function}(.., *)` inside an expression", node.span))
@@ -152,9 +155,10 @@ def _outputs(
         if whole_row:
             return _whole_row(aggregates, function, node, table, names, key_names, written)
         if function.name == "percentiles":
+            aggregates.signatures_for(function, node)
             return _percentiles(aggregates, node, names, written)
-        own = percentile_name(node) if function.name == "percentile" else aggregate_name(node)
         value: plan.Scalar = aggregates.add(aggregates.invoke(function, node))
+        own = percentile_name(node) if function.name == "percentile" else aggregate_name(node)
     else:
         own = None
         value = aggregates.bind(node)
