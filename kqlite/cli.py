@@ -8,10 +8,12 @@ import argparse
 import gc
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from kqlite.errors import KqliteError
@@ -24,6 +26,9 @@ _BINARY = ("parquet", "arrow")
 _MAX_QUERY_BYTES = 16 * 2**20
 """A file larger than this is no query; what is longer than the language allows and smaller than this, the language refuses itself."""
 
+_MOST = 1_000_000
+"""Days of a simulation, or its speed, stay below this, so that its dates stay dates."""
+
 _FILES = "JSON array, JSON lines, what `az graph query` prints, Parquet, Arrow"
 _DESCRIPTION = """\
 Azure Resource Graph in a box: KQL over an inventory of virtual machines and scale sets.
@@ -35,6 +40,7 @@ examples:
   kqlite query -f question.kql --data export.json --format csv
   kqlite import exports/*.json inventory/ && kqlite query "resources | count" --data inventory/
   kqlite sample --vms 100000 --seed 7 inventory/
+  kqlite simulate fleet-sim/ --vms 50 --days 1 --seed 7
 """
 
 
@@ -124,6 +130,20 @@ def _parser() -> argparse.ArgumentParser:
     imports.add_argument("files", nargs="+", type=Path, metavar="FILE", help=_FILES)
     imports.add_argument("directory", type=Path, metavar="DIR", help="the data directory")
     imports.set_defaults(run=_import, parser=imports)
+
+    simulate = commands.add_parser(
+        "simulate",
+        help="run scale sets and their machines",
+        description="Runs a simulation of scale sets, or goes on with the one in the directory, for --days or until it is stopped.",
+    )
+    simulate.add_argument("directory", type=Path, metavar="DIR", help="where its log is kept, made if it does not exist")
+    begin = simulate.add_mutually_exclusive_group()
+    begin.add_argument("--scenario", type=Path, metavar="FILE", help="begin with the requests of a scenario file")
+    begin.add_argument("--vms", type=_count, metavar="N", help="begin with N virtual machines, in scale sets with autoscale")
+    simulate.add_argument("--days", type=_positive, metavar="D", help="simulate D days as fast as possible (default: by the wall's clock)")
+    simulate.add_argument("--seed", type=int, default=1, metavar="S", help="equal seeds give equal simulations (default: 1)")
+    simulate.add_argument("--speed", type=_positive, metavar="X", help="simulated seconds for each second of the wall (default: 1)")
+    simulate.set_defaults(run=_simulate, parser=simulate)
     return parser
 
 
@@ -167,6 +187,13 @@ def _count(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number of machines")
+    return number
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < _MOST:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and below {_MOST:,}")
     return number
 
 
@@ -248,6 +275,67 @@ def _import(options: argparse.Namespace) -> int:
     progress.clear()
     print(f"{count:,} {'document' if count == 1 else 'documents'} imported into {options.directory}", file=sys.stderr)
     return 0
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    if options.days is not None and options.speed is not None:
+        raise Usage("--speed is for a simulation by the wall's clock; one of --days runs as fast as it can")
+    with _stop_signals() as stopped, _only_writer(options.directory):
+        from kqlite.simulation import simulate
+        from kqlite.terminal import Progress
+
+        bar = Progress("hours", sys.stderr)
+        hours = max(1, round((options.days or 0) * 24))
+        try:
+            summary = simulate(
+                options.directory,
+                scenario=options.scenario,
+                vms=options.vms,
+                days=options.days,
+                seed=options.seed,
+                speed=options.speed or 1.0,
+                stopped=stopped,
+                progress=lambda share: bar(round(share * hours), hours),
+            )
+        except UnicodeDecodeError as error:
+            raise KqliteError(f"{options.scenario}: not UTF-8 text: byte {error.start}") from error
+        finally:
+            bar.clear()
+    print(summary)
+    return 0
+
+
+@contextmanager
+def _only_writer(directory: Path) -> Iterator[None]:
+    """Within it no other `simulate` writes the log of the directory, whose two writers would give the same numbers to their events."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "events.lock").open("ab") as held:
+        if sys.platform != "win32":
+            import fcntl
+
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise KqliteError(f"{directory}: in use, another process simulates in it; try again when it has ended") from error
+        yield
+
+
+@contextmanager
+def _stop_signals() -> Iterator[Callable[[], bool]]:
+    """Within it SIGINT and SIGTERM end nothing, and are only seen by what asks; a second one ends the process as usual."""
+    seen: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        seen.append(number)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(seen)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _repl(options: argparse.Namespace) -> int:

@@ -30,8 +30,8 @@ MAY_IMPORT = {
     "connection": {"engine", "parameters", "result", "inventory", "directory", "language", "dialects"},
     "terminal": {"formats"},
     "repl": {"terminal", "formats", "connection", "language"},
-    "cli": {"terminal", "formats", "connection", "language", "repl", "inventory", "version"},
-    "__init__": {"connection", "result", "language"},
+    "cli": {"terminal", "formats", "connection", "language", "repl", "inventory", "version", "simulation"},
+    "__init__": {"connection", "result", "language", "simulation"},
     "simulation": {"orchestration", "snapshotter", "inventory", "connection"},
     "__main__": {"cli"},
 }
@@ -111,7 +111,7 @@ def test_the_directions_have_no_circle():
 
 
 def test_importing_kqlite_loads_no_line_editor_and_no_server():
-    heavy = ("prompt_toolkit", "starlette", "uvicorn", "http.server", "argparse", "pyarrow.parquet", "pyarrow.flight")
+    heavy = ("prompt_toolkit", "starlette", "uvicorn", "http.server", "argparse", "pyarrow.parquet", "pyarrow.flight", "kqlite.simulation")
     script = f"import sys, kqlite; print([name for name in {heavy!r} if name in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert answer.stdout == "[]\n"
