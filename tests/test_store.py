@@ -19,9 +19,11 @@ from kqlite.errors import InventoryError
 from kqlite.inventory.batches import documents
 from kqlite.inventory.changes import changes_of
 from kqlite.inventory.documents import encode
+from kqlite.inventory.known_shapes import KNOWN_SHAPES
 from kqlite.inventory.rows import incoming
+from kqlite.inventory.shapes import from_json, held_leaves, whole
 from kqlite.inventory.store import Store
-from kqlite.inventory.tables import COLUMNS
+from kqlite.inventory.tables import COLUMNS, HOT_LEAVES
 from kqlite.language.schema import JSON, Leaf
 from kqlite.language.types import Type
 
@@ -474,7 +476,9 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from kqlite.directory import DataDirectory
+from kqlite.inventory.known_shapes import KNOWN_SHAPES
 from kqlite.inventory.rows import incoming
+from kqlite.inventory.shapes import from_json, held_leaves, whole
 from kqlite.inventory.store import Store
 store = Store.open(DataDirectory.open(Path(sys.argv[1]), writable=True))
 type_, properties = "microsoft.compute/virtualmachines", {"n": "x" * 500}
@@ -506,3 +510,67 @@ def test_a_file_that_is_no_database_is_told(tmp_path):
     directory.store.write_bytes(b"not a database" * 1000)
     with pytest.raises(InventoryError, match=r"inventory\.duckdb: DuckDB cannot open it"):
         Store.open(directory)
+
+
+# Known shapes
+
+
+@pytest.mark.parametrize("type_", KNOWN_SHAPES)
+def test_known_shapes_can_be_held(type_):
+    change = changes_of("resources", type_, [], [])
+    assert {name: whole(shape) for name, shape in change.shapes.items()} == {
+        name: from_json(document) for name, document in KNOWN_SHAPES[type_].items()
+    }
+    held = [".".join((name, *path)) for name, shape in change.shapes.items() for path, _ in held_leaves(shape)]
+    assert sorted(held) == sorted(HOT_LEAVES[type_])
+
+
+def test_a_document_of_the_known_shape_does_not_widen_it(store):
+    store.apply([changes_of("resources", VM, [state("a", "Creating")], [1])], NOON)
+    with store.snapshot() as snapshot:
+        version = snapshot.catalog.version
+    spot = state("b", "Creating", priority="Spot", storageProfile={"dataDisks": [{"lun": 0, "managedDisk": {"id": "/d"}}]})
+    store.apply([changes_of("resources", VM, [spot], [2])], NOON)
+    with store.snapshot() as snapshot:
+        assert snapshot.catalog.version == version
+    assert by_id(stored(store).values()) == by_id([state("a", "Creating"), spot])
+
+
+# A few documents in memory
+
+
+def test_a_few_documents_are_held_in_arrow_until_something_is_written():
+    rows = [state("a", "Succeeded", n=1, odd=[1, "x"]), vm("d", DISK, tags={"A": 1, "a": "x"}, new=[None])]
+    store = Store.in_memory()
+    store.hold(incoming(rows), NOON)
+    store.register("t", pa.table({"a": [1]}))
+    versions, types = set(), []
+    for write in (None, lambda: store.load(incoming([vm("b")])), lambda: store.register("u", pa.table({"b": ["x"]}))):
+        if write is not None:
+            write()
+        with store.snapshot() as snapshot:
+            versions.add(snapshot.catalog.version)
+            assert snapshot.watermark == NOON
+            assert by_id(rows) == {id_: text for id_, text in by_id(rows_of(snapshot).values()).items() if id_ != "/vms/b"}
+            described = snapshot.run(f'DESCRIBE SELECT * FROM "resources/{VM}"').to_pylist()
+            types.append({row["column_name"]: row["column_type"] for row in described})
+            assert snapshot.run(f'SELECT * FROM "{snapshot.catalog.table("t").partitions[0].source}"').num_rows == 1
+    assert len(versions) == 3
+    assert types[1:] == types[:1] * 2
+    store.close()
+
+
+def test_a_snapshot_of_held_documents_keeps_them():
+    store = Store.in_memory()
+    store.hold(incoming([state("a", "Succeeded")]))
+    with store.snapshot() as snapshot:
+        store.apply([changes_of("resources", VM, [state("a", "Failed", n=1)], [1])], NOON)
+        assert by_id(rows_of(snapshot).values()) == by_id([state("a", "Succeeded")])
+    assert by_id(stored(store).values()) == by_id([state("a", "Failed", n=1)])
+    store.close()
+
+
+def test_a_store_that_is_not_fresh_holds_nothing(store):
+    store.hold(incoming([vm("a", kind="1")]))
+    store.hold(incoming([vm("a", kind="2"), vm("b")]))
+    assert by_id(stored(store).values()) == by_id([vm("a", kind="2"), vm("b")])

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kqlite.inventory.batches import BatchBuilder, Drafts, Row, columns_of, key_of, partition
+from kqlite.inventory.known_shapes import KNOWN_SHAPES
 from kqlite.inventory.reshape import selections
-from kqlite.inventory.shapes import held_leaves, quoted
+from kqlite.inventory.shapes import from_json, held_leaves, quoted, thaw
 from kqlite.inventory.tables import KEY_COLUMN, SEQUENCE_COLUMN
 from kqlite.language.schema import Partition, Shape
 
@@ -47,10 +48,13 @@ class Changes:
 def changes_of(
     table: str, resource_type: str, rows: Sequence[Row], sequences: Sequence[int], deleted: Mapping[str, int] | None = None
 ) -> Changes:
-    """Changes from rows in Resource Graph form, with the sequence number of each, and from the ids of what was deleted."""
-    drafts = Drafts()
-    drafts.widen(rows)
+    """Changes from rows in Resource Graph form, with the sequence number of each, and from the ids of what was deleted.
+
+    The shapes cover what is known ahead of the type, too.
+    """
     folded = resource_type.lower()
+    drafts = Drafts({name: thaw(from_json(shape)) for name, shape in KNOWN_SHAPES.get(folded, {}).items()})
+    drafts.widen(rows)
     shapes = drafts.shapes(folded)
     types = frozenset(row["type"] for row in rows)
     batch = BatchBuilder(partition("", shapes, types)).build(rows, sequences)

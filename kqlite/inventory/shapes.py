@@ -289,14 +289,14 @@ def arrow_type(shape: Shape) -> "pa.DataType":
             return pa.struct(fields or [pa.field(EMPTY_MARK, pa.bool_())])
 
 
-# How shapes are written into the store's own catalog: a leaf by its type's name, with "+" where it is plain.
+# How shapes are written into the store's own catalog: a leaf by its type's name, with "+" for plain strings.
 def to_json(shape: Shape) -> Value:
     """The shape as a JSON document, which `from_json` reads."""
     match shape:
         case JsonLeaf():
             return "json"
         case Leaf():
-            return shape.type.value + ("+" if shape.plain else "")
+            return shape.type.value + ("+" if shape.plain and shape.type is Type.STRING else "")
         case Array():
             return [to_json(shape.element)]
         case Object():
@@ -312,7 +312,7 @@ def from_json(document: Any) -> Shape:  # Any: a recursive document just read
         case "json":
             return JSON
         case str():
-            return Leaf(Type(document.removesuffix("+")), plain=document.endswith("+"))
+            return Leaf(Type(document.removesuffix("+")), plain=document != Type.STRING.value)
         case [element]:
             return Array(from_json(element))
         case dict():

@@ -1,0 +1,111 @@
+"""The shapes of virtual machines' and scale sets' documents that are known ahead.
+
+A partition that is fed by changes begins with them, so that the first Spot machine or the first data disk does not widen a table of a
+million rows. An import begins with nothing, because it sees all documents before it writes one.
+
+Written as `shapes.to_json` writes shapes: a leaf by its type's name (`+`: no string so far has a character that JSON escapes), `json` for
+any value, `[..]` for an array. Source: Azure REST API reference, Virtual Machines - Get and Virtual Machine Scale Sets - Get; Resource Graph
+adds `properties.extended`.
+"""
+
+from typing import Any
+
+_TEXT, _WHOLE, _TRUTH = "string+", "long", "bool"
+_ID = {"id": _TEXT}
+_PATCH = {"patchMode": _TEXT, "assessmentMode": _TEXT, "enableHotpatching": _TRUTH}
+_AGENT = {"provisionVMAgent": _TRUTH, "enableVMAgentPlatformUpdates": _TRUTH, "patchSettings": _PATCH}
+_LINUX = _AGENT | {"disablePasswordAuthentication": _TRUTH}
+_WINDOWS = _AGENT | {"enableAutomaticUpdates": _TRUTH, "timeZone": _TEXT}
+_OS_PROFILE = {
+    "adminUsername": _TEXT,
+    "allowExtensionOperations": _TRUTH,
+    "requireGuestProvisionSignal": _TRUTH,
+    "secrets": "json",
+    "linuxConfiguration": _LINUX,
+    "windowsConfiguration": _WINDOWS,
+}
+_IMAGE = {"publisher": _TEXT, "offer": _TEXT, "sku": _TEXT, "version": _TEXT, "exactVersion": _TEXT, "id": _TEXT}
+_DISK = {"caching": _TEXT, "createOption": _TEXT, "deleteOption": _TEXT, "diskSizeGB": _WHOLE, "writeAcceleratorEnabled": _TRUTH}
+_MANAGED = {"id": _TEXT, "storageAccountType": _TEXT}
+_OS_DISK = _DISK | {"osType": _TEXT, "diffDiskSettings": {"option": _TEXT, "placement": _TEXT}}
+_DATA_DISK = _DISK | {"lun": _WHOLE, "name": _TEXT, "toBeDetached": _TRUTH, "managedDisk": _MANAGED}
+_SECURITY = {"securityType": _TEXT, "encryptionAtHost": _TRUTH, "uefiSettings": {"secureBootEnabled": _TRUTH, "vTpmEnabled": _TRUTH}}
+_DIAGNOSTICS = {"bootDiagnostics": {"enabled": _TRUTH, "storageUri": _TEXT}}
+_SPOT = {"priority": _TEXT, "evictionPolicy": _TEXT}
+_POWER = {"code": _TEXT, "level": _TEXT, "displayStatus": _TEXT}
+_VIEW = {"powerState": _POWER, "computerName": _TEXT, "osName": _TEXT, "osVersion": _TEXT, "hyperVGeneration": _TEXT}
+
+_MACHINE = {
+    "vmId": _TEXT,
+    "provisioningState": _TEXT,
+    "timeCreated": _TEXT,
+    "hardwareProfile": {"vmSize": _TEXT},
+    "extended": {"instanceView": _VIEW},
+    "networkProfile": {"networkInterfaces": [{"id": _TEXT, "properties": {"primary": _TRUTH, "deleteOption": _TEXT}}]},
+    "osProfile": {"computerName": _TEXT} | _OS_PROFILE,
+    "storageProfile": {
+        "diskControllerType": _TEXT,
+        "imageReference": _IMAGE,
+        "osDisk": {"name": _TEXT, "managedDisk": _MANAGED} | _OS_DISK,
+        "dataDisks": [_DATA_DISK],
+    },
+    "virtualMachineScaleSet": _ID,
+    "availabilitySet": _ID,
+    "proximityPlacementGroup": _ID,
+    "platformFaultDomain": _WHOLE,
+    "licenseType": _TEXT,
+    "diagnosticsProfile": _DIAGNOSTICS,
+    "securityProfile": _SECURITY,
+} | _SPOT
+
+_PROFILE = {
+    "osProfile": {"computerNamePrefix": _TEXT} | _OS_PROFILE,
+    "storageProfile": {
+        "diskControllerType": _TEXT,
+        "imageReference": _IMAGE,
+        "osDisk": _OS_DISK | {"managedDisk": _MANAGED},
+        "dataDisks": [_DATA_DISK],
+    },
+    "networkProfile": "json",
+    "extensionProfile": "json",
+    "diagnosticsProfile": _DIAGNOSTICS,
+    "securityProfile": _SECURITY,
+    "licenseType": _TEXT,
+    "timeCreated": _TEXT,
+} | _SPOT
+
+_ROLLING = {"maxBatchInstancePercent": _WHOLE, "maxUnhealthyInstancePercent": _WHOLE, "maxUnhealthyUpgradedInstancePercent": _WHOLE}
+_REPAIRS = {"enabled": _TRUTH, "gracePeriod": _TEXT, "repairAction": _TEXT}
+
+_SCALE_SET = {
+    "orchestrationMode": _TEXT,
+    "provisioningState": _TEXT,
+    "timeCreated": _TEXT,
+    "uniqueId": _TEXT,
+    "singlePlacementGroup": _TRUTH,
+    "platformFaultDomainCount": _WHOLE,
+    "zoneBalance": _TRUTH,
+    "overprovision": _TRUTH,
+    "doNotRunExtensionsOnOverprovisionedVMs": _TRUTH,
+    "constrainedMaximumCapacity": _TRUTH,
+    "upgradePolicy": {"mode": _TEXT, "rollingUpgradePolicy": _ROLLING | {"pauseTimeBetweenBatches": _TEXT}},
+    "automaticRepairsPolicy": _REPAIRS,
+    "scaleInPolicy": {"rules": [_TEXT], "forceDeletion": _TRUTH},
+    "virtualMachineProfile": _PROFILE,
+}
+
+_COMMON = {
+    "zones": [_TEXT],
+    "tags": "json",
+    "identity": {"type": _TEXT, "principalId": _TEXT, "tenantId": _TEXT, "userAssignedIdentities": "json"},
+}
+
+KNOWN_SHAPES: dict[str, dict[str, Any]] = {
+    "microsoft.compute/virtualmachines": {"properties": _MACHINE} | _COMMON,
+    "microsoft.compute/virtualmachinescalesets": {
+        "properties": _SCALE_SET,
+        "sku": {"name": _TEXT, "tier": _TEXT, "capacity": _WHOLE},
+    }
+    | _COMMON,
+}
+"""By type, and in it by dynamic column."""
