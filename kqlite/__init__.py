@@ -14,15 +14,16 @@ from kqlite.result import Result
 
 if TYPE_CHECKING:
     from kqlite.simulation import Simulation
+else:  # hidden from type checkers, for which any other name would then be there too
+
+    def __getattr__(name: str) -> object:
+        """`Simulation`, which is loaded when it is first asked for: a query needs none of it."""
+        if name != "Simulation":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from kqlite.simulation import Simulation
+
+        globals()[name] = Simulation
+        return Simulation
+
 
 __all__ = ["Connection", "Diagnostic", "KqlError", "KqliteError", "Result", "Scope", "Simulation", "connect", "connect_sample"]
-
-
-def __getattr__(name: str) -> object:
-    """`Simulation`, which is loaded when it is first asked for: a query needs none of it."""
-    if name != "Simulation":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from kqlite.simulation import Simulation
-
-    globals()[name] = Simulation
-    return Simulation
