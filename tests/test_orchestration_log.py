@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -266,3 +267,13 @@ def test_a_refusal_raises_from_a_convenience() -> None:
     with pytest.raises(ArmError) as refused:
         Simulation().create_scale_set("web")
     assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("table", ["texts", "events"])
+def test_a_log_without_a_table_is_named_and_not_a_traceback(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "events.sqlite"
+    SqliteLog(path).close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"DROP TABLE {table}")
+    with pytest.raises(LogError, match=r"events\.sqlite"):
+        SqliteLog(path)

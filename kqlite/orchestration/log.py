@@ -109,16 +109,16 @@ class SqliteLog:
         if synchronous not in ("FULL", "NORMAL"):
             raise LogError(f"synchronous is FULL or NORMAL, not {synchronous!r}")
         self.path = Path(path)
+        self._texts: dict[str, int] = {}
+        self._text_of: dict[int, str] = {}
         try:
             target = f"{self.path.absolute().as_uri()}?mode=ro" if read_only else str(self.path)
             self._db = sqlite3.connect(target, uri=read_only, isolation_level=None, check_same_thread=False)
             self._open(synchronous, read_only)
+            self._load_texts()
+            self._last = int(self._db.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0])
         except sqlite3.Error as error:
             raise LogError(f"{self.path}: not a readable event log ({error})") from error
-        self._texts: dict[str, int] = {}
-        self._text_of: dict[int, str] = {}
-        self._load_texts()
-        self._last = int(self._db.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0])
 
     def _open(self, synchronous: str, read_only: bool) -> None:
         version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
@@ -201,7 +201,10 @@ class SqliteLog:
 
     def facts(self) -> dict[str, str]:
         """See EventLog."""
-        return dict(self._db.execute("SELECT name, value FROM facts"))
+        try:
+            return dict(self._db.execute("SELECT name, value FROM facts"))
+        except sqlite3.Error as error:
+            raise LogError(f"{self.path}: the log is damaged ({error})") from error
 
     def read(self, after: int = 0, limit: int = 10_000) -> list[Event]:
         """See EventLog."""
