@@ -17,9 +17,11 @@ from same_documents import by_id
 
 from kqlite.directory import DataDirectory
 from kqlite.errors import InventoryError
+from kqlite.inventory import export as export_module
 from kqlite.inventory import files, intake
 from kqlite.inventory.batches import documents
 from kqlite.inventory.documents import decode
+from kqlite.inventory.export import export
 from kqlite.inventory.files import import_files, load_files, read_table
 from kqlite.inventory.store import Store
 
@@ -396,6 +398,7 @@ def test_a_fault_of_the_maker_reaches_the_taker():
 IMPORT = """
 import sys
 from pathlib import Path
+from kqlite.inventory.export import export
 from kqlite.inventory.files import import_files
 import_files([Path(sys.argv[1])], Path(sys.argv[2]))
 """
@@ -413,6 +416,27 @@ def test_an_interrupted_import_leaves_nothing(tmp_path):
     _, errors = process.communicate(timeout=30)
     assert "KeyboardInterrupt" in errors
     assert not target.exists()
+
+
+# Export
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.parquet"])
+def test_what_is_exported_can_be_imported(tmp_path, name, monkeypatch):
+    monkeypatch.setattr(export_module, "_ROWS_AT_ONCE", 2)
+    rows = [*ROWS, vm("e", properties={"big": 2**70}, new={"a": [1.0, 1]}, tags={"A": 1, "a": 2}), *(vm(f"n{n}") for n in range(5))]
+    (tmp_path / "in").write_text("\n".join(map(json.dumps, rows)))
+    found = []
+    for source in (tmp_path / "in", tmp_path / name):
+        store = Store.in_memory()
+        load_files([source], store, enough_rows=1)
+        with store.snapshot() as snapshot:
+            assert export(snapshot, tmp_path / name) == len(rows)
+            with pytest.raises(InventoryError, match="nowhere"):
+                export(snapshot, tmp_path / "nowhere" / name)
+        found.append(stored(store))
+        store.close()
+    assert found == [by_id(rows)] * 2
 
 
 # A user's own tables

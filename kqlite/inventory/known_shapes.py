@@ -4,8 +4,8 @@ A partition that is fed by changes begins with them, so that the first Spot mach
 million rows. An import begins with nothing, because it sees all documents before it writes one.
 
 Written as `shapes.to_json` writes shapes: a leaf by its type's name (`+`: no string so far has a character that JSON escapes), `json` for
-any value, `[..]` for an array. Source: Azure REST API reference, Virtual Machines - Get and Virtual Machine Scale Sets - Get; Resource Graph
-adds `properties.extended`.
+any value, `[..]` for an array. Source: Azure REST API reference, "Virtual Machines - Get" and "Virtual Machine Scale Sets - Get"; Azure
+Resource Graph adds `properties.extended`.
 """
 
 from typing import Any

@@ -56,9 +56,11 @@ def insert(cursor: Cursor, source: str, part: Partition, batches: "Iterator[pa.R
     cursor.register("incoming", pa.RecordBatchReader.from_batches(BatchBuilder(part).schema, watched()))
     try:
         cursor.execute(f"INSERT INTO {quoted(source)} BY NAME SELECT * FROM incoming")
-    except Exception:
+    except Exception as error:
         if failures:
             raise failures[0] from None
+        if isinstance(error, RuntimeError) and "interrupted" in str(error):  # how DuckDB passes on Ctrl-C
+            raise KeyboardInterrupt from None
         raise
     cursor.unregister("incoming")
 

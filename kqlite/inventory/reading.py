@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from kqlite.inventory.batches import OTHER_COLUMN
 from kqlite.inventory.documents import DocumentError, InventoryError, Value, decode, decode_all, decode_at, encode, fault_text
 from kqlite.inventory.forms import document, is_text, parsed, refused
 from kqlite.inventory.tables import COLUMNS
@@ -333,8 +334,10 @@ def _opened(stream: IO[bytes]) -> "tuple[pa.Schema, Iterable[pa.RecordBatch]]":
 
 def _rows(path: Path, batch: "pa.RecordBatch") -> Iterator[dict[str, Value]]:
     columns = [_column_values(path, field.name, column) for field, column in zip(batch.schema, batch.columns, strict=True)]
-    for row in zip(*columns, strict=True):
-        yield dict(zip(batch.schema.names, row, strict=True))
+    for values in zip(*columns, strict=True):
+        row = dict(zip(batch.schema.names, values, strict=True))
+        others = row.pop(OTHER_COLUMN, None)  # where an export puts members that are no columns
+        yield row | others if isinstance(others, dict) else row
 
 
 def _column_values(path: Path, name: str, column: "pa.Array") -> list[Value]:
