@@ -213,6 +213,10 @@ def not_constant(what: str, span: Span) -> Diagnostic:
     return Diagnostic("KQL306", f"{what} must be a constant here", span)
 
 
+def wrong_constant(what: str, wanted: str, found: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL318", f"{what} is a {wanted}, found a {found}", span)
+
+
 def dynamic_key(operator: str, expression: str, span: Span) -> Diagnostic:
     return Diagnostic("KQL307", f"`{operator}` does not take a dynamic value", span, f"convert it first: `tostring({expression})`")
 

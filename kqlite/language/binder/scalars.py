@@ -33,6 +33,7 @@ from kqlite.language.diagnostics import (
     unsupported,
     wrong_argument,
     wrong_arity,
+    wrong_constant,
     wrong_operand,
     wrong_operands,
 )
@@ -72,6 +73,11 @@ class Environment:
     def written(self, span: Span) -> str:
         """What the query says at a place, on one line."""
         return " ".join(self.text[span.start : span.end].split())
+
+    def key(self, node: syntax.Scalar) -> str:
+        """A key as the query says it; a column that `*` stands for, by name."""
+        written = self.written(node.span)
+        return node.name if written == "*" and isinstance(node, syntax.Name) else written
 
 
 class ScalarBinder:
@@ -136,8 +142,10 @@ class ScalarBinder:
         value = self.bind(node)
         if isinstance(value, plan.Constant) and value.of is not type_ and value.of.is_numeric and type_.is_numeric:
             value = convert(value, type_)
-        if not isinstance(value, plan.Constant) or value.of is not type_ or value.value is None:
+        if not isinstance(value, plan.Constant) or value.value is None:
             raise Refused(not_constant(what, node.span))
+        if value.of is not type_:
+            raise Refused(wrong_constant(what, str(type_), str(value.of), node.span))
         return value
 
     def all(self, nodes: Sequence[syntax.Item]) -> list[plan.Scalar]:
@@ -389,7 +397,7 @@ class ScalarBinder:
         if parameter.type is None or argument.type is parameter.type:
             return argument
         if _cost(parameter, argument.type) >= _IMPOSSIBLE:
-            hint = "convert it with `tostring()`" if parameter.type is Type.STRING else None
+            hint = f"convert it with `to{parameter.type}()`" if Type.DYNAMIC is argument.type or parameter.type is Type.STRING else None
             raise Refused(wrong_argument(node.function, parameter.name, str(parameter.type), str(argument.type), span, hint))
         return convert(argument, parameter.type)
 

@@ -82,7 +82,7 @@ def _keys(
         try:
             value = scalars.bind(node)
             if value.type is Type.DYNAMIC:
-                raise Refused(dynamic_key(operator, scalars.environment.written(node.span), node.span))
+                raise Refused(dynamic_key(operator, scalars.environment.key(node), node.span))
             keys.append((plan.Attribute(name, value.type), value))
         except Refused as refused:
             binder.problems.add(refused.diagnostic)
