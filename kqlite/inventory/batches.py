@@ -63,6 +63,8 @@ class Drafts:
 
     def widen(self, rows: Sequence[Row], plain: bool = False) -> None:
         """Cover the dynamic columns of `rows`. plain: no string in them has a character that JSON must escape."""
+        if not rows:
+            return
         for name, draft in self.columns.items():
             widen(draft, [row.get(name) for row in rows], plain)
         self.has_other = self.has_other or not set().union(*rows) <= _KNOWN

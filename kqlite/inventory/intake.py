@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 
 _BATCHES_AHEAD = 3
 _NAMES_AT_ONCE = 4_096
+_BUILT_AT_ONCE = 120
+"""Documents decoded and built at once: with more of them the processor's cache is too small, and either takes half as long again."""
+_WIDENED_AT_ONCE = 100
+_MOST_WAITING = 5_000
+"""Rows of all types together that may wait until there are enough of one type to widen its shape by."""
 
 
 class Intake:
@@ -40,6 +45,7 @@ class Intake:
         self._spool: IO[bytes] = TemporaryFile(dir=scratch)  # noqa: SIM115  `close` closes it
         self._length = 0
         self._types: dict[str, _TypeIntake] = {}
+        self._waiting = 0
         self.count = 0
 
     def close(self) -> None:
@@ -66,6 +72,14 @@ class Intake:
             intake.add([chunk.values[index] for index in indices], [chunk.texts[index] for index in indices])
             intake.place([offsets[index] for index in indices], [len(texts[index]) for index in indices])
         self.count += len(texts)
+        self._waiting += len(texts)
+        if self._waiting > _MOST_WAITING:
+            self._widen_all()
+
+    def _widen_all(self) -> None:
+        for intake in self._types.values():
+            intake.widen()
+        self._waiting = 0
 
     def incoming(self, enough_rows: int, shaped_types: Container[str], report: Callable[[int], None]) -> list[Incoming]:
         """What came, by partition; of two rows with one id in one table the last is kept.
@@ -74,6 +88,7 @@ class Intake:
         report: called with how many rows have gone into batches.
         """
         self._spool.flush()
+        self._widen_all()
         by_table: dict[str, list[_TypeIntake]] = defaultdict(list)
         for folded in sorted(self._types):
             by_table[table_of(folded)].append(self._types[folded])
@@ -136,6 +151,8 @@ class _TypeIntake:
         self.drafts = Drafts()
         self._offsets, self._lengths = array("Q"), array("L")
         self._hashes, self._groups = array("q"), array("l")
+        self._plain: list[Row] = []
+        self._other: list[Row] = []
         self._group_codes: dict[tuple[str, str], int] = {}
         self._names: list[str] = []
         self._packed_names: list[pa.Array] = []
@@ -145,17 +162,23 @@ class _TypeIntake:
         return len(self._offsets)
 
     def add(self, rows: Sequence[Row], texts: Sequence[str]) -> None:
-        """Widen the shape. texts: in one without a backslash every string stands as it is, so none needs to be looked at."""
-        plain = [row for row, text in zip(rows, texts, strict=True) if "\\" not in text]
-        self.drafts.widen(plain, plain=True)
-        if len(plain) < len(rows):
-            self.drafts.widen([row for row, text in zip(rows, texts, strict=True) if "\\" in text])
+        """Take in some rows. texts: of each; in one without a backslash every string stands as it is, and none needs to be looked at."""
+        self._plain += [row for row, text in zip(rows, texts, strict=True) if "\\" not in text]
+        self._other += [row for row, text in zip(rows, texts, strict=True) if "\\" in text]
+        if len(self._plain) + len(self._other) >= _WIDENED_AT_ONCE:
+            self.widen()
         codes = self._group_codes
         self._groups.extend(codes.setdefault((row.get("subscriptionId") or "", row.get("resourceGroup") or ""), len(codes)) for row in rows)
         self._hashes.extend(hash(key_of(row["id"])) for row in rows)
         self._names += [row.get("name") or "" for row in rows]
         if len(self._names) >= _NAMES_AT_ONCE:
             self._pack_names()
+
+    def widen(self) -> None:
+        """Widen the shape by the rows that wait for it; many at once, because it costs the same for a few."""
+        self.drafts.widen(self._plain, plain=True)
+        self.drafts.widen(self._other)
+        self._plain, self._other = [], []
 
     def place(self, offsets: Sequence[int], lengths: Sequence[int]) -> None:
         """Where the rows just added lie in the spool."""
@@ -176,7 +199,7 @@ class _TypeIntake:
         """Offset and length of the rows whose key has one of these hashes."""
         return ((self._offsets[index], self._lengths[index]) for index, value in enumerate(self._hashes) if value in hashes)
 
-    def sorted_places(self) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+    def sorted_places(self) -> Iterator[list[tuple[int, int]]]:
         """Offsets and lengths by subscription, group and name, some thousand at once."""
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -189,7 +212,7 @@ class _TypeIntake:
         offsets, lengths = _arrow(self._offsets), _arrow(self._lengths)
         for start in range(0, len(order), BATCH_ROWS):
             part = order.slice(start, BATCH_ROWS)
-            yield offsets.take(part).to_pylist(), lengths.take(part).to_pylist()
+            yield list(zip(offsets.take(part).to_pylist(), lengths.take(part).to_pylist(), strict=True))
 
 
 def _arrow(numbers: "array[int]") -> "pa.Array":
@@ -212,13 +235,17 @@ class _SecondPass:
         return lambda partition: ahead(self._batches(intakes, dropped, partition))
 
     def _batches(self, intakes: Sequence[_TypeIntake], dropped: set[int], partition: Partition) -> "Iterator[pa.RecordBatch]":
+        import pyarrow as pa
+
         builder = BatchBuilder(partition)
         for intake in intakes:
-            for offsets, lengths in intake.sorted_places():
-                places = zip(offsets, lengths, strict=True)
+            for places in intake.sorted_places():
                 texts = [_text(self._spool, offset, length) for offset, length in places if offset not in dropped]
-                yield builder.build(decode_all(texts))
-                self._done += len(offsets)
+                parts = (texts[start : start + _BUILT_AT_ONCE] for start in range(0, len(texts), _BUILT_AT_ONCE))
+                batches = [builder.build(decode_all(part)) for part in parts]
+                if batches:
+                    yield pa.concat_batches(batches)
+                self._done += len(places)
                 self._report(self._done)
 
 

@@ -20,7 +20,7 @@ from kqlite.language.types import Type
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHUNK = 250
+CHUNK = 120
 """Documents read at once: enough for loops over one member of all of them, few enough to stay in the processor's cache."""
 
 _BLOCK_BYTES = 1 << 22

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ENOUGH_ROWS = 1_000
 """A type of so many rows has a partition of its own; planning a union of hundreds of partitions would cost more than they save."""
 
-BATCH_ROWS = 500
+BATCH_ROWS = 2_000
 
 
 def has_own_partition(resource_type: str, rows: int, enough_rows: int, shaped_types: Container[str] = ()) -> bool:
