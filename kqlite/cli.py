@@ -280,7 +280,7 @@ def _import(options: argparse.Namespace) -> int:
 def _simulate(options: argparse.Namespace) -> int:
     if options.days is not None and options.speed is not None:
         raise Usage("--speed is for a simulation by the wall's clock; one of --days runs as fast as it can")
-    with _stop_signals() as stopped, _only_writer(options.directory):
+    with _stop_signals() as stopped:
         from kqlite.simulation import simulate
         from kqlite.terminal import Progress
 
@@ -303,21 +303,6 @@ def _simulate(options: argparse.Namespace) -> int:
             bar.clear()
     print(summary)
     return 0
-
-
-@contextmanager
-def _only_writer(directory: Path) -> Iterator[None]:
-    """Within it no other `simulate` writes the log of the directory, whose two writers would give the same numbers to their events."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "events.lock").open("ab") as held:
-        if sys.platform != "win32":
-            import fcntl
-
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise KqliteError(f"{directory}: in use, another process simulates in it; try again when it has ended") from error
-        yield
 
 
 @contextmanager

@@ -277,3 +277,12 @@ def test_a_log_without_a_table_is_named_and_not_a_traceback(tmp_path: Path, tabl
         database.execute(f"DROP TABLE {table}")
     with pytest.raises(LogError, match=r"events\.sqlite"):
         SqliteLog(path)
+
+
+def test_a_log_has_one_writer_and_any_number_of_readers(tmp_path: Path) -> None:
+    path = tmp_path / "events.sqlite"
+    with closing(SqliteLog(path)):
+        with pytest.raises(LogError, match="in use"):
+            SqliteLog(path)
+        SqliteLog(path, read_only=True).close()
+    SqliteLog(path).close()

@@ -11,7 +11,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from kqlite.errors import KqliteError
 from kqlite.orchestration.events import Event, Kind
@@ -102,7 +102,7 @@ class SqliteLog:
 
     path: the file; made when it is absent. synchronous: "FULL", or "NORMAL" for a caller who can lose the last commits to a power cut.
     read_only: read what another process writes; `commit` then fails.
-    Raises LogError for a file that is not such a log, was written by a newer version, or is damaged.
+    Raises LogError for a file that is not such a log, was written by a newer version, is damaged, or has a writer already.
     """
 
     def __init__(self, path: Path | str, synchronous: str = "FULL", read_only: bool = False) -> None:
@@ -111,6 +111,7 @@ class SqliteLog:
         self.path = Path(path)
         self._texts: dict[str, int] = {}
         self._text_of: dict[int, str] = {}
+        self._lock = None if read_only else _only_writer(self.path)
         try:
             target = f"{self.path.absolute().as_uri()}?mode=ro" if read_only else str(self.path)
             self._db = sqlite3.connect(target, uri=read_only, isolation_level=None, check_same_thread=False)
@@ -118,7 +119,11 @@ class SqliteLog:
             self._load_texts()
             self._last = int(self._db.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0])
         except sqlite3.Error as error:
+            self._unlock()
             raise LogError(f"{self.path}: not a readable event log ({error})") from error
+        except LogError:
+            self._unlock()
+            raise
 
     def _open(self, synchronous: str, read_only: bool) -> None:
         version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
@@ -243,6 +248,31 @@ class SqliteLog:
     def close(self) -> None:
         """See EventLog."""
         self._db.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+
+
+def _only_writer(path: Path) -> IO[bytes]:
+    """A file that is locked while it is open: two writers of one log would give the same numbers to their events.
+
+    Raises LogError where another process, or this one, holds it.
+    """
+    try:
+        held = path.with_suffix(".lock").open("ab")
+    except OSError as error:
+        raise LogError(f"{path}: {error.strerror}") from error
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            held.close()
+            raise LogError(f"{path.parent}: in use, another process simulates in it; try again when it has ended") from error
+    return held
 
 
 def encoded(event: Event) -> bytes:
