@@ -418,6 +418,35 @@ def test_an_interrupted_import_leaves_nothing(tmp_path):
     assert not target.exists()
 
 
+FULL = """
+import resource, sys
+from pathlib import Path
+from kqlite.errors import InventoryError
+from kqlite.inventory import files
+files._SMALL_BYTES = int(sys.argv[4])
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), -1))
+try:
+    files.import_files([Path(sys.argv[1])], Path(sys.argv[2]))
+except InventoryError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("most", "small", "reason"),
+    [(200_000, 0, "no room for the documents"), (600_000, 1 << 40, "nothing was written")],
+)
+def test_a_full_disk_leaves_nothing(tmp_path, most, small, reason):
+    path, target = tmp_path / "vms.json", tmp_path / "inventory"
+    rows = [vm(str(number), properties={"text": os.urandom(200).hex()}) for number in range(5_000)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    command = [sys.executable, "-c", FULL, str(path), str(target), str(most), str(small)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert reason in answer.stdout, answer
+    assert answer.stderr == ""
+    assert not target.exists()
+
+
 # Export
 
 

@@ -18,7 +18,7 @@ from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING
 
 from kqlite.inventory.batches import BatchBuilder, Drafts, Row, fault_of, key_of
-from kqlite.inventory.documents import decode, decode_all
+from kqlite.inventory.documents import InventoryError, decode, decode_all
 from kqlite.inventory.reading import Chunk
 from kqlite.inventory.rows import BATCH_ROWS, has_own_partition
 from kqlite.inventory.store import Incoming
@@ -60,7 +60,8 @@ class Intake:
                 raise chunk.fault(index, fault)
             by_type[row["type"]].append(index)
         texts = [text.encode("utf-8") for text in chunk.texts]
-        self._spool.write(b"".join(texts))
+        with _room_is_told():
+            self._spool.write(b"".join(texts))
         offsets = array("Q", [self._length])
         for text in texts:
             offsets.append(offsets[-1] + len(text))
@@ -87,7 +88,8 @@ class Intake:
         enough_rows: how many rows of a type make a partition of its own. shaped_types: those that have one already.
         report: called with how many rows have gone into batches.
         """
-        self._spool.flush()
+        with _room_is_told():
+            self._spool.flush()
         self._widen_all()
         by_table: dict[str, list[_TypeIntake]] = defaultdict(list)
         for folded in sorted(self._types):
@@ -119,6 +121,14 @@ class Intake:
                 dropped.add(newest[key])
             newest[key] = offset
         return dropped
+
+
+@contextmanager
+def _room_is_told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InventoryError(f"no room for the documents while they are read: {error.strerror}") from None
 
 
 def _distinct(hashes: "Sequence[pa.Array]") -> int:

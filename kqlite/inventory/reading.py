@@ -301,20 +301,23 @@ def arrow_batches(path: Path) -> "tuple[pa.Schema, Iterator[pa.RecordBatch]]":
     """The schema and the batches of a Parquet or Arrow file. Raises InventoryError naming file and reason."""
     import pyarrow as pa
 
+    stream = path.open("rb")
     try:
-        schema, batches = _opened(path.open("rb"))
+        schema, batches = _opened(stream)
     except (pa.ArrowException, ValueError, OSError) as error:
+        stream.close()
         raise InventoryError(f"{path}: {error}") from None
-    return schema, _told(path, batches)
+    return schema, _told(path, stream, batches)
 
 
-def _told(path: Path, batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+def _told(path: Path, stream: IO[bytes], batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
     import pyarrow as pa
 
-    try:
-        yield from batches
-    except (pa.ArrowException, ValueError, OSError) as error:
-        raise InventoryError(f"{path}: {error}") from None
+    with stream:
+        try:
+            yield from batches
+        except (pa.ArrowException, ValueError, OSError) as error:
+            raise InventoryError(f"{path}: {error}") from None
 
 
 def _opened(stream: IO[bytes]) -> "tuple[pa.Schema, Iterable[pa.RecordBatch]]":

@@ -132,16 +132,21 @@ class Store:
         if not directory.writable and not file.exists():
             raise InventoryError(f"{file}: missing; the import that should have made it did not end")
         try:
-            self._base.execute(f"ATTACH {_literal(str(file))} AS inventory{'' if directory.writable else ' (READ_ONLY)'}")
+            self._execute(f"ATTACH {_literal(str(file))} AS inventory{'' if directory.writable else ' (READ_ONLY)'}")
             if directory.writable:
-                self._prepare()
+                self._execute(*bookkeeping.TABLES)
         except duckdb.Error as error:
             self._base.close()
             raise InventoryError(f"{file}: DuckDB cannot open it: {str(error).splitlines()[0]}") from None
 
-    def _prepare(self) -> None:
-        for statement in bookkeeping.TABLES:
-            self._base.execute(statement)
+    def _execute(self, *statements: str) -> None:
+        """Run statements outside of any transaction, on a cursor of their own: others may be asking the base for one meanwhile."""
+        cursor = self._base.cursor()
+        try:
+            for statement in statements:
+                cursor.execute(statement)
+        finally:
+            cursor.close()
 
     def close(self) -> None:
         """End the store, and let others have its directory; snapshots must have ended."""
@@ -204,9 +209,13 @@ class Store:
             cursor.execute("BEGIN TRANSACTION")
             yield cursor
             cursor.execute("COMMIT")
-        except BaseException:
-            with suppress(duckdb.TransactionException):  # the transaction never began, or its COMMIT failed and ended it
+        except BaseException as error:
+            with suppress(duckdb.Error):  # the transaction never began, or its COMMIT failed and ended it
                 cursor.execute("ROLLBACK")
+            if isinstance(
+                error, duckdb.IOException | duckdb.OutOfMemoryException | duckdb.TransactionException
+            ):  # the last: a full disk too
+                raise InventoryError(f"nothing was written: {str(error).splitlines()[0]}") from None
             raise
         finally:
             cursor.close()
@@ -217,8 +226,7 @@ class Store:
         with self._writer:
             held = self._view.held
             if held is not None:
-                self._base.execute("ATTACH ':memory:' AS inventory (COMPRESS)")
-                self._prepare()
+                self._execute("ATTACH ':memory:' AS inventory (COMPRESS)", *bookkeeping.TABLES)
                 self._load(held.incoming, held.watermark)
                 with self._state:
                     self._view = _View(self._view.registry, None)
@@ -308,7 +316,7 @@ class Store:
 
     def _checkpoint(self) -> None:
         with suppress(duckdb.TransactionException):
-            self._base.execute("CHECKPOINT inventory")
+            self._execute("CHECKPOINT inventory")
 
     def register(self, name: str, table: "pa.Table", load: bool = True, replace: bool = False) -> None:
         """Make a table queryable under a name for as long as the store is open; a resource table without rows may be replaced so.
@@ -344,8 +352,7 @@ class Store:
         with self._state:
             retired = [] if self._open_snapshots else self._retired
             self._retired = [] if retired else self._retired
-        for source in retired:
-            self._base.execute(f"DROP TABLE memory.main.{quoted(source)}")
+        self._execute(*(f"DROP TABLE memory.main.{quoted(source)}" for source in retired))
 
 
 _REGISTRATION_BITS = 24
