@@ -212,9 +212,7 @@ class Store:
         except BaseException as error:
             with suppress(duckdb.Error):  # the transaction never began, or its COMMIT failed and ended it
                 cursor.execute("ROLLBACK")
-            if isinstance(
-                error, duckdb.IOException | duckdb.OutOfMemoryException | duckdb.TransactionException
-            ):  # the last: a full disk too
+            if isinstance(error, _NO_ROOM):
                 raise InventoryError(f"nothing was written: {str(error).splitlines()[0]}") from None
             raise
         finally:
@@ -354,6 +352,9 @@ class Store:
             self._retired = [] if retired else self._retired
         self._execute(*(f"DROP TABLE memory.main.{quoted(source)}" for source in retired))
 
+
+_NO_ROOM = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException)
+"""What DuckDB raises when a disk or memory is full; the last where that happens in a COMMIT."""
 
 _REGISTRATION_BITS = 24
 """A catalog's version is the stored one, and below it how many tables were registered since the store was opened."""
