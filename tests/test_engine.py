@@ -171,3 +171,19 @@ def test_the_deepest_query_that_parses_also_runs():
     with kqlite.connect({"t": pa.table({"x": [1]})}) as connection:
         query = "t | where " + "(" * 90 + "x == 1" + ")" * 90 + " and " + "not(" * 90 + "x == 1" + ")" * 90
         assert len(connection.query(query)) == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "summarize x = max(2000000000) | extend y = x + x",
+        "take 1 | extend x = iff(name == '', 1, 2000000000) | project y = x + x",
+        "take 1 | extend x = case(name == '', 1, 2000000000) | project y = x * 2",
+        "take 1 | extend x = coalesce(long(null), 2000000000) | project y = x + x",
+        "take 1 | extend x = max_of(2000000000, 1) | project y = x + x",
+        "take 1 | extend k = 1, x = 2000000000 | join kind=inner (print k = 1, z = 2000000000) on k | project y = x + z",
+        "take 1 | union (print x = 2000000000) | where x > 1 | project y = x + x",
+    ],
+)
+def test_a_long_constant_is_a_long_wherever_it_goes(resources, query):
+    assert [row["y"] for row in resources.query(query)] == [4_000_000_000]

@@ -228,7 +228,8 @@ def constant(scalar: plan.Constant) -> sql.Expression:
     """A constant; a null keeps its type."""
     if scalar.value is None or scalar.of is Type.DYNAMIC:
         return sql.Cast(sql.Literal(scalar.value), SQL_TYPES[scalar.of])
-    return sql.Literal(scalar.value)
+    fits_integer = isinstance(scalar.value, int) and -(2**31) <= scalar.value < 2**31
+    return sql.Literal(scalar.value, wide=fits_integer and SQL_TYPES[scalar.of] == "BIGINT")
 
 
 def json_path(steps: tuple[str | int, ...]) -> str:

@@ -42,9 +42,13 @@ _STRENGTH = {
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Literal:
-    """A constant: NULL, a boolean, a whole number (BIGINT), a fraction (DOUBLE) or text."""
+    """A constant: NULL, a boolean, a whole number, a fraction (DOUBLE) or text.
+
+    wide: a whole number that is BIGINT whatever its size; a bare one is an INTEGER where it fits, and overflows as one.
+    """
 
     value: bool | int | float | str | None
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -533,7 +537,7 @@ class _Writer:
     def bare(self, node: Expression) -> None:
         match node:
             case Literal():
-                self.put(literal(node.value))
+                self.put(f"{literal(node.value)}::BIGINT" if node.wide else literal(node.value))
             case Name():
                 self.put(_identifier(node.table) + "." + _identifier(node.column))
             case Variable():
@@ -659,7 +663,7 @@ def _strength(node: Expression) -> int:
             return ATOM
         case Literal():
             # `-1` is the operator on 1, and a cast is written behind a fraction.
-            return UNARY if isinstance(node.value, float) or (isinstance(node.value, int) and node.value < 0) else ATOM
+            return UNARY if node.wide or isinstance(node.value, float) or (isinstance(node.value, int) and node.value < 0) else ATOM
         case Field() | Element():
             return POSTFIX if isinstance(node.base, Name | Field | Element | Variable) else ATOM
         case _:
