@@ -17,7 +17,7 @@ from same_documents import by_id
 from kqlite.directory import DataDirectory
 from kqlite.errors import InventoryError
 from kqlite.inventory.batches import documents
-from kqlite.inventory.changes import changes_of
+from kqlite.inventory.changes import changes_of, records_of
 from kqlite.inventory.documents import encode
 from kqlite.inventory.known_shapes import KNOWN_SHAPES
 from kqlite.inventory.rows import incoming
@@ -274,6 +274,72 @@ def after(name, what, value):
             return state(name, "Succeeded", size=value)
         case _:
             return vm(name, properties=[value, {"a": str(value)}][value % 2], **({"zones": ["1"]} if value else {}))
+
+
+# Records, and the feeder's place
+
+
+def record(sequence, target, **changed):
+    properties = {"targetResourceId": target, "changeType": "Update", "changes": changed}
+    return {"id": f"{target}/changes/{sequence}", "name": str(sequence), "type": RECORD, "properties": properties}
+
+
+RECORD = "microsoft.resources/changes"
+
+
+def test_records_are_added_with_the_changes_and_the_position(store):
+    assert store.position() is None
+    first = records_of("resourcechanges", RECORD, [record(1, "/vms/a"), record(2, "/vms/a", **{"tags.x": 1})], [1, 2], NOON)
+    store.apply([changes_of("resources", VM, [vm("a")], [2])], NOON, '{"sequence": 2}', [first])
+    second = records_of("resourcechanges", RECORD, [record(3, "/vms/a", sku={"a": [1]})], [3], NOON)
+    store.apply([], NOON + timedelta(1), records=[second])
+    with store.snapshot() as snapshot:
+        assert (snapshot.position, snapshot.watermark) == ('{"sequence": 2}', NOON + timedelta(1))
+    assert list(stored(store)) == ["/vms/a"]
+    expected = [record(1, "/vms/a"), record(2, "/vms/a", **{"tags.x": 1}), record(3, "/vms/a", sku={"a": [1]})]
+    assert by_id(stored(store, "resourcechanges").values()) == by_id(expected)
+
+
+def test_records_are_forgotten_by_their_time(store):
+    imported = record(0, "/vms/z")
+    store.load(incoming([imported]))
+    for minute in range(5):
+        sequences = [minute * 2 + 1, minute * 2 + 2]
+        rows = [record(sequence, "/vms/a") for sequence in sequences]
+        for row, sequence in zip(rows, sequences, strict=True):
+            late = NOON + timedelta(minutes=minute, seconds=sequence)
+            store.apply([], None, records=[records_of("resourcechanges", RECORD, [row], [sequence], late)])
+    for before, kept in ((NOON, 10), (NOON + timedelta(minutes=2), 6), (NOON + timedelta(minutes=2), 6), (NOON + timedelta(hours=1), 0)):
+        store.forget_records("resourcechanges", before)
+        names = sorted(int(row["name"]) for row in stored(store, "resourcechanges").values())
+        assert names == [0, *range(11 - kept, 11)]
+
+
+def test_keys_and_sequence_numbers_of_what_is_stored(store):
+    store.load(incoming([vm("A"), vm("b"), vm("d", "Microsoft.Compute/Disks")], enough_rows=1))
+    store.apply([changes_of("resources", VM, [vm("b"), vm("c")], [5, 6])], NOON)
+    pairs = {(row["_key"], row["_seq"]) for row in store.sequences("Resources").to_pylist()}
+    assert pairs == {("/vms/a", 0), ("/vms/b", 5), ("/vms/c", 6), ("/vms/d", 0)}
+    assert store.sequences("resources", DISK.upper()).to_pylist() == [{"_key": "/vms/d", "_seq": 0}]
+    assert store.sequences("resourcechanges").num_rows == 0
+    assert store.sequences("resourcechanges", VM).schema.names == ["_key", "_seq"]
+
+
+def test_a_directory_without_a_place_for_positions_is_read_and_written(tmp_path):
+    store = Store.open(DataDirectory.create(tmp_path / "i"))
+    store.load(incoming([vm("a")]), NOON)
+    store._execute(
+        "DROP TABLE inventory._state",
+        "DROP TABLE inventory._records",
+        "INSERT INTO inventory._watermark SELECT 638000000000000000",
+    )
+    store.close()
+    for writable in (False, True, False):
+        store = Store.open(DataDirectory.open(tmp_path / "i", writable))
+        with store.snapshot() as snapshot:
+            assert (snapshot.watermark, snapshot.position) == (datetime(2022, 9, 28, 22, 13, 20, tzinfo=UTC), None)
+            assert list(rows_of(snapshot)) == ["/vms/a"]
+        store.close()
 
 
 # Snapshots

@@ -6,9 +6,11 @@ order of rows, by which queries skip most of them. Any other row is deleted and 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kqlite.inventory.batches import BatchBuilder, Drafts, Row, columns_of, key_of, partition
+from kqlite.inventory.bookkeeping import note_records
 from kqlite.inventory.known_shapes import KNOWN_SHAPES
 from kqlite.inventory.reshape import selections
 from kqlite.inventory.shapes import from_json, held_leaves, quoted, thaw
@@ -20,11 +22,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Changes:
-    """What happened to resources of one type.
+class Delivery:
+    """Rows of one resource type on their way into one table.
 
-    resource_type: folded. shapes: cover all rows. rows: as made by a `BatchBuilder` for these shapes, with sequence numbers above 0; one
-    resource may have several. deleted: the sequence number of the deletion, by key.
+    resource_type: folded. shapes: cover all rows. rows: as made by a `BatchBuilder` for these shapes, with sequence numbers above 0.
     """
 
     table: str
@@ -32,7 +33,6 @@ class Changes:
     shapes: Mapping[str, Shape]
     rows: "pa.RecordBatch"
     types: frozenset[str]
-    deleted: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def source(self) -> str:
@@ -45,20 +45,62 @@ class Changes:
         return partition(self.source, self.shapes, self.types)
 
 
+@dataclass(frozen=True)
+class Changes(Delivery):
+    """What happened to resources of one type; one resource may have several rows.
+
+    deleted: the sequence number of the deletion, by key.
+    since: for each row the sequence number from which on only hot leaves were changed: a stored row that is not older has its hot columns
+    updated, an older one, or none, is replaced by the whole row. None where nobody knows, so that rows are compared.
+    """
+
+    deleted: Mapping[str, int] = field(default_factory=dict)
+    since: "pa.Int64Array | None" = None
+
+
+@dataclass(frozen=True)
+class Records(Delivery):
+    """Rows that are added and never changed: what happened to resources, as `resourcechanges` shows it. No key is looked up.
+
+    until: when the newest of them happened, aware and UTC. What has a lower sequence number happened no later.
+    """
+
+    until: datetime
+
+
 def changes_of(
-    table: str, resource_type: str, rows: Sequence[Row], sequences: Sequence[int], deleted: Mapping[str, int] | None = None
+    table: str,
+    resource_type: str,
+    rows: Sequence[Row],
+    sequences: Sequence[int],
+    deleted: Mapping[str, int] | None = None,
+    since: Sequence[int] | None = None,
 ) -> Changes:
     """Changes from rows in Resource Graph form, with the sequence number of each, and from the ids of what was deleted.
 
-    The shapes cover what is known ahead of the type, too.
+    The shapes cover what is known ahead of the type, too. since: as in `Changes`.
     """
+    import pyarrow as pa
+
+    keys = {key_of(id_): sequence for id_, sequence in (deleted or {}).items()}
+    hot_since = None if since is None else pa.array(since, pa.int64())
+    return Changes(*_delivery(table, resource_type, rows, sequences), keys, hot_since)
+
+
+def records_of(table: str, resource_type: str, rows: Sequence[Row], sequences: Sequence[int], until: datetime) -> Records:
+    """Records from rows in Resource Graph form, with the sequence number of each."""
+    return Records(*_delivery(table, resource_type, rows, sequences), until)
+
+
+def _delivery(
+    table: str, resource_type: str, rows: Sequence[Row], sequences: Sequence[int]
+) -> "tuple[str, str, Mapping[str, Shape], pa.RecordBatch, frozenset[str]]":
     folded = resource_type.lower()
     drafts = Drafts({name: thaw(from_json(shape)) for name, shape in KNOWN_SHAPES.get(folded, {}).items()})
     drafts.widen(rows)
     shapes = drafts.shapes(folded)
     types = frozenset(row["type"] for row in rows)
-    batch = BatchBuilder(partition("", shapes, types)).build(rows, sequences)
-    return Changes(table, folded, shapes, batch, types, {key_of(id_): sequence for id_, sequence in (deleted or {}).items()})
+    return table, folded, shapes, BatchBuilder(partition("", shapes, types)).build(rows, sequences), types
 
 
 class Cursor(Protocol):
@@ -112,6 +154,15 @@ def _update_hot_columns(cursor: Cursor, stored: Partition, columns: Mapping[str,
     )
     cursor.execute(f"DELETE FROM incoming WHERE {KEY_COLUMN} IN (FROM warm)")
     cursor.execute("DROP TABLE warm")
+
+
+def append(cursor: Cursor, records: Records, stored: Partition) -> None:
+    """Add records to their table. stored: the partition that takes them and covers them."""
+    columns = columns_of(stored)
+    cursor.register("records", records.rows)
+    cursor.execute(f"INSERT INTO {quoted(stored.source)} SELECT {selections(records.partition, stored, columns)} FROM records")
+    cursor.unregister("records")
+    note_records(cursor, records.table, max(records.rows.column(SEQUENCE_COLUMN).to_pylist()), records.until)
 
 
 def bury(cursor: Cursor, change: Changes, sources: Sequence[str]) -> None:

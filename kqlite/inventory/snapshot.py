@@ -23,11 +23,13 @@ class Snapshot:
     """Rows and schema as of one moment, whatever is written meanwhile.
 
     watermark: the time up to which the inventory is complete, aware and UTC; None where nothing says so.
+    position: what the feeder of changes has noted of its own place, or None.
     """
 
-    def __init__(self, cursor: Cursor, catalog: InventoryCatalog, watermark: datetime | None) -> None:
+    def __init__(self, cursor: Cursor, catalog: InventoryCatalog, watermark: datetime | None, position: str | None = None) -> None:
         self.catalog = catalog
         self.watermark = watermark
+        self.position = position
         self._cursor = cursor
 
     def run(self, sql: str, parameters: Mapping[str, object] | None = None) -> "pa.Table":

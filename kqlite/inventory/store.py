@@ -9,8 +9,9 @@ than to answer the first query.
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -18,13 +19,15 @@ import duckdb
 from kqlite.directory import DataDirectory
 from kqlite.inventory import bookkeeping, native
 from kqlite.inventory.batches import columns_of, marked, partition
+from kqlite.inventory.bookkeeping import State
 from kqlite.inventory.catalog import InventoryCatalog, read_partitions, same_name
-from kqlite.inventory.changes import Changes, bury, merge
+from kqlite.inventory.changes import Changes, Delivery, Records, append, bury, merge
 from kqlite.inventory.documents import InventoryError
 from kqlite.inventory.forms import Normalised, normalise
 from kqlite.inventory.registered import Registry, resource_schema, table_of
 from kqlite.inventory.shapes import quoted
 from kqlite.inventory.snapshot import Snapshot
+from kqlite.inventory.tables import KEY_COLUMN, SEQUENCE_COLUMN
 from kqlite.language.schema import Partition, Shape
 
 if TYPE_CHECKING:
@@ -107,6 +110,7 @@ class Store:
         """directory: where the database lies, closed with the store; None keeps everything in memory. Raises InventoryError."""
         self._directory = directory
         self._base = connect(optimizer)
+        self._state_sql = bookkeeping.STATE
         if directory is not None:
             self._attach_directory(directory)
         lock(self._base)
@@ -135,6 +139,8 @@ class Store:
             self._execute(f"ATTACH {_literal(str(file))} AS inventory{'' if directory.writable else ' (READ_ONLY)'}")
             if directory.writable:
                 self._execute(*bookkeeping.TABLES)
+            elif not self._base.execute(_HAS_STATE).fetchall():
+                self._state_sql = bookkeeping.STATE_BEFORE
         except duckdb.Error as error:
             self._base.close()
             raise InventoryError(f"{file}: DuckDB cannot open it: {str(error).splitlines()[0]}") from None
@@ -179,19 +185,36 @@ class Store:
         view.registry.show(cursor)
         if view.held is None:
             cursor.execute("BEGIN TRANSACTION")
-            return Snapshot(cursor, self._catalog(cursor, view.registry), bookkeeping.watermark(cursor))
+            state = bookkeeping.state(cursor, self._state_sql)
+            return Snapshot(cursor, self._catalog(cursor, state.version, view.registry), state.watermark, state.position)
         for source, table in view.held.tables.items():
             cursor.register(source, table)
-        return Snapshot(cursor, InventoryCatalog(view.registry.changes, view.held.resources, view.registry.tables), view.held.watermark)
+        return Snapshot(
+            cursor, InventoryCatalog(view.registry.changes, view.held.resources, view.registry.tables), view.held.watermark, None
+        )
 
-    def _catalog(self, cursor: duckdb.DuckDBPyConnection, registry: Registry) -> InventoryCatalog:
-        version = bookkeeping.version(cursor)
+    def _catalog(self, cursor: duckdb.DuckDBPyConnection, version: int, registry: Registry) -> InventoryCatalog:
         resources = self._resources.get(version)
         if resources is None:
             resources = read_partitions(bookkeeping.partitions(cursor))
             # What an open snapshot binds against is its own; only the newest is worth keeping for the next one.
             self._resources = {version: resources}
         return InventoryCatalog((version + 1) << _REGISTRATION_BITS | registry.changes, resources, registry.tables)
+
+    def position(self) -> str | None:
+        """What the feeder of changes has noted of its place, in the transaction that brought the last of them; or None."""
+        with self.snapshot() as snapshot:
+            return snapshot.position
+
+    def sequences(self, table: str, resource_type: str | None = None) -> "pa.Table":
+        """The columns `_key` and `_seq` of all rows of a resource table, in no order; those of one type (any case) if one is named."""
+        with self.snapshot() as snapshot:
+            parts = snapshot.catalog.resources.get(table.lower(), ())
+            wanted = "" if resource_type is None else " WHERE lower(type) = $type"
+            listed = (f"SELECT {KEY_COLUMN}, {SEQUENCE_COLUMN} FROM {quoted(part.source)}{wanted}" for part in parts)
+            empty = f"SELECT '' AS {KEY_COLUMN}, 0::BIGINT AS {SEQUENCE_COLUMN} LIMIT 0"
+            sql = " UNION ALL ".join(listed) or empty
+            return snapshot.run(sql, {"type": resource_type.lower()} if resource_type is not None and parts else None)
 
     def shaped_types(self) -> frozenset[str]:
         """The types, folded, that have a partition of their own."""
@@ -254,12 +277,14 @@ class Store:
 
     def _load(self, incoming: Iterable[Incoming], watermark: datetime | None) -> None:
         with self._writing() as cursor:
-            catalog = self._catalog(cursor, self._view.registry)
+            before = bookkeeping.state(cursor)
+            catalog = self._catalog(cursor, before.version, self._view.registry)
             changed = [(rows.table, self._put(cursor, catalog, rows)) for rows in incoming]
             for table, new in changed:
                 native.supersede(cursor, new.source, catalog.resources.get(table, ()))
-            bookkeeping.write_catalog(cursor, catalog.with_partitions(changed))
-            bookkeeping.advance_watermark(cursor, watermark)
+            after = replace(before, version=before.version + 1, watermark=watermark)
+            bookkeeping.write_catalog(cursor, catalog.with_partitions(changed), after.version)
+            bookkeeping.advance(cursor, before, after)
 
     def _put(self, cursor: duckdb.DuckDBPyConnection, catalog: InventoryCatalog, rows: Incoming) -> Partition:
         in_file = self._directory is not None
@@ -274,33 +299,54 @@ class Store:
             native.insert(cursor, fresh, new, rows.batches(new))
         return new
 
-    def apply(self, changes: Iterable[Changes], watermark: datetime) -> None:
-        """Bring changes in, and the watermark forward, in one transaction. What is not newer than what is stored changes nothing."""
-        with self._alone(), self._writing() as cursor:
-            catalog = self._catalog(cursor, self._view.registry)
-            for change in changes:
-                stored = self._covering_partition(cursor, catalog, change)
-                after = catalog.with_partitions([(change.table, stored)])
-                if after != catalog:
-                    bookkeeping.write_catalog(cursor, after)
-                    catalog = after
-                sources = [part.source for part in catalog.resources[change.table]]
-                merge(cursor, change, stored, sources)
-                bury(cursor, change, sources)
-            bookkeeping.advance_watermark(cursor, watermark)
+    def apply(
+        self, changes: Iterable[Changes], watermark: datetime | None, position: str | None = None, records: Iterable[Records] = ()
+    ) -> None:
+        """Bring changes in, add records, and bring the watermark forward, in one transaction.
 
-    def _covering_partition(self, cursor: duckdb.DuckDBPyConnection, catalog: InventoryCatalog, change: Changes) -> Partition:
-        """The partition for a change's rows, made or widened where it does not cover them yet."""
+        A change that is not newer than what is stored changes nothing. Records are added as they are: whoever may bring them again asks
+        for the position first. position: the feeder's own note of its place, any text; None leaves the one that is stored.
+        """
+        with self._alone(), self._writing() as cursor:
+            before = bookkeeping.state(cursor)
+            catalog = first = self._catalog(cursor, before.version, self._view.registry)
+            for delivery in chain(changes, records):
+                stored = self._covering_partition(cursor, catalog, delivery)
+                catalog = catalog.with_partitions([(delivery.table, stored)])
+                if isinstance(delivery, Records):
+                    append(cursor, delivery, stored)
+                elif isinstance(delivery, Changes):
+                    sources = [part.source for part in catalog.resources[delivery.table]]
+                    merge(cursor, delivery, stored, sources)
+                    bury(cursor, delivery, sources)
+            version = before.version
+            if catalog != first:
+                version += 1
+                bookkeeping.write_catalog(cursor, catalog, version)
+            bookkeeping.advance(cursor, before, State(version, watermark, before.position if position is None else position))
+
+    def _covering_partition(self, cursor: duckdb.DuckDBPyConnection, catalog: InventoryCatalog, delivery: Delivery) -> Partition:
+        """The partition for a delivery's rows, made or widened where it does not cover them yet."""
         in_file = self._directory is not None
-        old = catalog.partition(change.table, change.source)
+        old = catalog.partition(delivery.table, delivery.source)
         if old is None:
-            native.create(cursor, change.source, change.partition, in_file)
-            return change.partition
-        new = native.covering(old, change.shapes, change.types, change.resource_type)
+            native.create(cursor, delivery.source, delivery.partition, in_file)
+            return delivery.partition
+        new = native.covering(old, delivery.shapes, delivery.types, delivery.resource_type)
         if columns_of(new) != columns_of(old):
             with native.replacing(cursor, old, new, in_file):
                 pass
         return new
+
+    def forget_records(self, table: str, before: datetime) -> None:
+        """Delete the records of a table that are older than a time, to the minute. Imported rows stay."""
+        with self._alone(), self._writing() as cursor:
+            sequence = bookkeeping.oldest_records(cursor, table, before)
+            if sequence is None:
+                return
+            catalog = self._catalog(cursor, bookkeeping.state(cursor).version, self._view.registry)
+            for part in catalog.resources.get(table, ()):
+                cursor.execute(f"DELETE FROM {quoted(part.source)} WHERE {SEQUENCE_COLUMN} BETWEEN 1 AND $sequence", {"sequence": sequence})
 
     def forget_deletions(self, sequence: int) -> None:
         """Forget the deletions up to a sequence number: nothing older than it can come any more."""
@@ -358,6 +404,9 @@ _NO_ROOM = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionE
 
 _REGISTRATION_BITS = 24
 """A catalog's version is the stored one, and below it how many tables were registered since the store was opened."""
+
+
+_HAS_STATE = "SELECT 1 FROM duckdb_tables() WHERE database_name = 'inventory' AND table_name = '_state'"
 
 
 def _literal(value: str) -> str:
