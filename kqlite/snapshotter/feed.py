@@ -1,0 +1,159 @@
+"""The change feed: the core's committed events in order, read after any sequence number; undisturbed, or with what a network does to it.
+
+>>> feed = Feed(log, after=position)
+>>> feed.pull(until=horizon)
+Pull(events=[..], reached=1207)
+
+What disturbs it are the faults `feed_loss`, `feed_lag`, `feed_reorder` and `feed_duplicate`, which are in the log themselves. Definitions
+are never disturbed: they are no notifications but part of what an image says.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import NamedTuple, cast
+
+from kqlite.orchestration.chance import Chance
+from kqlite.orchestration.clock import SECOND
+from kqlite.orchestration.events import Event, Kind
+from kqlite.orchestration.faults import key_of
+from kqlite.orchestration.log import EventLog
+from kqlite.orchestration.model import FaultImage, Type
+
+PAGE = 10_000
+
+_LONGEST_DETOUR = 50
+"""A notification that is reordered or doubled comes after at most so many others."""
+
+_NOT_DISTURBED = frozenset({Type.DEFINITION, Type.FAULT, Type.OPERATION, Type.METRIC, Type.NOTE})
+
+
+class Pull(NamedTuple):
+    """What a feed gave. reached: it has spoken of everything up to this sequence number; what it left out it has lost, or still holds."""
+
+    events: list[Event]
+    reached: int
+
+
+class Feed:
+    """The events of a log after a sequence number.
+
+    seed: of the draws by which faults strike. A feed that starts in the middle of a log learns from `faults` which hold there.
+    """
+
+    def __init__(self, log: EventLog, after: int = 0, seed: int = 0) -> None:
+        self._log = log
+        self._reached = after
+        self._ahead: list[Event] = []
+        self._disturbance = Disturbance(seed)
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether a fault ever struck: then notifications may be missing, late, doubled or out of order."""
+        return self._disturbance.struck
+
+    def pull(self, until: int, limit: int = PAGE) -> Pull:
+        """Notifications of events up to the time `until`, those of about `limit` events at once."""
+        events = self._next(until, limit)
+        if events:
+            self._reached = events[-1].sequence
+        return Pull(self._disturbance.passed(events, until), self._reached)
+
+    def _next(self, until: int, limit: int) -> list[Event]:
+        if not self._ahead:
+            self._ahead = self._log.read(self._reached, limit)
+        ahead = self._ahead
+        # Times never go down, so most pages are taken whole or not at all.
+        if not ahead or ahead[0].time > until:
+            return []
+        if ahead[-1].time <= until:
+            self._ahead = []
+            return ahead
+        cut = next(at for at, event in enumerate(ahead) if event.time > until)
+        self._ahead = ahead[cut:]
+        return ahead[:cut]
+
+
+class Disturbance:
+    """What the faults of a feed do to the notifications that pass.
+
+    struck: whether any was ever lost, late, doubled or moved.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.struck = False
+        self._chance = Chance(seed)
+        self._faults: dict[str, FaultImage] = {}
+        self._strikes: dict[str, int] = {}
+        # What was held back: until so many events have passed, or until a time; the second number only breaks ties.
+        self._detours: list[tuple[int, int, Event]] = []
+        self._late: list[tuple[int, int, Event]] = []
+        self._seen = 0
+        self._ties = 0
+
+    def passed(self, events: list[Event], until: int) -> list[Event]:
+        """The notifications that come out when these go in, at the time `until`."""
+        if not (self._faults or self._late or self._detours) and not any(event.type == Type.FAULT for event in events):
+            return events
+        out: list[Event] = []
+        for event in events:
+            self._seen += 1
+            if event.type == Type.FAULT:
+                self._learn(event)
+            self._let_pass(event, out)
+            while self._detours and self._detours[0][0] <= self._seen:
+                out.append(heapq.heappop(self._detours)[2])
+        if not events:
+            # Nothing follows that could overtake it.
+            out += [heapq.heappop(self._detours)[2] for _ in range(len(self._detours))]
+        while self._late and self._late[0][0] <= until:
+            out.append(heapq.heappop(self._late)[2])
+        return out
+
+    def _learn(self, event: Event) -> None:
+        fault = cast("FaultImage", event.image)
+        if not fault.fault.startswith("feed_"):
+            return
+        if event.kind is Kind.DELETED or not fault.active:
+            self._faults.pop(fault.name, None)
+        else:
+            self._faults[fault.name] = fault
+
+    def _let_pass(self, event: Event, out: list[Event]) -> None:
+        striking = () if event.type in _NOT_DISTURBED else [fault for fault in self._faults.values() if self._strikes_at(fault, event)]
+        names = {fault.fault for fault in striking}
+        self.struck = self.struck or bool(names)
+        if "feed_loss" in names:
+            return
+        if "feed_duplicate" in names:
+            self._hold(self._detours, self._seen + self._detour(event), event)
+        late = max((float(key_of(fault, "limit", 30)) for fault in striking if fault.fault == "feed_lag"), default=None)
+        if late is not None:
+            self._hold(self._late, event.time + round(late * SECOND), event)
+        elif "feed_reorder" in names:
+            self._hold(self._detours, self._seen + self._detour(event), event)
+        else:
+            out.append(event)
+
+    def _hold(self, heap: list[tuple[int, int, Event]], key: int, event: Event) -> None:
+        self._ties += 1
+        heapq.heappush(heap, (key, self._ties, event))
+
+    def _detour(self, event: Event) -> int:
+        return 1 + self._chance.number("detour", event.sequence) % _LONGEST_DETOUR
+
+    def _strikes_at(self, fault: FaultImage, event: Event) -> bool:
+        wanted = key_of(fault, "type")
+        if wanted is not None and wanted.lower() != event.type.lower():
+            return False
+        fraction, probability, count = (key_of(fault, key) for key in ("fraction", "probability", "count"))
+        if fraction is not None and self._chance.uniform("feed-fraction", f"{fault.uid} {event.id.lower()}") >= fraction:
+            return False
+        if probability is not None and self._chance.uniform("feed-probability", fault.uid, event.sequence) >= probability:
+            return False
+        if count is not None:
+            struck = self._strikes.get(fault.name, 0)
+            if struck >= count:
+                return False
+            self._strikes[fault.name] = struck + 1
+        return True
