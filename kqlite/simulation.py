@@ -26,9 +26,11 @@ from kqlite.orchestration.errors import ArmError, CoreError
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.log import EventLog, MemoryLog, SqliteLog, every_event
 from kqlite.orchestration.model import Type
+from kqlite.orchestration.saved_state import SavedState
 from kqlite.orchestration.scenario import Runner, parse
 
 LOG_NAME = "events.sqlite"
+STATE_NAME = "events.state"
 API_VERSION = "2021-07-01"
 _IMAGE = {"publisher": "Canonical", "offer": "UbuntuServer", "sku": "18.04-LTS", "version": "latest"}
 
@@ -53,16 +55,18 @@ class Simulation:
         synchronous: str = "FULL",
     ) -> None:
         self._log: EventLog
+        saved = None
         if path is None:
             self._log = MemoryLog()
         else:
             directory = Path(path)
             directory.mkdir(parents=True, exist_ok=True)
             self._log = SqliteLog(directory / LOG_NAME, synchronous)
+            saved = SavedState(directory / STATE_NAME)
         names = features if isinstance(features, str) else tuple(features)
         if isinstance(names, str) and names != "all":
             names = (names,)
-        self._plane = ControlPlane(self._log, clock or Clock.manual(), seed, profile, subscriptions, names)
+        self._plane = ControlPlane(self._log, clock or Clock.manual(), seed, profile, subscriptions, names, saved)
         self._door = FrontDoor(self._plane)
 
     def __enter__(self) -> Self:
@@ -73,6 +77,7 @@ class Simulation:
 
     def close(self) -> None:
         """Give back the log. What was answered is durable already."""
+        self._plane.save_state()
         self._log.close()
 
     @property

@@ -26,11 +26,13 @@ from kqlite.orchestration.fleet import Fleet
 from kqlite.orchestration.log import EventLog, LogError, every_event
 from kqlite.orchestration.model import FeatureImage, ProviderImage, SubscriptionImage, Type
 from kqlite.orchestration.recorder import Recorder
+from kqlite.orchestration.saved_state import SavedState
 from kqlite.orchestration.timers import Timer, Wake
 
 Result = TypeVar("Result")
 PROFILES = ("preview-2021", "ga")
 COMMIT_EVERY = 5_000  # events; so many that a commit's sync costs little, and so few that they need little memory
+SAVE_EVERY = 200_000  # events; a start reads about 50,000 a second, and the state of so many is saved in less than one
 
 
 @contextmanager
@@ -49,7 +51,7 @@ class ControlPlane:
     """A simulation's state, its log and its clock.
 
     features: names to register at the beginning, or "all". Everything but the log and the clock is taken from the log where that
-    is not empty: a simulation goes on as what it began.
+    is not empty: a simulation goes on as what it began. saved: where the state is saved now and then, for a quick start.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class ControlPlane:
         profile: str = "preview-2021",
         subscriptions: int = 1,
         feature_names: tuple[str, ...] | str = (),
+        saved: SavedState | None = None,
     ) -> None:
         if profile not in PROFILES:
             raise CoreError(f"no profile {profile!r}; there are {', '.join(PROFILES)}")
@@ -70,7 +73,11 @@ class ControlPlane:
         self.profile = facts.get("profile", profile)
         self.transitions = 0
         chance = Chance(int(facts.get("seed", seed)))
-        self.rec = Recorder(Fleet(), chance, self.profile == "preview-2021")
+        self._saved = saved
+        fleet = saved.load(log) if saved is not None and facts else None
+        self._saved_at = fleet.sequence if fleet is not None else 0
+        self._save_at = self._saved_at + SAVE_EVERY
+        self.rec = Recorder(fleet or Fleet(), chance, self.profile == "preview-2021")
         self._crash_points: set[str] = set()
         self._facts = {"seed": str(chance.seed), "profile": self.profile}
         self._autoscale = Autoscale()
@@ -98,7 +105,7 @@ class ControlPlane:
 
     def _replay(self, now: int) -> None:
         with _no_garbage_collection():
-            for event in every_event(self.log):
+            for event in every_event(self.log, self._saved_at):
                 self.rec.fleet.apply(event)
         self._committed_now = now
         self._set_now(now)
@@ -181,6 +188,20 @@ class ControlPlane:
         rec.pending = []
         self._committed_now = rec.now
         self.crash_if("after-commit")
+        if rec.fleet.sequence >= self._save_at:
+            # The larger the fleet, the rarer: what is saved is the whole of it.
+            every = max(SAVE_EVERY, 4 * rec.fleet.size)
+            self.save_state(every)
+            self._save_at = self._saved_at + every
+
+    def save_state(self, after: int = 10_000) -> None:
+        """Save the state where so many events were committed since it was saved last. Nothing is lost where that is never done."""
+        fleet = self.rec.fleet
+        if self._saved is None or fleet.sequence - self._saved_at < after:
+            return
+        with self.lock, _no_garbage_collection():
+            self._saved.save(fleet, self.log.read(fleet.sequence - 1, 1)[0])
+            self._saved_at = fleet.sequence
 
     # Time
 

@@ -224,7 +224,12 @@ class Fleet:
         self._facts: dict[int, Facts] = {}
         self._probes: dict[int, HealthProbe | None] = {}
         self._scopes: dict[str, Container] = {}
-        self._ended: deque[tuple[int, Container, str]] = deque()
+        self.ended: deque[tuple[int, Container, str]] = deque()
+
+    @property
+    def size(self) -> int:
+        """How many images are held."""
+        return sum(len(images) for container in self.containers.values() for images in container.resources.values())
 
     def container(self, id_: str) -> Container | None:
         """The group or subscription of this id; None where there is none."""
@@ -382,9 +387,9 @@ class Fleet:
         self.open_operations += int(new is not None and not new.ended) - int(old is not None and not old.ended)
         if new is None or not new.ended:
             return
-        self._ended.append((new.ended, container, new.name))
-        while self._ended and (self._ended[0][0] < self.now - DAY or len(self._ended) > OPERATIONS_KEPT):
-            _, holder, name = self._ended.popleft()
+        self.ended.append((new.ended, container, new.name))
+        while self.ended and (self.ended[0][0] < self.now - DAY or len(self.ended) > OPERATIONS_KEPT):
+            _, holder, name = self.ended.popleft()
             if holder.of(Type.OPERATION):
                 holder.of(Type.OPERATION).pop(name, None)
 

@@ -11,7 +11,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 from kqlite.errors import KqliteError
 from kqlite.orchestration.events import Event, Kind
@@ -29,8 +29,14 @@ CREATE TABLE events (
   image TEXT NOT NULL, previous TEXT
 );
 """
+# Few events are definitions, so that a reader in the middle of a log finds all that came before it.
+_INDEX = "CREATE INDEX IF NOT EXISTS definitions ON events (sequence) WHERE kind = 0"
 _INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SELECT = "SELECT * FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?"
+_SELECT_DEFINITIONS = "SELECT * FROM events WHERE kind = 0 AND sequence <= ? ORDER BY sequence"
+_SELECT_AT = "SELECT * FROM events WHERE sequence IN (SELECT value FROM json_each(?)) ORDER BY sequence"
+# Of a group, SQLite takes the other columns from the row that has the highest `sequence`.
+_SELECT_NEWEST = "SELECT type, scope, name, kind, max(sequence) FROM events WHERE sequence <= ? GROUP BY type, scope, name"
 
 _KINDS = tuple(Kind)
 _KIND_CODES = {kind: code for code, kind in enumerate(_KINDS)}
@@ -39,6 +45,15 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 class LogError(KqliteError):
     """The log can't be read or written: the message names the file and the reason."""
+
+
+class Newest(NamedTuple):
+    """The last event of a resource. deleted: the resource is gone after it."""
+
+    type: str
+    id: str
+    sequence: int
+    deleted: bool
 
 
 class EventLog(Protocol):
@@ -56,6 +71,15 @@ class EventLog(Protocol):
 
     def read(self, after: int = 0, limit: int = 10_000) -> list[Event]:
         """At most `limit` committed events after this sequence number, in order."""
+
+    def at(self, sequences: Sequence[int]) -> list[Event]:
+        """The committed events of these sequence numbers, in order."""
+
+    def definitions(self, upto: int) -> list[Event]:
+        """All events of kind DEFINED up to this sequence number, in order: what the images of later events refer to."""
+
+    def newest(self, upto: int) -> Iterator[Newest]:
+        """For each resource its last event up to this sequence number, in no order. Ids that differ in case are told apart."""
 
     def close(self) -> None:
         """Give back what is held."""
@@ -92,6 +116,19 @@ class MemoryLog:
     def read(self, after: int = 0, limit: int = 10_000) -> list[Event]:
         """See EventLog."""
         return self._events[after : after + limit]
+
+    def at(self, sequences: Sequence[int]) -> list[Event]:
+        """See EventLog."""
+        return [self._events[sequence - 1] for sequence in sorted(sequences) if 0 < sequence <= len(self._events)]
+
+    def definitions(self, upto: int) -> list[Event]:
+        """See EventLog."""
+        return [event for event in self._events[:upto] if event.kind is Kind.DEFINED]
+
+    def newest(self, upto: int) -> Iterator[Newest]:
+        """See EventLog."""
+        last = {(event.type, event.scope, event.name): event for event in self._events[:upto]}
+        return (Newest(event.type, event.id, event.sequence, event.kind is Kind.DELETED) for event in last.values())
 
     def close(self) -> None:
         """See EventLog."""
@@ -140,7 +177,7 @@ class SqliteLog:
         self._db.execute("PRAGMA synchronous=FULL" if synchronous == "FULL" else "PRAGMA synchronous=NORMAL")
         if empty:
             self._db.executescript(
-                f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={FORMAT_VERSION};COMMIT;"
+                f"BEGIN IMMEDIATE;{_SCHEMA}{_INDEX};PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={FORMAT_VERSION};COMMIT;"
             )
 
     def _load_texts(self) -> None:
@@ -213,11 +250,30 @@ class SqliteLog:
 
     def read(self, after: int = 0, limit: int = 10_000) -> list[Event]:
         """See EventLog."""
+        return self._events(_SELECT, after, limit)
+
+    def _events(self, select: str, *values: object) -> list[Event]:
         try:
-            rows = self._db.execute(_SELECT, (after, limit)).fetchall()
-            return [self._event(row) for row in rows]
+            return [self._event(row) for row in self._db.execute(select, values).fetchall()]
         except (sqlite3.Error, ValueError, TypeError) as error:
-            raise LogError(f"{self.path}: the log is damaged after event {after} ({error})") from error
+            raise LogError(f"{self.path}: the log is damaged, seen by reading from {values[0]} on ({error})") from error
+
+    def at(self, sequences: Sequence[int]) -> list[Event]:
+        """See EventLog."""
+        return self._events(_SELECT_AT, _encode(list(sequences)))
+
+    def definitions(self, upto: int) -> list[Event]:
+        """See EventLog."""
+        return self._events(_SELECT_DEFINITIONS, upto)
+
+    def newest(self, upto: int) -> Iterator[Newest]:
+        """See EventLog."""
+        text = self._text
+        try:
+            for type_, scope, name, kind, sequence in self._db.execute(_SELECT_NEWEST, (upto,)):
+                yield Newest(text(type_), text(scope) + name, sequence, _KINDS[kind] is Kind.DELETED)
+        except sqlite3.Error as error:
+            raise LogError(f"{self.path}: the log is damaged ({error})") from error
 
     def _event(self, row: tuple[Any, ...]) -> Event:
         sequence, time, kind, type_, scope, name, version, operation, actor, cause, image, previous = row

@@ -1,0 +1,167 @@
+"""The state as of one event, saved beside the log, so that a start reads only the events after it.
+
+The log alone counts. A saved state is used where it was written by this version for this very log, is undamaged, and the log still
+holds the event that it is as of; else it is ignored, and the log is replayed from its beginning. Losing the file loses nothing.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import sys
+from collections import deque
+from collections.abc import Iterator
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, cast
+
+from kqlite.orchestration.events import Event
+from kqlite.orchestration.fleet import Container, Fleet, Membership, fold
+from kqlite.orchestration.log import EventLog, encoded
+from kqlite.orchestration.model import IMAGES, Definition, FaultImage, Type
+
+_FORMAT = 1
+_CHUNK = 10_000  # images: few enough that saving needs little memory beside the fleet
+_PLAIN = frozenset((int, str, bool, float, type(None)))
+_INDEXES = ("cores", "open_work", "open_operations", "priced", "fed", "fed_vms")
+
+
+def _written_by() -> tuple[Any, ...]:
+    """What must be equal for a saved state to be read: bytes of `marshal` belong to a Python, and images to their fields."""
+    return _FORMAT, sys.implementation.cache_tag, marshal.version, tuple((str(type_), *cls._fields) for type_, cls in IMAGES.items())
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=16).digest()
+
+
+class SavedState:
+    """A saved state in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def save(self, fleet: Fleet, last: Event) -> None:
+        """Save the state as of `last`, the event that the log ends with. A disk without room is no fault: nothing is saved then."""
+        unfinished = self._path.with_suffix(".new")
+        try:
+            with unfinished.open("wb") as file:
+                for part in _parts(fleet, last):
+                    data = marshal.dumps(part)
+                    file.write(len(data).to_bytes(8, "little") + _digest(data))
+                    file.write(data)
+            os.replace(unfinished, self._path)
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+
+    def load(self, log: EventLog) -> Fleet | None:
+        """The state that was saved for this log; None where there is none that can be trusted."""
+        try:
+            with self._path.open("rb") as file:
+                parts = _read(file)
+                written_by, sequence, now, event, tables = next(parts)
+                found = log.read(sequence - 1, 1) if 0 < sequence <= log.last else []
+                if written_by != _written_by() or not found or _digest(encoded(found[0])) != event:
+                    return None
+                return _restored(parts, sequence, now, tables)
+        except (OSError, _Damaged, StopIteration):
+            return None
+
+
+class _Damaged(Exception):
+    """Bytes that are not those that were written."""
+
+
+def _read(file: IO[bytes]) -> Iterator[Any]:
+    while head := file.read(24):
+        data = file.read(int.from_bytes(head[:8], "little"))
+        # `marshal` may do anything with bytes that it did not write.
+        if _digest(data) != head[8:]:
+            raise _Damaged
+        yield marshal.loads(data)
+
+
+# Saving: the first part says what it is, the others hold images, memberships, and at last an end mark.
+
+
+def _parts(fleet: Fleet, last: Event) -> Iterator[tuple[Any, ...]]:
+    tables = {
+        **{name: getattr(fleet, name) for name in _INDEXES},
+        "numbers": fleet.numbers,
+        "faults": {name: list(faults) for name, faults in fleet.faults.items()},
+        "ended": [(ended, container.key, name) for ended, container, name in fleet.ended],
+        "containers": [container.id for container in fleet.containers.values()],
+    }
+    yield _written_by(), fleet.sequence, fleet.now, _digest(encoded(last)), tables
+    yield "definitions", [tuple(definition) for definition in fleet.definitions.values()]
+    shared: dict[Any, Any] = {}
+    for container in fleet.containers.values():
+        for type_, images in container.resources.items():
+            every = iter(images.values())
+            while chunk := [_plain(image, shared) for image in islice(every, _CHUNK)]:
+                yield "images", container.key, str(type_), chunk
+        yield "members", container.key, {key: _membership(each) for key, each in container.members.items()}
+    yield ("end",)
+
+
+def _plain(value: Any, shared: dict[Any, Any]) -> Any:
+    """The value without classes of ours; equal tuples inside it (tags, extension states) become one."""
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, str):
+        return value._value_  # type: ignore[attr-defined]  # a Word
+    return tuple([item if type(item) in _PLAIN else _shared(item, shared) for item in value])
+
+
+def _shared(value: Any, shared: dict[Any, Any]) -> Any:
+    if not isinstance(value, tuple):
+        return _plain(value, shared)
+    known = shared.get(value)
+    if known is None:
+        known = shared[value] = _plain(value, shared)
+    return known
+
+
+def _membership(each: Membership) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value := getattr(each, name), deque) else value for name in Membership.__slots__}
+
+
+# Restoring
+
+
+def _restored(parts: Iterator[Any], sequence: int, now: int, tables: dict[str, Any]) -> Fleet:
+    fleet = Fleet()
+    fleet.now, fleet.sequence, fleet.numbers = now, sequence, tables["numbers"]
+    for name in _INDEXES:
+        setattr(fleet, name, tables[name])
+    for id_ in tables["containers"][1:]:
+        fleet.containers[id_.lower()] = Container(id_)
+    for kind, *rest in parts:
+        if kind == "end":
+            faults = cast("dict[str, FaultImage]", fleet.root.of(Type.FAULT))
+            fleet.faults = {name: {each: faults[each] for each in names} for name, names in tables["faults"].items()}
+            fleet.ended = deque((ended, fleet.containers[key], name) for ended, key, name in tables["ended"])
+            return fleet
+        if kind == "definitions":
+            fleet.definitions = {values[0]: Definition(*values) for values in rest[0]}
+        elif kind == "images":
+            _put(fleet.containers[rest[0]], rest[1], rest[2])
+        else:
+            fleet.containers[rest[0]].members.update({key: _member(values) for key, values in rest[1].items()})
+    raise _Damaged
+
+
+def _put(container: Container, type_: str, values: list[tuple[Any, ...]]) -> None:
+    make = IMAGES[type_]._make
+    held = container.resources.setdefault(type_, {})
+    for each in values:
+        image = make(each)
+        held[fold(image.name)] = image  # type: ignore[union-attr]
+
+
+def _member(values: dict[str, Any]) -> Membership:
+    each = Membership(0)
+    for name, value in values.items():
+        setattr(each, name, deque(value) if name == "history" else value)
+    return each
