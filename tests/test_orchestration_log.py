@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kqlite.orchestration.errors import ArmError
+from kqlite.orchestration.events import Kind
 from kqlite.orchestration.faults import CRASH_POINTS
 from kqlite.orchestration.log import FORMAT_VERSION, LogError, SqliteLog, encoded, every_event
 from kqlite.simulation import LOG_NAME, Simulation
@@ -286,3 +287,22 @@ def test_a_log_has_one_writer_and_any_number_of_readers(tmp_path: Path) -> None:
             SqliteLog(path)
         SqliteLog(path, read_only=True).close()
     SqliteLog(path).close()
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_reader_in_the_middle_finds_definitions_single_events_and_the_last_of_each_resource(tmp_path: Path, durable: bool) -> None:
+    with Simulation(tmp_path if durable else None, features="all") as simulation:
+        simulation.create_scale_set("web", capacity=2)
+        simulation.settle()
+        simulation.act(simulation.instances("web")[0]["name"], "delete")
+        simulation.settle()
+        log = simulation.log
+        everything = list(every_event(log))
+        middle = len(everything) - 5
+        assert log.definitions(middle) == [event for event in everything[:middle] if event.kind is Kind.DEFINED]
+        assert log.at([middle, 3]) == [everything[2], everything[middle - 1]]
+        last = {(event.type, event.id): event for event in everything[:middle]}
+        assert {(each.type, each.id): (each.sequence, each.deleted) for each in log.newest(middle)} == {
+            key: (event.sequence, event.kind is Kind.DELETED) for key, event in last.items()
+        }
+        assert any(event.kind is Kind.DELETED for event in last.values())

@@ -179,6 +179,8 @@ class SqliteLog:
             self._db.executescript(
                 f"BEGIN IMMEDIATE;{_SCHEMA}{_INDEX};PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={FORMAT_VERSION};COMMIT;"
             )
+        else:
+            self._db.execute(_INDEX)
 
     def _load_texts(self) -> None:
         last = max(self._text_of, default=0)
@@ -250,21 +252,21 @@ class SqliteLog:
 
     def read(self, after: int = 0, limit: int = 10_000) -> list[Event]:
         """See EventLog."""
-        return self._events(_SELECT, after, limit)
+        return self._events(f"after event {after}", _SELECT, after, limit)
 
-    def _events(self, select: str, *values: object) -> list[Event]:
+    def _events(self, place: str, select: str, *values: object) -> list[Event]:
         try:
             return [self._event(row) for row in self._db.execute(select, values).fetchall()]
         except (sqlite3.Error, ValueError, TypeError) as error:
-            raise LogError(f"{self.path}: the log is damaged, seen by reading from {values[0]} on ({error})") from error
+            raise LogError(f"{self.path}: the log is damaged {place} ({error})") from error
 
     def at(self, sequences: Sequence[int]) -> list[Event]:
         """See EventLog."""
-        return self._events(_SELECT_AT, _encode(list(sequences)))
+        return self._events("among some events", _SELECT_AT, _encode(list(sequences)))
 
     def definitions(self, upto: int) -> list[Event]:
         """See EventLog."""
-        return self._events(_SELECT_DEFINITIONS, upto)
+        return self._events("in a definition", _SELECT_DEFINITIONS, upto)
 
     def newest(self, upto: int) -> Iterator[Newest]:
         """See EventLog."""
