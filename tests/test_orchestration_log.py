@@ -298,7 +298,7 @@ def test_a_reader_in_the_middle_finds_definitions_single_events_and_the_last_of_
         simulation.settle()
         log = simulation.log
         everything = list(every_event(log))
-        middle = len(everything) - 5
+        middle = len(everything) - 1
         assert log.definitions(middle) == [event for event in everything[:middle] if event.kind is Kind.DEFINED]
         assert log.at([middle, 3]) == [everything[2], everything[middle - 1]]
         last = {(event.type, event.id): event for event in everything[:middle]}
