@@ -92,7 +92,7 @@ EDITS: list[tuple[str, str, str, str]] = [
     ("whole transactions", "log.py", 'self._db.execute("BEGIN IMMEDIATE")\n            if fresh', "if fresh"),
     ("synchronous", "log.py", 'self._db.execute("PRAGMA synchronous=FULL" if', 'self._db.execute("PRAGMA synchronous=OFF" if'),
     ("state is taken back", "control_plane.py", "            rec.take_back()\n            self._set_now", "            self._set_now"),
-    ("timers after a restart", "control_plane.py", "        self._set_now(now)\n        self.rec.rearm()", "        self._set_now(now)"),
+    ("timers after a restart", "control_plane.py", "            self._set_now(now)\n            self.rec.rearm()", "            self._set_now(now)"),
     ("keyed streams", "chance.py", '"uid", resource_id.lower(), time', '"uid", "x", time'),
 ]  # fmt: skip
 

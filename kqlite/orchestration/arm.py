@@ -27,7 +27,6 @@ from kqlite.orchestration.routes import Page, Route, find_route
 MAX_BODY = 4 * 1024 * 1024
 DEFAULT_BASE = "https://management.azure.com"
 _WRITES = ("PUT", "PATCH", "POST", "DELETE")
-_STATUS_OF_CODE = {"Conflict": 409, "TooManyRequests": 429, "ServiceUnavailable": 503, "GatewayTimeout": 504, "BadGateway": 502}
 
 
 @dataclass(frozen=True)
@@ -116,8 +115,7 @@ class FrontDoor:
             plane.advance_to(plane.now + round(float(key_of(late, "limit", 1.0)) * SECOND))
         failed = self._struck("api_error", scope)
         if failed is not None:
-            code = str(key_of(failed, "code", "InternalServerError"))
-            raise errors.conflict() if code == "Conflict" else errors.internal(code, _STATUS_OF_CODE.get(code, 500))
+            raise errors.injected(str(key_of(failed, "code", "InternalServerError")), _action(call.path, cause), call.path)
         if self._struck("throttle", scope) is not None:
             start, end = iso(plane.now - 30 * 60 * SECOND), iso(plane.now)
             raise errors.throttled("HighCostGet30Min", start, end, 800, 801)
@@ -209,6 +207,12 @@ class FrontDoor:
         allowed = {"reads": 12000, "writes": 1200, "deletes": 15000}[kind]
         headers[f"x-ms-ratelimit-remaining-subscription-{kind}"] = str(allowed - 1)
         return Answer(answer.status, {**headers, **answer.headers}, answer.content)
+
+
+def _action(path: str, cause: str) -> str:
+    """The name of what a request would do, as role definitions have it."""
+    _, found, rest = path.rpartition("/providers/")
+    return f"{rest.partition('/')[0] if found else 'Microsoft.Resources/subscriptions'}/{cause}"
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,8 @@ class ControlPlane:
         self.transitions = 0
         chance = Chance(int(facts.get("seed", seed)))
         self._saved = saved
-        fleet = saved.load(log) if saved is not None and facts else None
+        with _no_garbage_collection():
+            fleet = saved.load(log) if saved is not None and facts else None
         self._saved_at = fleet.sequence if fleet is not None else 0
         self._save_at = self._saved_at + SAVE_EVERY
         self.rec = Recorder(fleet or Fleet(), chance, self.profile == "preview-2021")
@@ -107,9 +108,9 @@ class ControlPlane:
         with _no_garbage_collection():
             for event in every_event(self.log, self._saved_at):
                 self.rec.fleet.apply(event)
-        self._committed_now = now
-        self._set_now(now)
-        self.rec.rearm()
+            self._committed_now = now
+            self._set_now(now)
+            self.rec.rearm()
 
     def _begin(self, subscriptions: int, feature_names: tuple[str, ...] | str) -> None:
         ga = self.profile == "ga"

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from kqlite.errors import KqliteError
-from kqlite.orchestration.model import Failure
 
 ACTIVITY_LOG = "https://aka.ms/activitylog"
 
@@ -106,6 +105,14 @@ def fault_domain_out_of_range(domain: int, count: int) -> ArmError:
     return ArmError(400, "InvalidParameter", message, "platformFaultDomain")
 
 
+def fault_domain_in_single_placement_group(vm: str, scale_set: str) -> ArmError:
+    message = (
+        f"Cannot set 'platformFaultDomain' on Virtual Machine '{vm}' because the Virtual Machine Scale Set '{scale_set}' that it "
+        "references has 'singlePlacementGroup' = true."
+    )
+    return ArmError(400, "BadRequest", message, "platformFaultDomain")
+
+
 def fault_domain_without_set() -> ArmError:
     return parameter_not_allowed("platformFaultDomain")
 
@@ -156,6 +163,19 @@ DEALLOCATED = "the VM is either deallocated or marked to be deallocated."
 RUNNING = "the VM is running. Please power off explicitly in case you shut down the VM from inside the guest operating system."
 NOT_DEALLOCATED = "the VM is not deallocated."
 GENERALIZED = "the VM is generalized."
+
+
+def power_is_changing(vm: str, state: str, operation: str) -> ArmError:
+    message = (
+        f"An ongoing operation is changing power state of Virtual Machine {vm} to {state}. "
+        f"Please perform operation {operation} after some time."
+    )
+    return ArmError(409, "OperationNotAllowed", message)
+
+
+def extension_only_at_creation(handler: str) -> ArmError:
+    message = f"VM Scale Set extensions of handler '{handler}' can be added only at the time of VM Scale Set creation."
+    return ArmError(409, "OperationNotAllowed", message)
 
 
 def extensions_need_running_vm() -> ArmError:
@@ -244,6 +264,11 @@ def max_price_too_low(price: float, size: str) -> ArmError:
     return ArmError(409, "MaxPriceLowerThanCurrentPrice", message, "billingProfile.maxPrice")
 
 
+def billing_profile_needs_spot() -> ArmError:
+    message = "Billing profile can be changed only on spot Virtual Machines."
+    return ArmError(409, "BillingProfileChangeNotAllowed", message, "billingProfile")
+
+
 def eviction_policy_needs_spot() -> ArmError:
     message = "Eviction policy can be set only on spot Virtual Machines."
     return ArmError(409, "EvictionPolicyCanBeSetOnlyOnAzureSpotVirtualMachines", message, "evictionPolicy")
@@ -294,52 +319,26 @@ def attach_availability_set(vm: str) -> ArmError:
     return ArmError(409, "VmssDoesNotSupportAttachingExistingAvsetVM", message)
 
 
+def attach_unmanaged_disk(vm: str) -> ArmError:
+    message = f"Using a Virtual Machine '{vm}' with unmanaged disks and attaching it to a Virtual Machine Scale Set is not supported."
+    return ArmError(409, "VmssDoesNotSupportAttachingExistingVMUnmanagedDisk", message + _ATTACH)
+
+
+def attach_single_placement_group(name: str, verb: str = "attaching") -> ArmError:
+    tail = "to it" if verb == "attaching" else "from it"
+    message = (
+        f"Referenced Virtual Machine Scale Set '{name}' does not support {verb} an existing Virtual Machine {tail} because the "
+        "Virtual Machine Scale Set does not have 'singlePlacementGroup' set to false."
+    )
+    return ArmError(409, "VmssDoesNotSupportAttachingWithSpg", message + _ATTACH)
+
+
 def attach_placement_group(vm: str) -> ArmError:
     message = (
         f"Referenced Virtual Machine '{vm}' belongs to a proximity placement group (PPG) and attaching to a Virtual Machine Scale Set "
         f"is not supported.{_ATTACH}"
     )
     return ArmError(409, "VmssDoesNotSupportAttachingPPGVM", message)
-
-
-# Failures of operations: code and message.
-
-PREEMPTED: Failure = ("OperationPreempted", "Operation execution has been preempted by a more recent operation.")
-
-
-def allocation_failed(zonal: bool) -> Failure:
-    place = "zone" if zonal else "region"
-    message = (
-        f"Allocation failed. We do not have sufficient capacity for the requested VM size in this {place}. "
-        "Read more about improving likelihood of allocation success at http://aka.ms/allocation-guidance"
-    )
-    return ("ZonalAllocationFailed" if zonal else "AllocationFailed", message)
-
-
-def os_provisioning_timed_out(vm: str) -> Failure:
-    message = (
-        f"OS Provisioning for VM '{vm}' did not finish in the allotted time. The VM may still finish provisioning successfully. "
-        "Please check provisioning state later."
-    )
-    return ("OSProvisioningTimedOut", message)
-
-
-def os_provisioning_internal(vm: str) -> Failure:
-    return ("OSProvisioningInternalError", f"OS Provisioning failed for VM '{vm}' due to an internal error.")
-
-
-def extension_failed(name: str, reason: str) -> Failure:
-    message = f"VM has reported a failure when processing extension '{name}'. Error message: \"{reason}\"."
-    return ("VMExtensionProvisioningError", message)
-
-
-def extension_timed_out(name: str) -> Failure:
-    message = (
-        f"Provisioning of VM extension '{name}' has timed out. Extension installation may be taking too long, or extension "
-        f"status could not "
-        "be obtained."
-    )
-    return ("VMExtensionProvisioningTimeout", message)
 
 
 # The front door.
@@ -483,5 +482,29 @@ def too_large() -> ArmError:
     return ArmError(413, "RequestEntityTooLarge", "The request body is larger than the limit of 4194304 bytes.")
 
 
-def internal(code: str, status: int) -> ArmError:
-    return ArmError(status, code, "The server encountered an internal error. Please retry the request.")
+def authentication_failed() -> ArmError:
+    return ArmError(401, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.")
+
+
+def authorization_failed(action: str, scope: str) -> ArmError:
+    message = (
+        f"The client '{_CLIENT}' with object id '{_CLIENT}' does not have authorization to perform action '{action}' over scope "
+        f"'{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials."
+    )
+    return ArmError(403, "AuthorizationFailed", message)
+
+
+_CLIENT = "00000000-0000-0000-0000-00000000c11e"
+_STATUS_OF_CODE = {"TooManyRequests": 429, "ServiceUnavailable": 503, "GatewayTimeout": 504, "BadGateway": 502}
+
+
+def injected(code: str, action: str, scope: str) -> ArmError:
+    """What a fault at the front door answers: what any request can meet in the service's words, and any other code as its own fault."""
+    if code == "Conflict":
+        return conflict()
+    if code == "AuthenticationFailed":
+        return authentication_failed()
+    if code == "AuthorizationFailed":
+        return authorization_failed(action, scope)
+    message = "The server encountered an internal error. Please retry the request."
+    return ArmError(_STATUS_OF_CODE.get(code, 500), code, message)

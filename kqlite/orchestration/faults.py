@@ -44,7 +44,7 @@ KEYS: dict[str, tuple[str, ...]] = {
 ANSWERS: dict[str, tuple[str, ...]] = {
     "app_sick": ("unhealthy", "unknown", "none"),
     "os_provisioning": ("timeout", "error"),
-    "extension": ("error", "timeout"),
+    "extension": ("error", "timeout", "agent", "missing"),
 }
 CRASH_POINTS = ("before-commit", "after-commit", "before-answer", "between-steps")  # where a process can be stopped
 _NUMBERS = ("fraction", "probability", "count", "limit", "domain")

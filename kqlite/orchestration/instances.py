@@ -9,7 +9,7 @@ from typing import Any
 
 from kqlite.orchestration.attachments import create_attachments, remove_attachments
 from kqlite.orchestration.clock import SECOND
-from kqlite.orchestration.errors import PREEMPTED
+from kqlite.orchestration.failures import PREEMPTED
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.model import (
     ExtensionImage,

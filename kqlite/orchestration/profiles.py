@@ -55,6 +55,7 @@ class Facts:
     nics: tuple[NicPart, ...]
     notice: int
     boot_diagnostics: bool
+    placement_group: bool
 
     @property
     def is_spot(self) -> bool:
@@ -101,6 +102,7 @@ def facts_of(definition: Definition) -> Facts:
         nics=tuple(NicPart(*nic) for nic in document.get("nics", ())),
         notice=(iso_duration(notice.get("notBeforeTimeout") or "PT5M") or 5 * MINUTE) if notice.get("enable") else 0,
         boot_diagnostics=bool(((body.get("diagnosticsProfile") or {}).get("bootDiagnostics") or {}).get("enabled")),
+        placement_group=bool(document.get("proximityPlacementGroup") or body.get("proximityPlacementGroup")),
     )
 
 

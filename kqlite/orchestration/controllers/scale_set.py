@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import cast
 
 from kqlite.orchestration.clock import SECOND
-from kqlite.orchestration.errors import PREEMPTED, scope_locked
+from kqlite.orchestration.errors import scope_locked
+from kqlite.orchestration.failures import PREEMPTED
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin_delete, create_from_profile
 from kqlite.orchestration.model import Failure, Provisioning, ResourceImage, ScaleSetImage, Type, VmImage

@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+from kqlite.orchestration import failures
 from kqlite.orchestration.attachments import follow_power
 from kqlite.orchestration.catalogue import RACKS
 from kqlite.orchestration.clock import MINUTE
 from kqlite.orchestration.controllers import health, notices, repair, scale_set
-from kqlite.orchestration.errors import (
-    allocation_failed,
-    extension_failed,
-    extension_timed_out,
-    os_provisioning_internal,
-    os_provisioning_timed_out,
-)
 from kqlite.orchestration.faults import key_of, strikes, vm_scope
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import (
@@ -86,18 +80,23 @@ def _ends_with_its_group(rec: Recorder, group: Container, operation: str) -> boo
     return image is not None and image.verb == "resourceGroups/delete"
 
 
-def _no_capacity(rec: Recorder, vm: VmImage) -> bool:
+def _no_capacity(rec: Recorder, vm: VmImage) -> Failure | None:
+    """Why a VM cannot be allocated now; None where it can."""
     scope = vm_scope(rec, vm)
     lost = bool(vm.zone) and strikes(rec, "zone_loss", vm.uid, scope) is not None
-    return lost or strikes(rec, "allocation", vm.uid, scope, vm.turn) is not None
+    if not lost and strikes(rec, "allocation", vm.uid, scope, vm.turn) is None:
+        return None
+    near = rec.fleet.facts(vm.model).placement_group
+    return failures.overconstrained(bool(vm.zone)) if near else failures.allocation_failed(bool(vm.zone))
 
 
 # Creation
 
 
 def _allocated(rec: Recorder, group: Container, vm: VmImage) -> None:
-    if _no_capacity(rec, vm):
-        _settled(rec, group, vm, allocation_failed(bool(vm.zone)))
+    failure = _no_capacity(rec, vm)
+    if failure is not None:
+        _settled(rec, group, vm, failure)
         return
     due = boot_due(rec, vm, rec.fleet.facts(vm.model))
     rec.change_vm(group, vm, power=Power.STARTING, step=Step.BOOT, due=due)
@@ -105,12 +104,13 @@ def _allocated(rec: Recorder, group: Container, vm: VmImage) -> None:
 
 def _booted(rec: Recorder, group: Container, vm: VmImage) -> None:
     facts = rec.fleet.facts(vm.model)
-    due, failure = provision_due(rec, vm, facts), ()
+    due = provision_due(rec, vm, facts)
+    failure: Failure | tuple[()] = ()
     fault = strikes(rec, "os_provisioning", vm.uid, vm_scope(rec, vm), vm.turn)
     if fault is not None and key_of(fault, "answer") == "error":
-        failure = os_provisioning_internal(vm.name)  # type: ignore[assignment]
+        failure = failures.os_provisioning_internal(vm.name)
     elif fault is not None:
-        failure = os_provisioning_timed_out(vm.name)  # type: ignore[assignment]
+        failure = failures.os_provisioning_timed_out(vm.name)
         due = rec.now + _BOOT_LIMIT[facts.os_type]
     # A failure that is decided already is kept in the image; documents show it only once the VM is Failed.
     rec.change_vm(group, vm, power=Power.RUNNING, step=Step.PROVISION, due=due, failure=failure)
@@ -143,8 +143,7 @@ def _extension_done(rec: Recorder, group: Container, vm: VmImage) -> None:
     scope = {**vm_scope(rec, vm), "publisher": document.get("publisher", ""), "type": document.get("type", "")}
     fault = strikes(rec, "extension", vm.uid, scope, vm.turn)
     if fault is not None:
-        timeout = key_of(fault, "answer") == "timeout"
-        failure = extension_timed_out(name) if timeout else extension_failed(name, "Non-zero exit code returned by the handler")
+        failure = _extension_failure(vm, name, document, str(key_of(fault, "answer", "error")))
         change_extension(rec, group, vm, name, Provisioning.FAILED, failure[0])
         _settled(rec, group, vm, failure, extensions=with_extension(vm, name, Provisioning.FAILED, failure[0]))
         return
@@ -153,16 +152,31 @@ def _extension_done(rec: Recorder, group: Container, vm: VmImage) -> None:
     _next_extension(rec, group, vm)
 
 
+def _extension_failure(vm: VmImage, name: str, document: dict[str, Any], answer: str) -> Failure:
+    if answer == "timeout":
+        return failures.extension_timed_out(name)
+    if answer == "agent":
+        return failures.agent_silent(vm.name)
+    if answer == "missing":
+        return failures.extension_not_found(str(document.get("publisher")), str(document.get("type")), vm.location)
+    return failures.extension_failed(name, "Non-zero exit code returned by the handler")
+
+
 # Power and upkeep
 
 
 def _allocated_again(rec: Recorder, group: Container, vm: VmImage) -> None:
-    facts = rec.fleet.facts(vm.model)
-    if _no_capacity(rec, vm):
-        version = follow_power(rec, group, vm, facts, deallocated=True)
-        _settled(rec, group, vm, allocation_failed(bool(vm.zone)), power=Power.DEALLOCATED, disk_version=version)
+    failure = _no_capacity(rec, vm)
+    if failure is not None:
+        version = follow_power(rec, group, vm, rec.fleet.facts(vm.model), deallocated=True)
+        _settled(rec, group, vm, failure, power=Power.DEALLOCATED, disk_version=version)
         return
-    _settled(rec, group, vm, power=Power.RUNNING)
+    _started(rec, group, vm)
+
+
+def _started(rec: Recorder, group: Container, vm: VmImage) -> None:
+    fault = strikes(rec, "os_provisioning", vm.uid, vm_scope(rec, vm), vm.turn)
+    _settled(rec, group, vm, failures.start_timed_out(vm.name) if fault is not None else (), power=Power.RUNNING)
 
 
 def _stopped(rec: Recorder, group: Container, vm: VmImage) -> None:
@@ -180,6 +194,10 @@ def _running_again(rec: Recorder, group: Container, vm: VmImage) -> None:
 
 def _moved(rec: Recorder, group: Container, vm: VmImage) -> None:
     """On another rack of the same fault domain."""
+    fault = strikes(rec, "os_provisioning", vm.uid, vm_scope(rec, vm), vm.turn) if vm.step == Step.REDEPLOY else None
+    if fault is not None:
+        _settled(rec, group, vm, failures.redeployment_failed(vm.name), power=Power.RUNNING)
+        return
     _settled(rec, group, vm, power=Power.RUNNING, rack=(vm.rack + 1) % RACKS)
 
 
@@ -221,7 +239,7 @@ _ENDS: dict[str, Callable[[Recorder, Container, VmImage], None]] = {
     Step.BOOT: _booted,
     Step.PROVISION: _provisioned,
     Step.EXTENSIONS: _extension_done,
-    Step.START: _running_again,
+    Step.START: _started,
     Step.START_ALLOCATE: _allocated_again,
     Step.POWER_OFF: _stopped,
     Step.DEALLOCATE: _deallocated,

@@ -13,6 +13,7 @@ from kqlite.orchestration.catalogue import ZONES, Size, find_size
 from kqlite.orchestration.clock import MINUTE, iso_duration
 from kqlite.orchestration.controllers import repair
 from kqlite.orchestration.controllers import scale_set as controller
+from kqlite.orchestration.failures import PREEMPTED
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin_delete
 from kqlite.orchestration.model import Provisioning, ResourceImage, ScaleSetImage, Tags, Type
@@ -402,7 +403,7 @@ def delete(rec: Recorder, call: Call) -> Outcome:
     if scale_set.operation and scale_set.provisioning == Provisioning.DELETING:
         return Outcome(202, operation=scale_set.operation, location=scale_set.location)
     if scale_set.operation:
-        rec.end_operation(group, scale_set.operation, errors.PREEMPTED)
+        rec.end_operation(group, scale_set.operation, PREEMPTED)
     operation = rec.open_operation("virtualMachineScaleSets/delete", group, id_, scale_set.location)
     controller.begin_delete_set(rec, group, scale_set, operation)
     return Outcome(202, operation=operation, location=scale_set.location)

@@ -376,6 +376,8 @@ class _Update:
                 raise errors.priority_cannot_be_applied()
             raise errors.property_change_not_allowed("priority")
         bid = given(self.sent, "billingProfile", "maxPrice")
+        if bid is not None and not self.facts.is_spot:
+            raise errors.billing_profile_needs_spot()
         if bid is not None and bid != self.facts.max_price and self.vm.power != Power.DEALLOCATED:
             raise errors.max_price_needs_deallocated()
 
@@ -451,12 +453,23 @@ def _folded(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
+_CHANGES_POWER_TO: dict[str, str] = {
+    Step.START: Power.RUNNING,
+    Step.START_ALLOCATE: Power.RUNNING,
+    Step.POWER_OFF: Power.STOPPED,
+    Step.DEALLOCATE: Power.DEALLOCATED,
+}
+_POWER_OPERATIONS = ("start", "powerOff", "deallocate", "restart")
+
+
 def check_free(rec: Recorder, vm: VmImage, operation: str) -> None:
     """Raises ArmError where a VM takes no new work: it is being deleted, worked on, or maintained."""
     if vm.provisioning == Provisioning.DELETING:
         raise errors.vm_operation_not_allowed(operation, vm.name, errors.MARKED_FOR_DELETION)
     if under_way(rec, vm):
         raise errors.platform_update()
+    if vm.step in _CHANGES_POWER_TO and operation in _POWER_OPERATIONS:
+        raise errors.power_is_changing(vm.name, _CHANGES_POWER_TO[vm.step], operation)
     if vm.step:
         raise errors.vm_operation_not_allowed(operation, vm.name, errors.IN_PROGRESS)
 
