@@ -2,7 +2,7 @@
 
 >>> feed = Feed(log, after=position)
 >>> feed.pull(until=horizon)
-Pull(events=[..], reached=1207)
+Pull(events=[..], reached=1207, more=False)
 
 What disturbs it are the faults `feed_loss`, `feed_lag`, `feed_reorder` and `feed_duplicate`, which are in the log themselves. Definitions
 are never disturbed: they are no notifications but part of what an image says.
@@ -11,6 +11,7 @@ are never disturbed: they are no notifications but part of what an image says.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable
 from typing import NamedTuple, cast
 
 from kqlite.orchestration.chance import Chance
@@ -29,39 +30,51 @@ _NOT_DISTURBED = frozenset({Type.DEFINITION, Type.FAULT, Type.OPERATION, Type.ME
 
 
 class Pull(NamedTuple):
-    """What a feed gave. reached: it has spoken of everything up to this sequence number; what it left out it has lost, or still holds."""
+    """What a feed gave.
+
+    reached: it has spoken of everything up to this sequence number; what it left out it has lost, or still holds.
+    more: there may be more for the asking.
+    """
 
     events: list[Event]
     reached: int
+    more: bool
 
 
 class Feed:
     """The events of a log after a sequence number.
 
-    seed: of the draws by which faults strike. A feed that starts in the middle of a log learns from `faults` which hold there.
+    seed: of the draws by which faults strike. faults: those that hold already, for a feed that starts in the middle of a log.
     """
 
-    def __init__(self, log: EventLog, after: int = 0, seed: int = 0) -> None:
+    def __init__(self, log: EventLog, after: int = 0, seed: int = 0, faults: Iterable[FaultImage] = ()) -> None:
         self._log = log
         self._reached = after
         self._ahead: list[Event] = []
-        self._disturbance = Disturbance(seed)
+        self._page_was_full = False
+        self._disturbance = Disturbance(seed, faults)
 
     @property
     def disturbed(self) -> bool:
         """Whether a fault ever struck: then notifications may be missing, late, doubled or out of order."""
         return self._disturbance.struck
 
+    @property
+    def faults(self) -> tuple[FaultImage, ...]:
+        """Those that hold as far as it has spoken."""
+        return self._disturbance.faults
+
     def pull(self, until: int, limit: int = PAGE) -> Pull:
         """Notifications of events up to the time `until`, those of about `limit` events at once."""
         events = self._next(until, limit)
         if events:
             self._reached = events[-1].sequence
-        return Pull(self._disturbance.passed(events, until), self._reached)
+        return Pull(self._disturbance.passed(events, until), self._reached, bool(events) and not self._ahead and self._page_was_full)
 
     def _next(self, until: int, limit: int) -> list[Event]:
         if not self._ahead:
             self._ahead = self._log.read(self._reached, limit)
+            self._page_was_full = len(self._ahead) == limit
         ahead = self._ahead
         # Times never go down, so most pages are taken whole or not at all.
         if not ahead or ahead[0].time > until:
@@ -80,16 +93,21 @@ class Disturbance:
     struck: whether any was ever lost, late, doubled or moved.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, faults: Iterable[FaultImage] = ()) -> None:
         self.struck = False
         self._chance = Chance(seed)
-        self._faults: dict[str, FaultImage] = {}
+        self._faults = {fault.name: fault for fault in faults}
         self._strikes: dict[str, int] = {}
         # What was held back: until so many events have passed, or until a time; the second number only breaks ties.
         self._detours: list[tuple[int, int, Event]] = []
         self._late: list[tuple[int, int, Event]] = []
         self._seen = 0
         self._ties = 0
+
+    @property
+    def faults(self) -> tuple[FaultImage, ...]:
+        """Those that hold now."""
+        return tuple(self._faults.values())
 
     def passed(self, events: list[Event], until: int) -> list[Event]:
         """The notifications that come out when these go in, at the time `until`."""

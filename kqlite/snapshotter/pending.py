@@ -1,0 +1,190 @@
+"""What has happened and does not show yet, and which of it shows at a given time: one class for each mode of lag.
+
+Both give batches, each of which the snapshotter applies in one transaction. A batch says up to which event and time everything is in;
+events that are in although an earlier one is not are applied again after a restart, which changes nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+from kqlite.orchestration.events import Event
+from kqlite.orchestration.log import EventLog
+from kqlite.orchestration.model import Type
+from kqlite.snapshotter.feed import PAGE, Feed
+from kqlite.snapshotter.lag import Lag
+
+MOST_HELD = 500_000
+"""Changes that wait for a lost one before them; with more than that the lost ones are fetched before the next crawl."""
+
+
+class Batch(NamedTuple):
+    """What becomes visible together.
+
+    shown: the events whose resources change, in order. recorded: those whose change records are due, in order and without a gap.
+    position: everything up to this sequence number is in. watermark: everything up to this time is in.
+    """
+
+    shown: list[Event]
+    recorded: list[Event]
+    position: int
+    watermark: int
+
+
+class Pending(Protocol):
+    """What does not show yet."""
+
+    @property
+    def in_order(self) -> bool:
+        """Whether every event of a resource was and will be shown, each after the one before it."""
+
+    def due(self, now: int) -> Iterator[Batch]:
+        """What shows at the time `now`. A batch that was given counts as applied when the next is asked for."""
+
+    def missing(self) -> list[int]:
+        """The sequence numbers of which the feed has said nothing although it has spoken of later ones."""
+
+    def found(self, events: list[Event]) -> None:
+        """Events that the feed had lost: they show at once."""
+
+
+class Prefix:
+    """All changes show in the order in which they happened. What the feed loses is fetched from the log when it is due."""
+
+    in_order = True
+
+    def __init__(self, feed: Feed, log: EventLog, position: int, lag: Lag) -> None:
+        self._feed = feed
+        self._log = log
+        self._position = position
+        self._lag = lag
+        self._early: dict[int, Event] = {}
+        self.refetched = 0
+
+    def due(self, now: int) -> Iterator[Batch]:
+        """See Pending."""
+        horizon = self._lag.horizon(now)
+        more = True
+        while more:
+            notifications, reached, more = self._feed.pull(horizon)
+            events = self._in_order(notifications, reached)
+            # Others of the last event's instant may follow it.
+            watermark = events[-1].time - 1 if more and events else horizon
+            self._position = reached
+            yield Batch(events, events, reached, watermark)
+
+    def _in_order(self, notifications: list[Event], reached: int) -> list[Event]:
+        first, wanted = self._position + 1, reached - self._position
+        if not self._feed.disturbed and not self._early:
+            return notifications
+        arrived = self._early | {event.sequence: event for event in notifications if event.sequence > self._position}
+        lost = [sequence for sequence in range(first, first + wanted) if sequence not in arrived]
+        arrived.update((event.sequence, event) for event in self._log.at(lost))
+        self.refetched += len(lost)
+        self._early = {sequence: event for sequence, event in arrived.items() if sequence > reached}
+        return [arrived[sequence] for sequence in range(first, first + wanted)]
+
+    def missing(self) -> list[int]:
+        """See Pending."""
+        return []
+
+    def found(self, events: list[Event]) -> None:
+        """See Pending."""
+
+
+class PerResource:
+    """Each change shows when its own lag has passed, in order within its resource. What the feed loses stays so until a crawl finds it."""
+
+    def __init__(self, feed: Feed, log: EventLog, position: int, lag: Lag) -> None:
+        self._feed = feed
+        self._log = log
+        self._position = position
+        self._reached = position
+        self._time = 0
+        self._lag = lag
+        self._held: dict[int, Event] = {}  # arrived, and after the position
+        self._waiting: list[tuple[int, int]] = []  # when it shows, and which; those of `held` that do not show yet
+        self._hidden: set[int] = set()
+        self._last_of: dict[str, int] = {}  # when the last that waits shows, by resource
+        self.refetched = 0
+
+    @property
+    def in_order(self) -> bool:
+        """See Pending."""
+        return not self._feed.disturbed
+
+    def due(self, now: int) -> Iterator[Batch]:
+        """See Pending."""
+        looked = now - self._lag.least
+        more = True
+        while more:
+            notifications, self._reached, more = self._feed.pull(looked)
+            for event in notifications:
+                self._take(event)
+        if len(self._held) > MOST_HELD:
+            self.found(self._log.at(self.missing()))
+        while True:
+            shown = self._showing(now)
+            recorded = self._pass()
+            yield Batch(shown, recorded, self._position, self._watermark(looked))
+            if len(shown) < PAGE:
+                return
+
+    def _take(self, event: Event) -> None:
+        if event.sequence <= self._position or event.sequence in self._held:
+            return  # doubled
+        key = event.id.lower()
+        shows = max(self._lag.visible_at(event), self._last_of.get(key, 0))
+        if event.type == Type.DEFINITION:
+            shows = 0
+        self._wait(event, key, shows)
+
+    def _wait(self, event: Event, key: str, shows: int) -> None:
+        self._held[event.sequence] = event
+        self._hidden.add(event.sequence)
+        self._last_of[key] = shows
+        heapq.heappush(self._waiting, (shows, event.sequence))
+
+    def _showing(self, now: int) -> list[Event]:
+        shown: list[Event] = []
+        while self._waiting and self._waiting[0][0] <= now and len(shown) < PAGE:
+            shows, sequence = heapq.heappop(self._waiting)
+            event = self._held[sequence]
+            self._hidden.discard(sequence)
+            key = event.id.lower()
+            if self._last_of.get(key) == shows:
+                del self._last_of[key]
+            shown.append(event)
+        shown.sort(key=lambda event: event.sequence)
+        return shown
+
+    def _pass(self) -> list[Event]:
+        """The events that nothing before them keeps back any more."""
+        passed: list[Event] = []
+        sequence = self._position + 1
+        while sequence in self._held and sequence not in self._hidden:
+            event = self._held.pop(sequence)
+            self._time = event.time
+            passed.append(event)
+            sequence += 1
+        self._position = sequence - 1
+        return passed
+
+    def _watermark(self, looked: int) -> int:
+        if self._position == self._reached:
+            return looked
+        first = self._held.get(self._position + 1)
+        # Of a lost event only this is known: it did not happen before the one before it.
+        return (self._time if first is None else first.time) - 1
+
+    def missing(self) -> list[int]:
+        """See Pending."""
+        return [sequence for sequence in range(self._position + 1, self._reached + 1) if sequence not in self._held]
+
+    def found(self, events: list[Event]) -> None:
+        """See Pending."""
+        self.refetched += len(events)
+        for event in events:
+            self._wait(event, event.id.lower(), 0)
