@@ -59,6 +59,7 @@ def test_another_process_follows_the_log_of_a_running_simulation(tmp_path: Path)
         simulation.settle()
         seen += pulled(feed)
         assert seen == list(every_event(simulation.log))
+        assert reader.last == simulation.log.last == len(seen)
         reader.close()
 
 

@@ -154,7 +154,8 @@ class SqliteLog:
             self._db = sqlite3.connect(target, uri=read_only, isolation_level=None, check_same_thread=False)
             self._open(synchronous, read_only)
             self._load_texts()
-            self._last = int(self._db.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0])
+            self._read_only = read_only
+            self._last = self._find_last()
         except sqlite3.Error as error:
             self._unlock()
             raise LogError(f"{self.path}: not a readable event log ({error})") from error
@@ -191,7 +192,10 @@ class SqliteLog:
     @property
     def last(self) -> int:
         """See EventLog."""
-        return self._last
+        return self._find_last() if self._read_only else self._last
+
+    def _find_last(self) -> int:
+        return int(self._db.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0])
 
     def setting(self, name: str) -> str:
         """The value of `journal_mode` or `synchronous` as SQLite reports it."""
