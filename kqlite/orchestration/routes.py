@@ -17,6 +17,8 @@ from kqlite.orchestration.model import GroupImage, ResourceImage, ScaleSetImage,
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import autoscale_settings, extensions, groups, power, registrations, resources, scale_sets, vms
 from kqlite.orchestration.requests.call import Call, Outcome, check_registered, group_of_id, last_segment
+from kqlite.orchestration.requests.named_vm import find as find_vm
+from kqlite.orchestration.requests.named_vm import show as show_vm
 
 PAGE, VIEW_PAGE = 1000, 200
 Handler = Callable[[Recorder, Call], "Outcome | Page"]
@@ -302,13 +304,13 @@ def _scale_set(rec: Recorder, call: Call) -> Outcome:
 
 
 def _vm(rec: Recorder, call: Call) -> Outcome:
-    group, image = vms.find(rec, call)
+    group, image = find_vm(rec, call)
     view = call.query.get("$expand", "").lower() == "instanceview"
-    return Outcome(200, lambda: vms.show(rec, group, image, view))
+    return Outcome(200, lambda: show_vm(rec, group, image, view))
 
 
 def _vm_view(rec: Recorder, call: Call) -> Outcome:
-    _, image = vms.find(rec, call)
+    _, image = find_vm(rec, call)
     return Outcome(200, lambda: documents.instance_view(image, rec.fleet.definitions, rec.preview))
 
 
@@ -341,7 +343,7 @@ def _set_skus(rec: Recorder, call: Call) -> Page:
 
 
 def _maintenance(rec: Recorder, call: Call) -> Outcome:
-    _, image = vms.find(rec, call)
+    _, image = find_vm(rec, call)
     if image.set:
         raise errors.parameter_not_allowed("configurationAssignments")
     raise errors.type_unknown("configurationAssignments", "Microsoft.Maintenance", call.query["api-version"], ())
@@ -404,7 +406,7 @@ def _vms_of(group: Container, wanted: str) -> Iterator[tuple[str, VmImage]]:
 
 def _vm_item(rec: Recorder, group: Container, image: VmImage, view: bool, status_only: bool) -> dict[str, Any]:
     if not status_only:
-        return vms.show(rec, group, image, view)
+        return show_vm(rec, group, image, view)
     shown = documents.instance_view(image, rec.fleet.definitions, rec.preview)
     return {
         "id": documents.resource_id(group.id, Type.VM, image.name),

@@ -14,7 +14,7 @@ from kqlite.orchestration.model import ExtensionImage, Power, Provisioning, Step
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import rules, schema
 from kqlite.orchestration.requests.call import Call, Outcome, check_registered
-from kqlite.orchestration.requests.vms import check_free
+from kqlite.orchestration.requests.named_vm import check_free
 
 
 def _vm(rec: Recorder, call: Call) -> tuple[Container, VmImage]:
@@ -59,7 +59,7 @@ def put(rec: Recorder, call: Call) -> Outcome:
     if known is not None:
         properties = schema.merged(rec.fleet.definitions[known.definition].document, properties)
     rules.check_extension(properties, "properties")
-    if rec.preview and vm.set and properties["publisher"].lower() == "microsoft.azure.servicefabric":
+    if rec.preview and vm.set and rules.is_service_fabric(properties):
         raise errors.parameter_not_allowed("publisher")
     check_free(rec, vm, "extensions/write")
     if vm.power != Power.RUNNING:

@@ -18,7 +18,7 @@ from kqlite.orchestration.model import Power, Step, Type, VmImage
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import schema
 from kqlite.orchestration.requests.call import Call, Outcome, check_registered
-from kqlite.orchestration.requests.vms import check_free, find
+from kqlite.orchestration.requests.named_vm import check_free, find
 
 _OFF = (Power.DEALLOCATED, Power.DEALLOCATING)
 _NEEDS_RUNNING = {"restart": Step.RESTART, "redeploy": Step.REDEPLOY}

@@ -16,7 +16,7 @@ from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.model import ResourceImage, Type
 from kqlite.orchestration.profiles import HEALTH_PUBLISHER, HEALTH_TYPES, os_type_of
 from kqlite.orchestration.recorder import Recorder
-from kqlite.orchestration.requests.call import given, group_of_id
+from kqlite.orchestration.requests.call import given, group_of_id, last_segment
 
 FLEX, SINGLE, MULTI, PUBLIC_IP = (
     "vmscalesetflexpreview",
@@ -53,13 +53,12 @@ def check_features_of_profile(rec: Recorder, subscription: Container, body: dict
 
 
 def check_unsupported(rec: Recorder, body: dict[str, Any], prefix: str) -> None:
-    """What the preview does not support inside a profile. prefix: how paths begin. Raises ArmError."""
-    network = body.get("networkProfile") or {}
-    if network.get("healthProbe"):
+    """What Flexible orchestration does not support inside a profile. prefix: how paths begin. Raises ArmError."""
+    if rec.preview and given(body, "networkProfile", "healthProbe"):
         raise errors.parameter_not_allowed(f"{prefix}networkProfile.healthProbe")
     for at, nic in enumerate(nic_configurations(body)):
         path = f"{prefix}networkProfile.networkInterfaceConfigurations[{at}].properties"
-        if given(nic, "properties", "enableAcceleratedNetworking"):
+        if rec.preview and given(nic, "properties", "enableAcceleratedNetworking"):
             raise errors.parameter_not_allowed(f"{path}.enableAcceleratedNetworking")
         for ip_at, ip in enumerate(ip_configurations(nic)):
             ip_path = f"{path}.ipConfigurations[{ip_at}].properties"
@@ -68,21 +67,51 @@ def check_unsupported(rec: Recorder, body: dict[str, Any], prefix: str) -> None:
             for pool in given(ip, "properties", "loadBalancerBackendAddressPools") or []:
                 if _is_basic(rec, str(pool.get("id") or "")):
                     raise errors.parameter_not_allowed(f"{ip_path}.loadBalancerBackendAddressPools")
-    _check_disks_supported(body, prefix)
+    _check_disks_supported(rec, body, prefix)
     for at, extension in enumerate(given(body, "extensionProfile", "extensions") or []):
-        if (given(extension, "properties", "publisher") or "").lower() == "microsoft.azure.servicefabric":
+        if rec.preview and is_service_fabric(extension.get("properties") or {}):
             raise errors.parameter_not_allowed(f"{prefix}extensionProfile.extensions[{at}].properties.publisher")
 
 
-def _check_disks_supported(body: dict[str, Any], prefix: str) -> None:
+def is_service_fabric(properties: dict[str, Any]) -> bool:
+    """Whether an extension makes its VM a node of a Service Fabric cluster."""
+    return (properties.get("publisher") or "").lower() == "microsoft.azure.servicefabric"
+
+
+def check_added_extensions(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """A Service Fabric node cannot be made of a set that exists. Raises ArmError.
+
+    Source: Azure docs, "Common error messages for virtual machines"; hashicorp/terraform-provider-azurerm#5976.
+    """
+    had = any(is_service_fabric(each.get("properties") or {}) for each in given(old, "extensionProfile", "extensions") or [])
+    for extension in given(new, "extensionProfile", "extensions") or []:
+        properties = extension.get("properties") or {}
+        if is_service_fabric(properties) and not had:
+            raise errors.extension_only_at_creation(f"{properties['publisher']}.{properties.get('type')}")
+
+
+def has_unmanaged_disk(body: dict[str, Any]) -> bool:
+    """Whether a disk lies in a storage account of the user's own."""
+    return any(disk.get(name) for disk, _ in _disks(body) for name in _UNMANAGED)
+
+
+_UNMANAGED = ("vhdContainers", "vhd", "image")
+
+
+def _disks(body: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
     storage = body.get("storageProfile") or {}
-    disks = [(storage.get("osDisk") or {}, "osDisk")]
-    disks += [(disk, f"dataDisks[{at}]") for at, disk in enumerate(storage.get("dataDisks") or [])]
-    for disk, name in disks:
-        for unmanaged in ("vhdContainers", "vhd", "image"):
+    return [
+        (storage.get("osDisk") or {}, "osDisk"),
+        *((disk, f"dataDisks[{at}]") for at, disk in enumerate(storage.get("dataDisks") or [])),
+    ]
+
+
+def _check_disks_supported(rec: Recorder, body: dict[str, Any], prefix: str) -> None:
+    for disk, name in _disks(body):
+        for unmanaged in _UNMANAGED:
             if disk.get(unmanaged):
                 raise errors.parameter_not_allowed(f"{prefix}storageProfile.{name}.{unmanaged}")
-        if disk.get("writeAcceleratorEnabled"):
+        if rec.preview and disk.get("writeAcceleratorEnabled"):
             raise errors.parameter_not_allowed(f"{prefix}storageProfile.{name}.writeAcceleratorEnabled")
 
 
@@ -99,12 +128,8 @@ def _is_basic(rec: Recorder, pool_id: str) -> bool:
 
 def check_values(body: dict[str, Any], prefix: str, size: Size | None) -> None:
     """Values out of their set inside a profile or VM. Raises ArmError."""
-    storage = body.get("storageProfile") or {}
-    disks = [(storage.get("osDisk"), "osDisk"), *((disk, f"dataDisks[{at}]") for at, disk in enumerate(storage.get("dataDisks") or []))]
     luns: set[int] = set()
-    for disk, name in disks:
-        if disk is None:
-            continue
+    for disk, name in _disks(body):
         path = f"{prefix}storageProfile.{name}"
         check_choice(disk.get("deleteOption"), DELETE_OPTIONS, f"{path}.deleteOption")
         check_choice(disk.get("caching"), CACHING, f"{path}.caching")
@@ -235,12 +260,12 @@ def check_spot(body: dict[str, Any], prefix: str, size: Size | None) -> None:
         raise errors.parameter_invalid(f"{prefix}priority")
 
 
-def check_size(rec: Recorder, name: str, domains: int, in_set: bool) -> Size:
-    """The size of this name, if Flexible orchestration can use it. Raises ArmError."""
+def check_size(rec: Recorder, name: str, domains: int, in_set: bool, single_group: bool = False) -> Size:
+    """The size of this name, if Flexible orchestration can use it, in a single placement group or not. Raises ArmError."""
     size = find_size(name)
     if size is None:
         raise errors.size_unknown(name, size_names())
-    if in_set and not size.memory_preserving and (rec.preview or domains > 1):
+    if in_set and not size.memory_preserving and (rec.preview or domains > 1) and not single_group:
         raise errors.size_not_supported(size.name, domains)
     return size
 
@@ -325,3 +350,13 @@ def define_nics(rec: Recorder, body: dict[str, Any], delete_default: str) -> lis
             ]
         )
     return nics
+
+
+def check_placement_group(rec: Recorder, reference: str, location: str) -> None:
+    """Raises ArmError where the proximity placement group is absent or lies in another region."""
+    group = rec.fleet.container(group_of_id(reference))
+    known = cast("ResourceImage | None", group.get(Type.PLACEMENT_GROUP, last_segment(reference))) if group else None
+    if group is None or known is None:
+        raise errors.not_found(Type.PLACEMENT_GROUP, last_segment(reference), last_segment(group_of_id(reference)))
+    if known.location != location:
+        raise errors.parameter_invalid("proximityPlacementGroup.id")

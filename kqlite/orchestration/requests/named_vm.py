@@ -1,0 +1,55 @@
+"""The VM that a request names: found, shown, and whether it takes new work."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from kqlite.orchestration import documents, errors
+from kqlite.orchestration.controllers.maintenance import under_way
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.model import Power, Provisioning, Step, Type, VmImage
+from kqlite.orchestration.recorder import Recorder
+from kqlite.orchestration.requests.call import (
+    Call,
+    Outcome,
+)
+
+
+def find(rec: Recorder, call: Call) -> tuple[Container, VmImage]:
+    """The VM that a request names. Raises ArmError 404."""
+    group = call.group(rec)
+    vm = group.vm(call.name)
+    if vm is None:
+        raise errors.not_found(Type.VM, call.name, group.name)
+    return group, vm
+
+
+def show(rec: Recorder, group: Container, vm: VmImage, with_view: bool = False) -> dict[str, Any]:
+    """The VM's document."""
+    return documents.vm(group.id, vm, rec.fleet.definitions, with_view, rec.preview)
+
+
+def outcome(rec: Recorder, group: Container, name: str, status: int, operation: str, location: str) -> Outcome:
+    """The VM as it is after the commit, with the operation that goes on."""
+    return Outcome(status, lambda: show(rec, group, cast("VmImage", group.vm(name))), operation, location)
+
+
+_CHANGES_POWER_TO: dict[str, str] = {
+    Step.START: Power.RUNNING,
+    Step.START_ALLOCATE: Power.RUNNING,
+    Step.POWER_OFF: Power.STOPPED,
+    Step.DEALLOCATE: Power.DEALLOCATED,
+}
+_POWER_OPERATIONS = ("start", "powerOff", "deallocate", "restart")
+
+
+def check_free(rec: Recorder, vm: VmImage, operation: str) -> None:
+    """Raises ArmError where a VM takes no new work: it is being deleted, worked on, or maintained."""
+    if vm.provisioning == Provisioning.DELETING:
+        raise errors.vm_operation_not_allowed(operation, vm.name, errors.MARKED_FOR_DELETION)
+    if under_way(rec, vm):
+        raise errors.platform_update()
+    if vm.step in _CHANGES_POWER_TO and operation in _POWER_OPERATIONS:
+        raise errors.power_is_changing(vm.name, _CHANGES_POWER_TO[vm.step], operation)
+    if vm.step:
+        raise errors.vm_operation_not_allowed(operation, vm.name, errors.IN_PROGRESS)

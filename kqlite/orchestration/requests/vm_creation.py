@@ -1,0 +1,171 @@
+"""The creation of a VM, alone or into a scale set.
+
+Source: Azure docs, "Virtual Machines - Create Or Update"; "Preview: Flexible orchestration for virtual machine scale sets in Azure".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kqlite.orchestration import errors
+from kqlite.orchestration.attachments import find_disk, find_nic
+from kqlite.orchestration.catalogue import ZONES, Size, find_size
+from kqlite.orchestration.controllers.spot import price
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.instances import create
+from kqlite.orchestration.model import Provisioning, ScaleSetImage, Type
+from kqlite.orchestration.placement import MAX_INSTANCES, next_domain
+from kqlite.orchestration.recorder import Recorder
+from kqlite.orchestration.requests import rules
+from kqlite.orchestration.requests.call import (
+    Call,
+    Outcome,
+    given,
+    group_of_id,
+    last_segment,
+    tags_of,
+)
+from kqlite.orchestration.requests.named_vm import outcome
+from kqlite.orchestration.requests.vm_models import define_model, disk_parts, in_use, nic_of
+
+
+class Creation:
+    """A VM that does not exist yet."""
+
+    def __init__(self, rec: Recorder, call: Call, group: Container, location: str, body: dict[str, Any]) -> None:
+        self.rec, self.call, self.group, self.location, self.body = rec, call, group, location, body
+        self.properties: dict[str, Any] = dict(body.get("properties") or {})
+        self.zones = tuple(body.get("zones") or ())
+        self.id = group.scope(Type.VM) + call.name
+        self.scale_set: ScaleSetImage | None = None
+
+    def run(self) -> Outcome:
+        """Check everything, then create."""
+        if self.rec.preview or rules.has_public_ip(self.properties):
+            rules.check_features_of_profile(self.rec, self.call.subscription, self.properties)
+        self._check_parameters()
+        self._check_set()
+        size = self._check_size()
+        self._check_limits(size)
+        self._check_attachments()
+        return self._create()
+
+    def _check_parameters(self) -> None:
+        properties = self.properties
+        in_set = given(properties, "virtualMachineScaleSet", "id")
+        if in_set and properties.get("availabilitySet"):
+            raise errors.parameter_invalid("availabilitySet")
+        if "platformFaultDomain" in properties and not in_set:
+            raise errors.fault_domain_without_set()
+        if self.rec.preview and in_set:
+            for name in ("host", "hostGroup"):
+                if properties.get(name):
+                    raise errors.parameter_not_allowed(name)
+            rules.check_unsupported(self.rec, properties, "")
+        if len(self.zones) > 1 or any(zone not in ZONES.get(self.location, ()) for zone in self.zones):
+            raise errors.parameter_invalid("zones")
+        size = find_size(given(properties, "hardwareProfile", "vmSize") or "")
+        rules.check_values(properties, "", size)
+        rules.check_spot(properties, "", size)
+        if _too_long(properties):
+            rules.check_windows_prefix(properties, given(properties, "osProfile", "computerName"), "computerName")
+
+    def _check_set(self) -> None:
+        reference = given(self.properties, "virtualMachineScaleSet", "id")
+        ppg = given(self.properties, "proximityPlacementGroup", "id")
+        if not reference:
+            if ppg:
+                rules.check_placement_group(self.rec, ppg, self.location)
+            return
+        group = self.rec.fleet.container(group_of_id(reference))
+        scale_set = group.scale_set(last_segment(reference)) if group is not None else None
+        if scale_set is None:
+            raise errors.scale_set_absent(reference)
+        if group is not self.group or scale_set.location != self.location:
+            raise errors.parameter_invalid("virtualMachineScaleSet.id")
+        if scale_set.provisioning == Provisioning.DELETING:
+            raise errors.scale_set_being_deleted(scale_set.name)
+        if set(self.zones) - set(scale_set.zones) or (scale_set.zones and not self.zones):
+            raise errors.parameter_invalid("zones")
+        domain = self.properties.get("platformFaultDomain")
+        if domain is not None and not (scale_set.domains > 1 and 0 <= domain < scale_set.domains):
+            raise errors.fault_domain_out_of_range(domain, scale_set.domains)
+        own = given(self.rec.fleet.definitions[scale_set.model].document["properties"], "proximityPlacementGroup")
+        if ppg and (own is None or ppg.lower() != own["id"].lower()):
+            raise errors.parameter_invalid("proximityPlacementGroup.id")
+        if own is not None:
+            self.properties["proximityPlacementGroup"] = own
+        self.scale_set = scale_set
+
+    def _check_size(self) -> Size:
+        name = given(self.properties, "hardwareProfile", "vmSize")
+        if not name:
+            raise errors.parameter_invalid("hardwareProfile.vmSize")
+        domains = self.scale_set.domains if self.scale_set else 1
+        size = rules.check_size(self.rec, name, domains, self.scale_set is not None)
+        if given(self.properties, "additionalCapabilities", "ultraSSDEnabled") and not size.ultra:
+            raise errors.parameter_invalid("additionalCapabilities.ultraSSDEnabled")
+        rules.check_restricted(self.rec, self.call.subscription, self.id, size, self.location, self.zones)
+        bid = given(self.properties, "billingProfile", "maxPrice")
+        if rules.is_spot(self.properties) and bid is not None and bid > 0:
+            asked = price(self.rec, self.location, size)
+            if bid < asked:
+                raise errors.max_price_too_low(asked, size.name)
+        return size
+
+    def _check_limits(self, size: Size) -> None:
+        if self.scale_set is not None:
+            live = len(self.rec.fleet.membership(self.group, self.scale_set.name).live)
+            if max(live, self.scale_set.capacity) + 1 > MAX_INSTANCES:
+                raise errors.too_many_instances(self.scale_set.name, MAX_INSTANCES)
+        rules.check_quota(self.rec, self.call.subscription, self.location, size, rules.is_spot(self.properties), 1)
+
+    def _check_attachments(self) -> None:
+        references = given(self.properties, "networkProfile", "networkInterfaces") or []
+        names = [nic_of(self.group, reference) for reference in references]
+        names += [nic["name"] for nic in rules.nic_configurations(self.properties)]
+        for name in names:
+            nic = find_nic(self.rec.fleet, self.group, name)
+            if nic is not None and nic.vm:
+                raise in_use("Network interface", nic.name, nic.vm)
+        for disk, _ in disk_parts(self.properties):
+            name = last_segment(given(disk, "managedDisk", "id") or "") or disk.get("name") or ""
+            known = find_disk(self.rec.fleet, self.group, name) if name else None
+            if (disk.get("createOption") or "").lower() == "attach" and known is None:
+                raise errors.not_found(Type.DISK, name, self.group.name)
+            if known is not None and known.vm:
+                raise in_use("Disk", known.name, known.vm)
+
+    def _create(self) -> Outcome:
+        rec, group, name = self.rec, self.group, self.call.name
+        domain, asked, set_name = -1, False, ""
+        if self.scale_set is not None:
+            set_name = self.scale_set.name
+            wanted = self.properties.get("platformFaultDomain")
+            asked = wanted is not None
+            domain = int(wanted) if wanted is not None else next_domain(rec.fleet.membership(group, set_name).domains)
+        uid = rec.chance.uid(self.id, rec.now)
+        model = define_model(rec, group, name, uid, self.properties, self.body)
+        operation = rec.open_operation("virtualMachines/write", group, self.id, self.location)
+        if self.scale_set is not None:
+            rec.change_set(group, self.scale_set, capacity=self.scale_set.capacity + 1)
+        create(
+            rec,
+            group,
+            name=name,
+            location=self.location,
+            zone=self.zones[0] if self.zones else "",
+            set_name=set_name,
+            model=model,
+            tags=tags_of(self.body),
+            domain=domain,
+            domain_asked=asked,
+            work=operation,
+        )
+        return outcome(rec, group, name, 201, operation, self.location)
+
+
+def _too_long(properties: dict[str, Any]) -> bool:
+    """Whether a Windows computer name breaks its own limit of 15."""
+    name = given(properties, "osProfile", "computerName") or ""
+    return len(name) > 15 or name.isdigit()

@@ -1,0 +1,327 @@
+"""A scale set as a request wants it, complete: checked whole, then created or changed.
+
+Source: Azure docs, "Preview: Flexible orchestration for virtual machine scale sets in Azure"; "Virtual Machine Scale Sets - Create
+Or Update".
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from kqlite.orchestration import documents, errors
+from kqlite.orchestration.catalogue import ZONES, Size, find_size
+from kqlite.orchestration.clock import MINUTE, iso_duration
+from kqlite.orchestration.controllers import repair
+from kqlite.orchestration.controllers import scale_set as controller
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.model import Provisioning, ScaleSetImage, Tags, Type
+from kqlite.orchestration.placement import MAX_INSTANCES, domain_range
+from kqlite.orchestration.recorder import Recorder
+from kqlite.orchestration.requests import rules, schema
+from kqlite.orchestration.requests.call import (
+    Call,
+    Outcome,
+    given,
+    tags_of,
+)
+
+_IMMUTABLE_IN_PROFILE = (
+    ("osProfile", "computerNamePrefix"),
+    ("priority",),
+    ("storageProfile", "imageReference", "publisher"),
+    ("storageProfile", "imageReference", "offer"),
+    ("storageProfile", "osDisk", "managedDisk", "storageAccountType"),
+)
+
+
+class WantedSet:
+    """A scale set as a request wants it, complete: what the body leaves open is as it was, or as the service defaults it."""
+
+    def __init__(
+        self, rec: Recorder, call: Call, group: Container, known: ScaleSetImage | None, location: str, body: dict[str, Any]
+    ) -> None:
+        self.rec, self.call, self.group, self.known, self.location, self.body = rec, call, group, known, location, body
+        self.sent: dict[str, Any] = body.get("properties") or {}
+        self.features = rec.fleet.features(call.subscription.subscription)
+        before = rec.fleet.definitions[known.model].document if known else {"properties": {}}
+        old_profile = rec.fleet.definitions[known.profile].document["profile"] if known and known.profile else None
+        sent_profile = self.sent.get("virtualMachineProfile")
+        if call.method == "PATCH" and sent_profile is not None and old_profile is not None:
+            sent_profile = schema.merged(old_profile, sent_profile)
+        self.profile: dict[str, Any] | None = sent_profile if sent_profile is not None else old_profile
+        self.old_profile = old_profile
+        self.old_properties: dict[str, Any] = before["properties"]
+        rest = {key: value for key, value in self.sent.items() if key != "virtualMachineProfile"}
+        if call.method == "PATCH":
+            self.properties = schema.merged(self.old_properties, rest)
+        else:
+            fixed = ("orchestrationMode", "singlePlacementGroup", "platformFaultDomainCount", "proximityPlacementGroup")
+            kept = {key: self.old_properties[key] for key in fixed if key in self.old_properties}
+            self.properties = {**kept, **rest}
+        self.zones = tuple(body.get("zones") or (known.zones if known else ()))
+        self.domains = int(self.properties.get("platformFaultDomainCount", 1))
+        self.size_name = given(body, "sku", "name") or (self._old_size() if known else "")
+        self.tier = given(body, "sku", "tier") or "Standard"
+        self.tags: Tags = tags_of(body, known.tags if known else ())
+        capacity = given(body, "sku", "capacity")
+        self.capacity = int(capacity) if capacity is not None else (known.capacity if known else 0)
+        self.size: Size | None = None
+        self.id = group.scope(Type.SCALE_SET) + (known.name if known else call.name)
+
+    def _old_size(self) -> str:
+        assert self.known is not None
+        return str(self.rec.fleet.definitions[self.known.profile].document["size"]) if self.known.profile else ""
+
+    # Checks, in the service's order: the first failure is reported alone.
+
+    def check(self) -> None:
+        """Raises ArmError for the first rule that fails."""
+        if self.known is not None:
+            self._check_unchanged(self.known)
+            self._check_state(self.known)
+        self._check_mode_and_features()
+        self._check_parameters()
+        self._check_references()
+        self._check_size()
+        self._check_limits()
+
+    def _check_unchanged(self, known: ScaleSetImage) -> None:
+        if self.location != known.location:
+            raise errors.wrong_location(known.name, known.location, self.group.name, self.location)
+        for name in ("orchestrationMode", "singlePlacementGroup", "platformFaultDomainCount"):
+            if name in self.sent and _folded(self.sent[name]) != _folded(self.old_properties.get(name)):
+                raise errors.property_change_not_allowed(name)
+        if "zones" in self.body and tuple(self.body["zones"]) != known.zones:
+            raise errors.property_change_not_allowed("zones")
+        if "proximityPlacementGroup" in self.sent:
+            old = (given(self.old_properties, "proximityPlacementGroup", "id") or "").lower()
+            if (given(self.sent, "proximityPlacementGroup", "id") or "").lower() != old:
+                raise errors.property_change_not_allowed("proximityPlacementGroup")
+        self._check_profile_unchanged()
+        new, old_policy = self.properties.get("automaticRepairsPolicy") or {}, self.old_properties.get("automaticRepairsPolicy") or {}
+        both_enabled = new.get("enabled") and old_policy.get("enabled")
+        if both_enabled and (new.get("repairAction") or "Replace") != (old_policy.get("repairAction") or "Replace"):
+            raise errors.property_change_not_allowed("automaticRepairsPolicy.repairAction")
+
+    def _check_profile_unchanged(self) -> None:
+        sent = self.sent.get("virtualMachineProfile")
+        if sent is None or self.old_profile is None:
+            return
+        for path in _IMMUTABLE_IN_PROFILE:
+            value = given(sent, *path)
+            old = given(self.old_profile, *path)
+            if value is not None and _folded(value) != _folded(old) and not (path == ("priority",) and old is None and value == "Regular"):
+                raise errors.property_change_not_allowed("virtualMachineProfile." + ".".join(path))
+
+    def _check_state(self, known: ScaleSetImage) -> None:
+        if known.provisioning == Provisioning.DELETING:
+            raise errors.scale_set_being_deleted(known.name)
+        if known.provisioning == Provisioning.CREATING and self.call.method == "PUT" and self._differs(known):
+            raise errors.conflict()
+
+    def _differs(self, known: ScaleSetImage) -> bool:
+        return self.properties != self.old_properties or self.profile != self.old_profile or self.capacity != known.capacity
+
+    def _check_mode_and_features(self) -> None:
+        mode = self.properties.get("orchestrationMode")
+        if mode is None or mode.lower() != "flexible":
+            raise errors.parameter_not_allowed("orchestrationMode")
+        self.properties["orchestrationMode"] = "Flexible"
+        single = self.properties.get("singlePlacementGroup")
+        self.properties["singlePlacementGroup"] = False
+        self.properties["platformFaultDomainCount"] = self.domains
+        allowed = domain_range(self.location, bool(self.zones), rules.SINGLE in self.features, rules.MULTI in self.features)
+        if single:
+            raise errors.single_placement_group_must_be_false()
+        if allowed is None:
+            raise errors.single_placement_group_must_be_true()
+        if self.zones and self.domains > 1 and not self.rec.preview:
+            raise errors.zones_with_domains()
+        if self.known is None and not allowed[0] <= self.domains <= allowed[1]:
+            raise errors.fault_domain_count_out_of_range(self.domains, *allowed)
+        if self.profile is not None:
+            if rules.FLEX not in self.features:
+                raise errors.profile_not_allowed()
+            rules.check_features_of_profile(self.rec, self.call.subscription, self.profile)
+
+    def _check_parameters(self) -> None:
+        if len(self.zones) > 1 and self.rec.preview:
+            raise errors.parameter_not_allowed("zones")
+        if any(zone not in ZONES.get(self.location, ()) for zone in self.zones) or len(set(self.zones)) < len(self.zones):
+            raise errors.parameter_invalid("zones")
+        if self.rec.preview:
+            self._check_unsupported()
+        self._check_repairs()
+        for rule in given(self.properties, "scaleInPolicy", "rules") or []:
+            rules.check_choice(rule, ("Default", "OldestVM", "NewestVM"), "scaleInPolicy.rules")
+        if self.profile is not None:
+            rules.check_values(self.profile, "virtualMachineProfile.", find_size(self.size_name))
+            rules.check_spot(self.profile, "virtualMachineProfile.", find_size(self.size_name))
+            prefix = given(self.profile, "osProfile", "computerNamePrefix") or ""
+            rules.check_windows_prefix(self.profile, prefix, "computerNamePrefix")
+            if not self.size_name:
+                raise errors.parameter_invalid("sku.name")
+        if self.capacity < 0:
+            raise errors.parameter_invalid("sku.capacity")
+        members = len(self.rec.fleet.membership(self.group, self.known.name).live) if self.known else 0
+        if self.profile is None and self.capacity > members:
+            raise errors.parameter_not_allowed("sku.capacity")
+
+    def _check_unsupported(self) -> None:
+        properties = self.properties
+        for flag in ("overprovision", "doNotRunExtensionsOnOverprovisionedVMs"):
+            if properties.get(flag):
+                raise errors.parameter_not_allowed(flag)
+        policy = properties.get("upgradePolicy") or {}
+        if policy.get("automaticOSUpgradePolicy") is not None:
+            raise errors.parameter_not_allowed("upgradePolicy.automaticOSUpgradePolicy")
+        if policy.get("rollingUpgradePolicy") is not None or (policy.get("mode") or "Manual").lower() != "manual":
+            raise errors.parameter_not_allowed("upgradePolicy")
+        for name in ("hostGroup", "scaleInPolicy", "spotRestorePolicy", "constrainedMaximumCapacity"):
+            if properties.get(name):
+                raise errors.parameter_not_allowed(name)
+        if self.profile is not None:
+            rules.check_unsupported(self.rec, self.profile, "virtualMachineProfile.")
+
+    def _check_repairs(self) -> None:
+        policy = self.properties.get("automaticRepairsPolicy") or {}
+        if policy.get("gracePeriod"):
+            grace = iso_duration(policy["gracePeriod"])
+            lowest = 30 if self.rec.preview else 10
+            if grace is None or not lowest * MINUTE <= grace <= 90 * MINUTE:
+                raise errors.parameter_invalid("automaticRepairsPolicy.gracePeriod")
+        rules.check_choice(policy.get("repairAction"), ("Replace", "Restart", "Reimage"), "automaticRepairsPolicy.repairAction")
+
+    def _check_references(self) -> None:
+        reference = given(self.properties, "proximityPlacementGroup", "id")
+        if reference and self.known is None:
+            rules.check_placement_group(self.rec, reference, self.location)
+
+    def _check_size(self) -> None:
+        if not self.size_name:
+            return
+        self.size = rules.check_size(self.rec, self.size_name, self.domains, in_set=True)
+        ultra = given(self.properties, "additionalCapabilities", "ultraSSDEnabled")
+        if ultra and not self.size.ultra:
+            raise errors.parameter_invalid("additionalCapabilities.ultraSSDEnabled")
+        if self.profile is not None and (self.known is None or self.capacity > self.known.capacity):
+            rules.check_restricted(self.rec, self.call.subscription, self.id, self.size, self.location, self.zones)
+
+    def _check_limits(self) -> None:
+        if self.capacity > MAX_INSTANCES:
+            raise errors.too_many_instances(self.known.name if self.known else self.call.name, MAX_INSTANCES)
+        if self.size is not None and self.profile is not None:
+            members = len(self.rec.fleet.membership(self.group, self.known.name).live) if self.known else 0
+            spot = rules.is_spot(self.profile)
+            rules.check_quota(self.rec, self.call.subscription, self.location, self.size, spot, self.capacity - members)
+
+    # Decisions
+
+    def _definitions(self) -> tuple[int, int]:
+        """The numbers of the set's document and of its profile; 0 for no profile."""
+        document: dict[str, Any] = {"properties": self.properties}
+        if self.size_name:
+            document["sku"] = {"name": self.size.name if self.size else self.size_name, "tier": self.tier}
+        for name in ("identity", "plan", "extendedLocation"):
+            value = self.body.get(name)
+            if value is None and self.known is not None:
+                value = self.rec.fleet.definitions[self.known.model].document.get(name)
+            if value is not None:
+                document[name] = value
+        model = self.rec.define("set", document)
+        if self.profile is None:
+            return model, 0
+        return model, self._define_profile()
+
+    def _define_profile(self) -> int:
+        assert self.profile is not None
+        assert self.size is not None
+        profile = rules.without_secrets(self.profile)
+        name = self.known.name if self.known else self.call.name
+        if "osProfile" in profile:
+            profile["osProfile"] = {"computerNamePrefix": name[:8], **profile["osProfile"]}
+        if rules.nic_configurations(profile):
+            profile["networkProfile"] = {"networkApiVersion": "2020-11-01", **profile["networkProfile"]}
+        ppg = self.properties.get("proximityPlacementGroup")
+        document = {
+            "size": self.size.name,
+            "tier": self.tier,
+            "profile": profile,
+            "extensions": rules.define_extensions(self.rec, given(profile, "extensionProfile", "extensions") or []),
+            "nics": rules.define_nics(self.rec, profile, "Delete"),
+            "zones": list(self.zones),
+            **({"proximityPlacementGroup": ppg} if ppg else {}),
+        }
+        return self.rec.define("instance", document)
+
+    def create(self) -> Outcome:
+        """A new set; its controller makes the instances."""
+        rec, name = self.rec, self.call.name
+        model, profile = self._definitions()
+        operation = rec.open_operation("virtualMachineScaleSets/write", self.group, self.id, self.location)
+        policy = self.properties.get("automaticRepairsPolicy")
+        rec.create(
+            self.group,
+            Type.SCALE_SET,
+            ScaleSetImage(
+                name=name,
+                version=1,
+                uid=rec.chance.uid(self.id, rec.now),
+                location=self.location,
+                zones=self.zones,
+                domains=self.domains,
+                model=model,
+                profile=profile,
+                tags=self.tags,
+                created=rec.now,
+                provisioning=Provisioning.CREATING,
+                failure=(),
+                capacity=self.capacity,
+                serial=0,
+                operation=operation,
+                due=rec.now,
+                repair=repair_state(policy),
+                repair_rounds=0,
+                repair_due=0,
+            ),
+        )
+        return self._outcome(201, operation)
+
+    def update(self, known: ScaleSetImage) -> Outcome:
+        """The set otherwise; a new goal only where the capacity changes, so that tags and profiles leave scaling alone."""
+        rec = self.rec
+        model, profile = self._definitions()
+        policy = self.properties.get("automaticRepairsPolicy")
+        state = known.repair if known.repair == "Suspended" and policy else repair_state(policy)
+        fields = {"model": model, "profile": profile, "tags": self.tags, "repair": state}
+        switched_on = state == "Running" and known.repair != "Running"
+        if self.capacity == known.capacity and known.operation:
+            operation = rec.open_operation("virtualMachineScaleSets/write", self.group, self.id, self.location)
+            rec.change_set(self.group, known, **fields)
+            rec.end_operation(self.group, operation)
+        else:
+            known = controller.set_goal(rec, self.group, known, "virtualMachineScaleSets/write", capacity=self.capacity, **fields)
+            operation = known.operation
+        if switched_on:
+            repair.look_again(rec, self.group, cast("ScaleSetImage", self.group.scale_set(known.name)))
+        return self._outcome(200, operation)
+
+    def _outcome(self, status: int, operation: str) -> Outcome:
+        group, name, rec = self.group, self.known.name if self.known else self.call.name, self.rec
+        return Outcome(
+            status,
+            lambda: documents.scale_set(group.id, cast("ScaleSetImage", group.scale_set(name)), rec.fleet.definitions),
+            operation,
+            self.location,
+        )
+
+
+def _folded(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def repair_state(policy: dict[str, Any] | None) -> str:
+    """What the set's instance view says of its repairs policy; "" where it has none."""
+    if policy is None:
+        return ""
+    return "Running" if policy.get("enabled") else "NotRunning"
