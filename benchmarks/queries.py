@@ -24,6 +24,7 @@ from answers import difference
 from questions import QUESTIONS, Question, rows_of_ids
 from storage import print_storage
 
+from kqlite.access import LocalAccess
 from kqlite.connection import Connection
 from kqlite.directory import DataDirectory
 from kqlite.engine import Engine
@@ -111,7 +112,7 @@ class Times:
 
 def compared(store: Store, sources: Sequence[str], question: Question, runs: int) -> Times:
     """Both answers, found to be equal, and then the times."""
-    connection = Connection(store)
+    connection = Connection(LocalAccess(store))
     sql = question.sql(sources)
 
     def by_kqlite() -> tuple[pa.Table, Elapsed]:

@@ -1,42 +1,68 @@
 """What a Python user holds: a connection to an inventory, and its queries."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from kqlite.dialects.duckdb import Compiled
-from kqlite.engine import Engine, Store, utc_now
-from kqlite.inventory.documents import InventoryError
+from kqlite.access import Access, Explained, LocalAccess, Question, remaining
+from kqlite.engine import utc_now
+from kqlite.errors import InventoryError
 from kqlite.language.binder import EVERYTHING, Scope
 from kqlite.parameters import typed
 from kqlite.result import Result
+from kqlite.stats import Stats
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Clock = Callable[[], datetime]
 
+TIMEOUT = 60.0
+"""Seconds for which a change is waited for: by default as long as it may lag."""
 
-def connect(data: "str | Path | Mapping[str, pa.Table] | None" = None, *, clock: Clock = utc_now, optimizer: bool = True) -> "Connection":
+
+class BehindError(InventoryError):
+    """A change that a caller wants to see is not in the inventory yet."""
+
+
+def connect(
+    data: "str | Path | Mapping[str, pa.Table] | None" = None,
+    *,
+    clock: Clock | None = None,
+    optimizer: bool = True,
+    at_least: int | None = None,
+    timeout: float = TIMEOUT,
+) -> "Connection":
     """A connection to an inventory.
 
     data: a data directory; or Arrow tables by name, queried in place; or None for an empty inventory in memory, to which
-    `register` adds tables. clock: what `now()` reads. optimizer: whether DuckDB's optimizer is on; off serves tests, which
-    compare both. Raises InventoryError for a directory that is none, and for Arrow types that KQL has no form for.
+    `register` adds tables. A directory that another process holds and shares, as `kqlite simulate` does, is asked through that
+    process; when it ends, the connection goes on by itself.
+    clock: what `now()` reads, by default UTC, or the clock of the process that holds the directory. optimizer: whether DuckDB's
+    optimizer is on; off serves tests, which compare both. at_least: the sequence number of a change that every query has to see;
+    a query waits for it, so many seconds as `timeout` says, and then raises BehindError.
+    Raises InventoryError for a directory that is none, or that another process holds and does not share, and for Arrow types that KQL has
+    no form for.
     """
-    from kqlite.inventory.store import Store as DuckDbStore
+    return Connection(_access(data, clock, optimizer), at_least=at_least, timeout=timeout)
 
+
+def _access(data: "str | Path | Mapping[str, pa.Table] | None", clock: Clock | None, optimizer: bool) -> Access:
     if data is None:
-        return Connection(DuckDbStore.in_memory(optimizer=optimizer), clock)
+        from kqlite.inventory.store import Store as DuckDbStore
+
+        return LocalAccess(DuckDbStore.in_memory(optimizer=optimizer), clock or utc_now)
     if isinstance(data, Mapping):
         from kqlite.inventory.arrow import ArrowStore
 
-        return Connection(ArrowStore(data, optimizer=optimizer), clock)
+        return LocalAccess(ArrowStore(data, optimizer=optimizer), clock or utc_now)
     from kqlite.directory import DataDirectory
+    from kqlite.inventory.store import Store as DuckDbStore
 
-    return Connection(DuckDbStore.open(DataDirectory.open(Path(data)), optimizer=optimizer), clock)
+    return LocalAccess(DuckDbStore.open(DataDirectory.open(Path(data)), optimizer=optimizer), clock or utc_now)
 
 
 def connect_sample(*, clock: Clock = utc_now) -> "Connection":
@@ -56,14 +82,20 @@ def open_files(paths: Sequence[Path], *, clock: Clock = utc_now) -> "Connection"
 
     store = DuckDbStore.in_memory()
     load_files(paths, store)
-    return Connection(store, clock)
+    return Connection(LocalAccess(store, clock))
 
 
 class Connection:
-    """Queries over one inventory. Threads may share it; a context manager closes it."""
+    """Queries over one inventory. Threads may share it; a context manager closes it.
 
-    def __init__(self, store: Store, clock: Clock = utc_now):
-        self._engine = Engine(store, clock)
+    access: how the inventory is reached, closed with the connection. at_least, timeout: as of `connect`.
+    """
+
+    def __init__(self, access: Access, *, at_least: int | None = None, timeout: float = TIMEOUT) -> None:
+        self.access = access
+        self._at_least = at_least
+        self._timeout = timeout
+        self._seen = 0
 
     def query(self, text: str, parameters: Mapping[str, object] | None = None, *, scope: Scope = EVERYTHING) -> Result:
         """The answer to a KQL query, on one snapshot.
@@ -71,13 +103,23 @@ class Connection:
         parameters: values by name, which the query uses like columns; a column of the same name wins. scope: what the caller
         may see. Raises KqlError with everything that is wrong with the query.
         """
-        return self._engine.query(text, parameters, scope)
+        question = Question(text, typed(parameters or {}), scope)
+        return self.access.query(question) if self._at_least is None else self._query_after(question, self._at_least)
 
-    def compile(self, text: str, parameters: Mapping[str, object] | None = None, *, scope: Scope = EVERYTHING) -> Compiled:
-        """What a query is made into, without running it: `.plan`, `.sql`, `.schema`. Raises KqlError."""
-        types = {name: value.type for name, value in typed(parameters or {}).items()}
-        with self._engine.store.snapshot() as snapshot:
-            return self._engine.compile(text, snapshot.catalog, types, scope)
+    def _query_after(self, question: Question, sequence: int) -> Result:
+        deadline = time.monotonic() + self._timeout
+        while True:
+            if self._seen < sequence and not self.wait_for(sequence, remaining(deadline)):
+                raise BehindError(f"the inventory has not come to change {sequence:,} within {self._timeout:g} s")
+            result = self.access.query(question)
+            # Where a process that held the directory has been killed, the next one begins at an earlier change.
+            self._seen = result.snapshot.sequence or 0
+            if self._seen >= sequence:
+                return result
+
+    def compile(self, text: str, parameters: Mapping[str, object] | None = None, *, scope: Scope = EVERYTHING) -> Explained:
+        """What a query is made into, without running it: `.plan` and `.sql` as text, `.schema`. Raises KqlError."""
+        return self.access.explain(Question(text, typed(parameters or {}), scope))
 
     def register(self, name: str, data: "pa.Table | str | Path", *, load: bool = True, replace: bool = False) -> None:
         """Adds a table of the caller's: an Arrow table, or a file of Parquet, Arrow, JSON or JSON lines.
@@ -85,17 +127,25 @@ class Connection:
         load: copies it into the engine's own form, which queries read several times faster; else it is queried in place. Raises
         InventoryError for a name that exists, unless `replace` is true, and for types that KQL has no form for.
         """
-        register = getattr(self._engine.store, "register", None)
-        if register is None:
-            raise InventoryError("tables given to `connect` are all that this connection has; register on `kqlite.connect()`")
         if isinstance(data, str | Path):
             from kqlite.inventory.files import read_table
 
             data = read_table(Path(data))
-        register(name, data, load=load, replace=replace)
+        self.access.register(name, data, load, replace)
+
+    def wait_for(self, sequence: int, timeout: float = TIMEOUT) -> bool:
+        """Whether the change of this sequence number is visible to queries, waiting so many seconds for it; read your own writes.
+
+        It is not waited for where nothing can bring it.
+        """
+        return self.access.wait_for(sequence, timeout)
+
+    def stats(self) -> Stats:
+        """How far the inventory has come, how large it is, who holds it."""
+        return self.access.stats()
 
     def close(self) -> None:
-        self._engine.store.close()
+        self.access.close()
 
     def __enter__(self) -> "Connection":
         return self

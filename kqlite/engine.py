@@ -1,10 +1,11 @@
 """A query's whole way: text, syntax tree, plan, SQL, Arrow. Whoever reads this function knows how kqlite answers."""
 
+import json
 import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
@@ -35,6 +36,11 @@ class Snapshot(Protocol):
     @property
     def watermark(self) -> datetime | None: ...
 
+    @property
+    def position(self) -> str | None: ...
+
+    def interrupt(self) -> None: ...
+
     def run(self, sql: str, parameters: Mapping[str, object] | None = None) -> "pa.Table": ...
 
 
@@ -50,6 +56,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def sequence_of(position: str | None) -> int | None:
+    """The last sequence number that is in, as the feeder of changes has noted it: its note is JSON with a member `sequence`."""
+    return None if position is None else int(json.loads(position)["sequence"])
+
+
 class Engine:
     """Answers queries over one store. Threads may share it.
 
@@ -62,21 +73,30 @@ class Engine:
         self._plans: OrderedDict[object, Compiled] = OrderedDict()
         self._lock = threading.Lock()
 
-    def query(self, text: str, parameters: Mapping[str, object] | None = None, scope: Scope = EVERYTHING) -> Result:
+    def query(
+        self,
+        text: str,
+        parameters: Mapping[str, object] | None = None,
+        scope: Scope = EVERYTHING,
+        *,
+        now: datetime | None = None,
+        watch: Callable[[Snapshot], AbstractContextManager[object]] = nullcontext,
+    ) -> Result:
         """The answer to a query, all of it on one snapshot.
 
-        parameters: values that the query refers to by name. scope: what the caller may see. Raises KqlError.
+        parameters: values that the query refers to by name. scope: what the caller may see. now: instead of the clock's time.
+        watch: entered with the snapshot while the query is on it. Raises KqlError.
         """
         started = perf_counter()
         values = typed(parameters or {})
-        with self.store.snapshot() as snapshot:
+        with self.store.snapshot() as snapshot, watch(snapshot):
             compiled = self.compile(text, snapshot.catalog, {name: value.type for name, value in values.items()}, scope)
-            now = self.clock()
+            now = now or self.clock()
             bound: dict[str, object] = {NOW: ticks_of(now), **scope.variables()}
             bound.update((variable(name), value.bound) for name, value in values.items())
             table = snapshot.run(compiled.sql, {name: bound[name] for name in compiled.variables})
-            info = SnapshotInfo(snapshot.catalog.version, snapshot.watermark, now)
-        return Result(table, compiled, info, perf_counter() - started)
+            info = SnapshotInfo(snapshot.catalog.version, snapshot.watermark, now, sequence_of(snapshot.position))
+        return Result(table, compiled.schema, compiled.shapes, info, perf_counter() - started)
 
     def compile(self, text: str, catalog: Catalog, parameters: Mapping[str, Type], scope: Scope = EVERYTHING) -> Compiled:
         """The SQL of a query against a catalog. Neither `now`, nor the scope's values, nor a parameter's value is part of it."""

@@ -34,7 +34,7 @@ def variable(name: str) -> str:
 
 def typed(parameters: Mapping[str, object]) -> dict[str, Parameter]:
     """Each value with its KQL type: bool, int (long), float (real), str, datetime (naive is UTC), timedelta, UUID, list and
-    dict (dynamic).
+    dict (dynamic); what is typed already stays.
 
     Raises ParameterError for a name that is no identifier or a value of another type.
     """
@@ -45,6 +45,8 @@ def _typed(name: str, value: object) -> Parameter:
     if not (name.isidentifier() and name.isascii()):
         raise ParameterError(f"`{name}` is no name for a parameter: letters, digits and `_`")
     match value:
+        case Parameter():
+            return value
         case bool():
             return Parameter(Type.BOOL, value)
         case int():

@@ -1,7 +1,7 @@
 """The answer to a query, as a Python user holds it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,6 @@ from kqlite.language.types import UNIX_EPOCH_TICKS, Type
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from kqlite.dialects.duckdb import Compiled
-
 SHOWN_ROWS = 20
 """How many rows `repr` shows."""
 
@@ -22,33 +20,32 @@ SHOWN_ROWS = 20
 class SnapshotInfo:
     """On what a query was answered.
 
-    version: of the catalog. watermark: the time up to which the inventory was complete, None where nothing says so. asked_at:
-    when the query ran, by the connection's clock.
+    version: of the catalog. watermark: the time up to which the inventory was complete, None where nothing says so. snapshot_time:
+    when the query ran, by the inventory's clock. sequence: the last sequence number that was in; None where no log feeds the inventory.
     """
 
     version: int
     watermark: datetime | None
-    asked_at: datetime
+    snapshot_time: datetime
+    sequence: int | None = None
 
     @property
-    def age(self) -> timedelta | None:
+    def lag(self) -> timedelta | None:
         """How old the answer was when it was given."""
-        return None if self.watermark is None else self.asked_at - self.watermark
+        return None if self.watermark is None else self.snapshot_time - self.watermark
 
 
 class Result:
     """Rows of an answer. Iterating gives each as a dict of Python objects."""
 
-    def __init__(self, table: "pa.Table", compiled: "Compiled", snapshot: SnapshotInfo, seconds: float):
+    def __init__(self, table: "pa.Table", schema: Schema, shapes: Mapping[str, Shape], snapshot: SnapshotInfo, seconds: float):
+        """table: columns in the order of `schema`, under any names, as the engine gives them. shapes: of each dynamic column."""
         self._table = table
-        self._compiled = compiled
+        self.schema = schema
+        """The columns: `.name`, and `.type`, whose text is the KQL type's name."""
+        self._shapes = shapes
         self.snapshot = snapshot
         self.elapsed = timedelta(seconds=seconds)
-
-    @property
-    def schema(self) -> Schema:
-        """The columns: `.name`, and `.type`, whose text is the KQL type's name."""
-        return self._compiled.schema
 
     def to_arrow(self, shaped: bool = False, ticks: bool = False) -> "pa.Table":
         """The rows as an Arrow table, whose schema depends on the query alone.
@@ -60,7 +57,7 @@ class Result:
         import pyarrow as pa
 
         arrays = [
-            _shaped(array, self._compiled.shapes[column.name]) if shaped and column.type is Type.DYNAMIC else _arrow(array, column, ticks)
+            _shaped(array, self._shapes[column.name]) if shaped and column.type is Type.DYNAMIC else _arrow(array, column, ticks)
             for array, column in zip(self._table.columns, self.schema, strict=True)
         ]
         return pa.table(arrays, names=self.schema.names())
@@ -79,6 +76,10 @@ class Result:
             ]
             for row in zip(*values, strict=True):
                 yield dict(zip(names, row, strict=True))
+
+    def physical(self) -> "tuple[pa.Table, Mapping[str, Shape]]":
+        """What the result was made from: the engine's own table, and the shapes. `sharing` hands them on."""
+        return self._table, self._shapes
 
     def __len__(self) -> int:
         rows: int = self._table.num_rows

@@ -18,7 +18,7 @@ class Freshness(Protocol):
     def watermark(self) -> datetime | None: ...
 
     @property
-    def age(self) -> timedelta | None: ...
+    def lag(self) -> timedelta | None: ...
 
 
 class Answer(Rows, Protocol):
@@ -56,9 +56,9 @@ def footer(answer: Answer, view: TableView) -> str:
 
 
 def _snapshot_note(snapshot: Freshness) -> str:
-    if snapshot.watermark is None or snapshot.age is None:
+    if snapshot.watermark is None or snapshot.lag is None:
         return ""
-    return f"; snapshot of {snapshot.watermark:%Y-%m-%d %H:%M:%S}Z, {age(snapshot.age)} old"
+    return f"; snapshot of {snapshot.watermark:%Y-%m-%d %H:%M:%S}Z, {age(snapshot.lag)} old"
 
 
 def duration(elapsed: timedelta) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 import kqlite
+from kqlite.access import LocalAccess
 from kqlite.bundled import bundled
 from kqlite.engine import utc_now
 from kqlite.inventory.files import load_files
@@ -90,7 +91,7 @@ def connect(names: Sequence[str], *, stored: bool, optimizer: bool, now: str | N
     store = Store.in_memory(optimizer=optimizer)
     if "sample" in names:
         load_files(_SAMPLE, store)
-    connection = kqlite.Connection(store, clock)
+    connection = kqlite.Connection(LocalAccess(store, clock))
     for name, rows in own.items():
         connection.register(name, rows, load=True)
     return connection

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 import kqlite
+from kqlite.access import LocalAccess
 from kqlite.engine import Engine
 from kqlite.inventory.arrow import ArrowStore
 from kqlite.inventory.store import Store
@@ -141,7 +142,7 @@ def test_a_query_runs_on_the_schema_it_was_bound_against():
     wide = pa.table({"x": list(range(1000)), "p": [{"a": i} for i in range(1000)]})
     narrow = pa.table({"x": [str(i) for i in range(500)], "q": [{"b": {"c": i}} for i in range(500)]})
     store.register("t", wide)
-    connection = kqlite.Connection(store)
+    connection = kqlite.Connection(LocalAccess(store))
     stop = threading.Event()
     faults: list[BaseException] = []
 

@@ -18,7 +18,7 @@ COLUMNS = Schema((Column("id", Type.STRING), Column("location", Type.STRING)))
 @dataclass(frozen=True)
 class Freshness:
     watermark: datetime | None = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    age: timedelta | None = timedelta(hours=3)
+    lag: timedelta | None = timedelta(hours=3)
 
 
 @dataclass(frozen=True)
