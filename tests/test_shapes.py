@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kqlite.inventory.documents import Exact
 from kqlite.inventory.shapes import (
     DEEPEST,
     MOST_MEMBERS,
+    PLAIN_JSON,
     Draft,
     arrow_type,
     duckdb_type,
@@ -21,7 +23,7 @@ from kqlite.inventory.shapes import (
     whole,
     widen,
 )
-from kqlite.language.schema import JSON, Array, Leaf, Member, Object, Shape
+from kqlite.language.schema import JSON, Array, JsonLeaf, Leaf, Member, Object, Shape
 from kqlite.language.types import Type
 
 BOOL, LONG, REAL = (Leaf(type_, plain=True) for type_ in (Type.BOOL, Type.LONG, Type.REAL))
@@ -49,29 +51,29 @@ def object_of(**members):
         ([1.5, 1.0], REAL),
         (["a", ""], PLAIN),
         # What must not become one another.
-        ([1, 1.0], JSON),
-        ([1, True], JSON),
-        ([1, "1"], JSON),
-        ([2**63], JSON),
-        ([-(2**63) - 1], JSON),
+        ([1, 1.0], PLAIN_JSON),
+        ([1, True], PLAIN_JSON),
+        ([1, "1"], PLAIN_JSON),
+        ([2**63], PLAIN_JSON),
+        ([-(2**63) - 1], PLAIN_JSON),
         # Objects: all members that were seen.
         ([{"a": 1}, {"b": "x"}, {}], object_of(a=LONG, b=PLAIN)),
         ([{"a": None}], Object(())),
         ([{}], Object(())),
         ([{"a": {}}, {"a": {"b": 1}}], object_of(a=object_of(b=LONG))),
-        ([{"a": 1}, {"a": "x"}], object_of(a=JSON)),
-        ([{"a": 1}, [1]], JSON),
+        ([{"a": 1}, {"a": "x"}], object_of(a=PLAIN_JSON)),
+        ([{"a": 1}, [1]], PLAIN_JSON),
         # Names that a struct cannot have.
-        ([{"a": 1}, {"A": 1}], JSON),
-        ([{"": 1}], JSON),
-        ([{"a\0b": 1}], JSON),
-        ([{"_": 1}], JSON),
+        ([{"a": 1}, {"A": 1}], PLAIN_JSON),
+        ([{"": 1}], PLAIN_JSON),
+        ([{"a\0b": 1}], PLAIN_JSON),
+        ([{"_": 1}], PLAIN_JSON),
         # Arrays.
         ([[1], [None, 2]], Array(LONG)),
-        ([[1, "x"]], Array(JSON)),
+        ([[1, "x"]], Array(PLAIN_JSON)),
         ([[{"a": 1}], [{"b": 1}]], Array(object_of(a=LONG, b=LONG))),
-        ([[]], JSON),
-        ([[None]], JSON),
+        ([[]], PLAIN_JSON),
+        ([[None]], PLAIN_JSON),
         ([[], [1]], Array(LONG)),
         ([[[1]], [[]]], Array(Array(LONG))),
     ],
@@ -93,10 +95,45 @@ def test_strings_known_to_be_plain_are_not_looked_at():
     assert shape('"', plain=True) == PLAIN
 
 
+A_LONG_FRACTION, A_HUGE_NUMBER = Exact("0.10000000000000000555"), Exact("1e400")
+
+
+@pytest.mark.parametrize(
+    ("values", "is_plain"),
+    [
+        ([1, "x", 1.5, True, [None], {"a": -(2**70)}, 5e-324], True),
+        ([A_LONG_FRACTION], False),
+        ([A_HUGE_NUMBER, 1], False),
+        ([1, "x", A_LONG_FRACTION], False),
+        ([1, {"a": [A_LONG_FRACTION]}], False),
+        ([{"a": [A_LONG_FRACTION]}, 1], False),
+        ([[1, "x", A_LONG_FRACTION], 1, 2], False),
+        ([{"a": {"b": A_LONG_FRACTION}}, {"": 1}], False),
+        ([{"a": {"b": 1}}, {"": A_LONG_FRACTION}], False),
+        (['"', 1], True),
+    ],
+)
+def test_json_is_plain_when_a_double_holds_every_fraction_in_it(values, is_plain):
+    assert shape(*values) == JsonLeaf(plain=is_plain)
+    assert shape(*reversed(values)) == JsonLeaf(plain=is_plain)
+
+
+def test_json_that_is_not_plain_remains_so():
+    found = shape(A_LONG_FRACTION, 1)
+    assert found == JSON
+    for other in (PLAIN_JSON, LONG, Array(PLAIN), object_of(a=LONG)):
+        assert join(found, other) == join(other, found) == JSON
+        assert join(object_of(a=found), other) == (object_of(a=JSON) if isinstance(other, Object) else JSON)
+        assert join(other, PLAIN_JSON) == PLAIN_JSON
+    draft = thaw(found)
+    widen(draft, [1, {"a": 1}])
+    assert freeze(draft) == JSON
+
+
 def test_an_open_map_is_json():
     assert isinstance(shape({f"k{number}": 1 for number in range(MOST_MEMBERS)}), Object)
-    assert shape({f"k{number}": 1 for number in range(MOST_MEMBERS + 1)}) == JSON
-    assert shape(*({f"k{number}": 1} for number in range(MOST_MEMBERS + 1))) == JSON
+    assert shape({f"k{number}": 1 for number in range(MOST_MEMBERS + 1)}) == PLAIN_JSON
+    assert shape(*({f"k{number}": 1} for number in range(MOST_MEMBERS + 1))) == PLAIN_JSON
 
 
 def test_what_lies_deep_is_json():
@@ -108,7 +145,7 @@ def test_what_lies_deep_is_json():
     while isinstance(found, Object):
         found = found.members[0].shape
         depth += 1
-    assert found == JSON
+    assert found == PLAIN_JSON
     assert depth == DEEPEST + 1
 
 
@@ -137,7 +174,7 @@ def test_the_types_that_hold_a_shape(found, sql, arrow):
 
 
 def test_hot_leaves_are_held_beside():
-    found = {"properties": object_of(state=PLAIN, view=object_of(power=object_of(code=PLAIN)), items=Array(PLAIN), odd=JSON)}
+    found = {"properties": object_of(state=PLAIN, view=object_of(power=object_of(code=PLAIN)), items=Array(PLAIN), odd=PLAIN_JSON)}
     held = hold(
         found, ["properties.state", "properties.view.power.code", "properties.items", "properties.odd", "properties.none", "sku.capacity"]
     )
@@ -150,7 +187,12 @@ def test_hot_leaves_are_held_beside():
 
 
 documents = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**64), 2**64) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**64), 2**64)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=3)
+    | st.just(A_LONG_FRACTION),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "A", "b", "c", "", "_", "é"]), inner, max_size=4),
     max_leaves=12,
 )
@@ -196,7 +238,9 @@ def covers(wide: Shape | None, narrow: Shape | None) -> bool:
     match wide, narrow:
         case _, None:
             return True
-        case (left, _) if left == JSON:
+        case JsonLeaf(), JsonLeaf():
+            return narrow.plain or not wide.plain
+        case JsonLeaf(), _:
             return True
         case Object(), Object():
             return all(

@@ -46,16 +46,31 @@ def _native_text(value: sql.Expression, shape: Shape) -> sql.Expression:
 
 
 def _is_native(shape: Shape) -> bool:
-    """Whether all of a value lies in its own struct or list, and nothing in JSON, whose numbers may have more digits than DuckDB keeps."""
+    """Whether DuckDB can write a value by itself: where there is JSON in it, its numbers must not have more digits than DuckDB keeps."""
     match shape:
         case Leaf():
             return True
         case JsonLeaf():
-            return False
+            return shape.plain
         case Array():
             return _is_native(shape.element)
         case Object():
-            return all(member.held_in is None and _is_native(member.shape) for member in shape.members)
+            return all(_is_native(member.shape) for member in shape.members)
+
+
+def _put_together(value: sql.Expression, hot: Hot) -> sql.Expression:
+    """The struct `value` with its hot leaves in it, where it is not NULL."""
+    fields: dict[str, sql.Expression] = {}
+    for name in dict.fromkeys(path[0] for path in hot):
+        beneath = _beneath(hot, name)
+        inner = sql.Field(value, name)
+        fields[name] = beneath[()] if () in beneath else sql.Case(((sql.IsNull(inner, negated=True), _put_together(inner, beneath)),))
+    return sql.Call("struct_update", (value,), named=tuple(fields.items()))
+
+
+def _beneath(hot: Hot, name: str) -> Hot:
+    """The hot leaves of a member, by their path from there."""
+    return {path[1:]: column for path, column in hot.items() if path[0] == name}
 
 
 def _has_members(shape: Shape) -> bool:
@@ -77,12 +92,15 @@ FEWEST_TOGETHER = 3
 
 def _object_text(value: sql.Expression, shape: Object, hot: Hot, depth: int) -> sql.Expression:
     if _is_native(shape):
-        return _native_text(value, shape)
-    native = [member for member in shape.members if member.held_in is None and _is_native(member.shape)]
+        if not hot:
+            return _native_text(value, shape)
+        whole = _native_text(_put_together(value, hot), shape)
+        return sql.Case(((sql.IsNull(value, negated=True), whole),))
+    native = [member for member in shape.members if member.held_in is None and not _beneath(hot, member.name) and _is_native(member.shape)]
     together = native if len(native) >= FEWEST_TOGETHER or any(_has_members(member.shape) for member in native) else []
     members = [_members_together(value, together)] if together else []
     for member in shape.members:
-        beneath = {path[1:]: column for path, column in hot.items() if path[0] == member.name}
+        beneath = _beneath(hot, member.name)
         held = beneath.get(()) if member.held_in is not None else sql.Field(value, member.name)
         if held is not None and member not in together:
             key = sql.Literal(f",{key_text(member.name)}")

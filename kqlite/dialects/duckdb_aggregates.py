@@ -8,7 +8,7 @@ from kqlite.dialects.duckdb_logic import in_form
 from kqlite.dialects.scalars import SQL_TYPES, ScalarLowering, custom
 from kqlite.language import plan
 from kqlite.language.functions.aggregates import element_form
-from kqlite.language.schema import JSON, Leaf
+from kqlite.language.schema import JsonLeaf, Leaf
 from kqlite.language.types import Type
 
 
@@ -127,7 +127,7 @@ def _percentile(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression
 
 def _element(lowering: ScalarLowering, value: plan.Scalar) -> sql.Expression:
     """A value as it stands in the list that is made."""
-    if element_form(value) == JSON:
+    if isinstance(element_form(value), JsonLeaf):
         return lowering.json(value)
     if value.type in (Type.DATETIME, Type.TIMESPAN):
         return conversions.to_text(lowering.lower(value), value.type)
@@ -150,7 +150,7 @@ def _list(
 def _set(lowering: ScalarLowering, value: plan.Scalar, filter_: sql.Expression | None, most: sql.Expression | None) -> sql.Expression:
     """Sorted, so that the answer does not depend on how the engine goes about it. Arrays give their elements."""
     element = _element(lowering, value)
-    if value.type is Type.DYNAMIC and element_form(value) == JSON:
+    if value.type is Type.DYNAMIC and isinstance(element_form(value), JsonLeaf):
         opened = _template(
             "CASE WHEN json_type({json}) = 'ARRAY' THEN list_filter(CAST(json_extract({json}, '$[*]') AS JSON[]), lambda e: e <> 'null')"
             " WHEN {json} IS NOT NULL THEN [{json}] END",

@@ -10,7 +10,7 @@ from kqlite.dialects import conversions, documents, sql
 from kqlite.dialects.duckdb_strings import constant_number
 from kqlite.dialects.scalars import ScalarLowering, custom, json_path
 from kqlite.language import plan
-from kqlite.language.schema import JSON, Array, Leaf, Object, Shape
+from kqlite.language.schema import JSON, Array, JsonLeaf, Leaf, Object, Shape
 from kqlite.language.types import Type
 
 MOST_ELEMENTS = 1_048_576
@@ -34,7 +34,7 @@ def json_list(lowering: ScalarLowering, array: plan.Scalar) -> sql.Expression:
     """The elements of an array as a list of JSON; a null is NULL."""
     if isinstance(array.form, Array):
         value = lowering.lower(array)
-        if array.form.element == JSON:
+        if isinstance(array.form.element, JsonLeaf):
             return value
         element = sql.Variable("e")
         text = documents.text(element, array.form.element, depth=1)
@@ -67,7 +67,7 @@ def _as_element(lowering: ScalarLowering, value: plan.Scalar, element: Shape) ->
         return lowering.plain_text(value)
     if element.type is Type.BOOL and isinstance(native, Leaf) and native.type is Type.BOOL:
         return lowering.lower(value)
-    return lowering.json(value) if native == JSON else None
+    return lowering.json(value) if isinstance(native, JsonLeaf) else None
 
 
 @custom("array_length")
@@ -428,7 +428,7 @@ def _gettype(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     value = invoke.arguments[0]
     if value.type is not Type.DYNAMIC:
         return sql.Literal(str(value.type))
-    if value.form == JSON or value.form is None:
+    if isinstance(value.form, JsonLeaf | None):
         template = (
             "CASE json_type({json}) WHEN 'ARRAY' THEN 'array' WHEN 'OBJECT' THEN 'dictionary' WHEN 'VARCHAR' THEN 'string'"
             " WHEN 'BOOLEAN' THEN 'bool' WHEN 'UBIGINT' THEN 'long' WHEN 'BIGINT' THEN 'long' WHEN 'DOUBLE' THEN 'double' ELSE 'null' END"

@@ -3,7 +3,7 @@
 from kqlite.dialects import sql
 from kqlite.dialects.scalars import ScalarLowering, custom
 from kqlite.language import plan
-from kqlite.language.schema import JSON, Array, Leaf, Object, Shape
+from kqlite.language.schema import Array, JsonLeaf, Leaf, Object, Shape
 from kqlite.language.types import Type
 
 _EMPTY = sql.Literal("")
@@ -11,7 +11,7 @@ _EMPTY = sql.Literal("")
 
 def in_form(lowering: ScalarLowering, scalar: plan.Scalar, form: Shape | None) -> sql.Expression:
     """A value as its neighbours have it: a dynamic natively where that is the common form, else as JSON."""
-    if scalar.type is Type.DYNAMIC and (form is None or form == JSON):
+    if scalar.type is Type.DYNAMIC and isinstance(form, JsonLeaf | None):
         return lowering.json(scalar)
     return lowering.lower(scalar)
 
@@ -46,7 +46,7 @@ def _empty_text(type_: Type, form: Shape | None) -> sql.Expression | None:
     """How an empty string is held, or None where the values are no strings."""
     if type_ is Type.STRING or (isinstance(form, Leaf) and form.type is Type.STRING):
         return _EMPTY
-    return sql.Literal('""') if form == JSON else None
+    return sql.Literal('""') if isinstance(form, JsonLeaf) else None
 
 
 @custom("not")
@@ -57,7 +57,7 @@ def _not(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
 def _tested(lowering: ScalarLowering, scalar: plan.Scalar) -> sql.Expression:
     """What is NULL exactly where the value is null; the text of a dynamic, since in JSON two things are null."""
     if scalar.type is Type.DYNAMIC and not isinstance(scalar.form, Array | Object):
-        return lowering.plain_text(scalar) if scalar.form in (None, JSON) else lowering.lower(scalar)
+        return lowering.plain_text(scalar) if isinstance(scalar.form, JsonLeaf | None) else lowering.lower(scalar)
     return lowering.lower(scalar)
 
 

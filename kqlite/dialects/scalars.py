@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from kqlite.dialects import conversions, documents, sql
 from kqlite.language import plan
 from kqlite.language.functions.declare import Custom, Signature
-from kqlite.language.schema import JSON, Array, Leaf, Object, Shape
+from kqlite.language.schema import JSON, Array, JsonLeaf, Leaf, Object, Shape
 from kqlite.language.types import Type
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class ScalarLowering:
         if scalar.type is not Type.DYNAMIC:
             return conversions.scalar_to_json(self.lower(scalar), scalar.type)
         value = self.text(scalar)
-        return value if scalar.form == JSON else sql.Cast(value, "JSON")
+        return value if isinstance(scalar.form, JsonLeaf) else sql.Cast(value, "JSON")
 
     def text(self, scalar: plan.Scalar) -> sql.Expression:
         """The JSON text of a dynamic, NULL where it is null: strings with their quotes."""
@@ -106,11 +106,11 @@ class ScalarLowering:
             return conversions.to_text(self.lower(scalar), scalar.type)
         if isinstance(scalar, plan.Constant) and scalar.value is None:
             return sql.Cast(sql.NULL, "VARCHAR")
-        if scalar.form == JSON:
+        if isinstance(scalar.form, JsonLeaf):
             if isinstance(scalar, plan.Path):
                 base, shape, rest = self._native_part(scalar)
                 if rest:
-                    assert shape == JSON
+                    assert isinstance(shape, JsonLeaf)
                     return sql.call("json_extract_string", base, sql.Literal(json_path(rest)))
             return sql.operation("->>", self.lower(scalar), sql.Literal("$"))
         if isinstance(scalar.form, Array | Object):
@@ -140,7 +140,7 @@ class ScalarLowering:
         value = self.lower(base)
         walked: tuple[str, ...] = ()
         for number, step in enumerate(path.steps):
-            if shape == JSON:
+            if isinstance(shape, JsonLeaf):
                 return value, shape, path.steps[number:]
             inner = plan.step_into(shape, step)
             if inner is None:

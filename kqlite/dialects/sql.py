@@ -123,13 +123,14 @@ class In:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Call:
-    """A function call; the rest is for aggregates and windows."""
+    """A function call. named: arguments by name, behind the others; the rest is for aggregates and windows."""
 
     function: str
     arguments: tuple["Expression", ...]
     order_by: tuple["Ordering", ...] = ()
     filter: "Expression | None" = None
     distinct: bool = False
+    named: tuple[tuple[str, "Expression"], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -343,6 +344,7 @@ def _children(node: Expression) -> tuple[Expression, ...]:
         case Call():
             return (
                 *node.arguments,
+                *(value for _, value in node.named),
                 *(ordering.expression for ordering in node.order_by),
                 *((node.filter,) if node.filter is not None else ()),
             )
@@ -637,6 +639,9 @@ class _Writer:
     def call(self, node: Call) -> None:
         self.put(node.function + ("(DISTINCT " if node.distinct else "("))
         self.comma_separated(node.arguments)
+        for index, (name, value) in enumerate(node.named):
+            self.put((", " if index or node.arguments else "") + quote(name) + " := ")
+            self.expression(value)
         if node.order_by:
             self.put(" ORDER BY ")
             self.orderings(node.order_by)

@@ -149,6 +149,15 @@ def encode(value: Value) -> str:
     return _ENCODER.encode(without_nulls(value)) if "null" in text else text
 
 
+def is_standard(value: Value) -> bool:
+    """Whether no `Exact` is in a document."""
+    try:
+        _ENCODER.encode(value)
+    except _NeedsSlowWay:
+        return False
+    return True
+
+
 def _encode_slowly(value: Value) -> str:
     match value:
         case Exact():

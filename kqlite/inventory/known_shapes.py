@@ -3,14 +3,14 @@
 A partition that is fed by changes begins with them, so that the first Spot machine or the first data disk does not widen a table of a
 million rows. An import begins with nothing, because it sees all documents before it writes one.
 
-Written as `shapes.to_json` writes shapes: a leaf by its type's name (`+`: no string so far has a character that JSON escapes), `json` for
-any value, `[..]` for an array. Source: Azure REST API reference, "Virtual Machines - Get" and "Virtual Machine Scale Sets - Get"; Azure
-Resource Graph adds `properties.extended`.
+Written as `shapes.to_json` writes shapes: a leaf by its type's name, `json` for any value, `[..]` for an array; `+` is the promise of
+`Leaf.plain` and `JsonLeaf.plain`, which the first value that breaks it takes back. Source: Azure REST API docs, "Virtual Machines - Get"
+and "Virtual Machine Scale Sets - Get"; Azure Resource Graph adds `properties.extended`.
 """
 
 from typing import Any
 
-_TEXT, _WHOLE, _TRUTH = "string+", "long", "bool"
+_TEXT, _WHOLE, _TRUTH, _ANY = "string+", "long", "bool", "json+"
 _ID = {"id": _TEXT}
 _PATCH = {"patchMode": _TEXT, "assessmentMode": _TEXT, "enableHotpatching": _TRUTH}
 _AGENT = {"provisionVMAgent": _TRUTH, "enableVMAgentPlatformUpdates": _TRUTH, "patchSettings": _PATCH}
@@ -20,7 +20,7 @@ _OS_PROFILE = {
     "adminUsername": _TEXT,
     "allowExtensionOperations": _TRUTH,
     "requireGuestProvisionSignal": _TRUTH,
-    "secrets": "json",
+    "secrets": _ANY,
     "linuxConfiguration": _LINUX,
     "windowsConfiguration": _WINDOWS,
 }
@@ -66,8 +66,8 @@ _PROFILE = {
         "osDisk": _OS_DISK | {"managedDisk": _MANAGED},
         "dataDisks": [_DATA_DISK],
     },
-    "networkProfile": "json",
-    "extensionProfile": "json",
+    "networkProfile": _ANY,
+    "extensionProfile": _ANY,
     "diagnosticsProfile": _DIAGNOSTICS,
     "securityProfile": _SECURITY,
     "licenseType": _TEXT,
@@ -96,8 +96,8 @@ _SCALE_SET = {
 
 _COMMON = {
     "zones": [_TEXT],
-    "tags": "json",
-    "identity": {"type": _TEXT, "principalId": _TEXT, "tenantId": _TEXT, "userAssignedIdentities": "json"},
+    "tags": _ANY,
+    "identity": {"type": _TEXT, "principalId": _TEXT, "tenantId": _TEXT, "userAssignedIdentities": _ANY},
 }
 
 KNOWN_SHAPES: dict[str, dict[str, Any]] = {

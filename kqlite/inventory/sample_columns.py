@@ -17,8 +17,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kqlite.inventory.shapes import EMPTY_MARK, own_members
-from kqlite.language.schema import JSON, Array, Leaf, Member, Object, Shape
+from kqlite.inventory.shapes import EMPTY_MARK, PLAIN_JSON, own_members
+from kqlite.language.schema import Array, Leaf, Member, Object, Shape
 from kqlite.language.types import Type
 
 # A dict, a list, a Python scalar, an Arrow array, Json, Escaped, Maybe or Many. Any, since a recursive alias costs every caller a cast.
@@ -27,7 +27,7 @@ Form = Any
 
 @dataclass(frozen=True, slots=True)
 class Json:
-    """A JSON leaf: its text by row, null where it is missing."""
+    """A JSON leaf: its text by row, null where it is missing; with no null member and no fraction that a double does not hold."""
 
     text: pa.Array
 
@@ -221,7 +221,7 @@ def shape_of(form: Form) -> Shape:
     """The shape of the documents that a form describes. Texts are taken to be plain unless the form says `Escaped`."""
     match form:
         case Json() | []:
-            return JSON
+            return PLAIN_JSON
         case Escaped():
             return Leaf(Type.STRING)
         case Maybe(members=members) | dict(members):
@@ -282,5 +282,5 @@ def leaf_at(form: Form, path: Sequence[str], rows: int) -> pa.Array:
             present = form.present if present is None else pc.and_(present, form.present)
             form = form.members
         form = form[name]
-    values = array_of(form, JSON if isinstance(form, Json) else shape_of(form), rows)
+    values = array_of(form, shape_of(form), rows)
     return values if present is None else only(present, values)

@@ -11,8 +11,8 @@ from itertools import chain
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from kqlite.inventory.documents import INT64, Value, encode
-from kqlite.language.schema import JSON, Array, JsonLeaf, Leaf, Member, Object, Shape
+from kqlite.inventory.documents import INT64, Value, encode, is_standard
+from kqlite.language.schema import Array, JsonLeaf, Leaf, Member, Object, Shape
 from kqlite.language.types import Type
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ MOST_MEMBERS = 200
 
 DEEPEST = 24
 """What lies deeper than this is a JSON leaf: types nested by the hundred cost more to plan than they save."""
+
+PLAIN_JSON = JsonLeaf(plain=True)
 
 _NOT_PLAIN = re.compile(r'["\\\x00-\x1f]')
 
@@ -47,7 +49,10 @@ _LEAF_TYPES = {kind: type_ for type_, kind in _LEAF_KINDS.items()}
 
 
 class Draft:
-    """A shape in the making; of kind NOTHING as long as no value was seen."""
+    """A shape in the making; of kind NOTHING as long as no value was seen.
+
+    plain: of a string or of JSON, the promise of `Leaf.plain` or `JsonLeaf.plain` as far as values were seen.
+    """
 
     __slots__ = ("element", "folded", "kind", "members", "plain")
 
@@ -58,9 +63,31 @@ class Draft:
         self.folded: set[str] = set()
         self.element: Draft | None = None
 
-    def become_json(self) -> None:
+    def become_json(self, values: Sequence[Value] = ()) -> None:
+        """Hold JSON from now on, `values` too."""
+        self.plain = self.is_plain_as_json() and _are_plain_as_json(values)
         self.kind = Kind.JSON
         self.members, self.folded, self.element = {}, set(), None
+
+    def is_plain_as_json(self) -> bool:
+        """What `JsonLeaf.plain` would promise if all that was seen were held as JSON."""
+        match self.kind:
+            case Kind.JSON:
+                return self.plain
+            case Kind.OBJECT:
+                return all(member.is_plain_as_json() for member in self.members.values())
+            case Kind.ARRAY:
+                return self.element is None or self.element.is_plain_as_json()
+            case _:
+                return True
+
+
+_PLAIN_AS_JSON = frozenset((NoneType, bool, int, float, str))
+
+
+def _are_plain_as_json(values: Sequence[Value]) -> bool:
+    """Whether no `Exact` is in these values, which is a fraction of more digits than a double has, or has more digits than Python reads."""
+    return _PLAIN_AS_JSON.issuperset(map(type, values)) or is_standard(values)
 
 
 def widen(draft: Draft, values: Sequence[Value], plain: bool = False, depth: int = 0) -> None:
@@ -68,44 +95,48 @@ def widen(draft: Draft, values: Sequence[Value], plain: bool = False, depth: int
 
     plain: whether it is known already that no string in them has a character which JSON must escape; else each is looked at.
     """
+    if not _widen(draft, values, plain, depth):
+        draft.become_json(values)
+
+
+def _widen(draft: Draft, values: Sequence[Value], plain: bool, depth: int) -> bool:
+    """False where only JSON covers the values and what was seen before."""
     if draft.kind is Kind.JSON:
-        return
+        return False
     types = set(map(type, values))
     types.discard(NoneType)
     if not types:
-        return
+        return True
     kind = _KIND_OF.get(types.pop(), Kind.JSON)
     if types or draft.kind not in (Kind.NOTHING, kind) or depth > DEEPEST:
-        draft.become_json()
-        return
+        return False
     draft.kind = kind
     if kind is Kind.STRING:
         if not plain and draft.plain:
             draft.plain = _NOT_PLAIN.search("".join(filter(None, values))) is None
-        return
+        return True
     if kind is Kind.BOOL or kind is Kind.REAL:
-        return
+        return True
     present = [value for value in values if value is not None]
     if kind is Kind.LONG:
-        if min(present) not in INT64 or max(present) not in INT64:
-            draft.become_json()
-    elif kind is Kind.OBJECT:
-        _widen_object(draft, present, plain, depth)
-    elif kind is Kind.ARRAY:
+        return min(present) in INT64 and max(present) in INT64
+    if kind is Kind.OBJECT:
+        return _widen_object(draft, present, plain, depth)
+    if kind is Kind.ARRAY:
         if draft.element is None:
             draft.element = Draft()
         widen(draft.element, list(chain.from_iterable(present)), plain, depth + 1)
-    else:
-        draft.become_json()
+        return True
+    return False
 
 
-def _widen_object(draft: Draft, present: list[dict[str, Value]], plain: bool, depth: int) -> None:
+def _widen_object(draft: Draft, present: list[dict[str, Value]], plain: bool, depth: int) -> bool:
     columns = _columns(present)
     if not _admit(draft, [name for name in columns if name not in draft.members]):
-        draft.become_json()
-        return
+        return False
     for name, values in columns.items():
         widen(draft.members[name], values, plain, depth + 1)
+    return True
 
 
 def _columns(objects: list[dict[str, Value]]) -> dict[str, list[Value]]:
@@ -139,13 +170,13 @@ def freeze(draft: Draft) -> Shape | None:
         case Kind.NOTHING:
             return None
         case Kind.JSON:
-            return JSON
+            return JsonLeaf(draft.plain)
         case Kind.OBJECT:
             frozen = ((name, freeze(member)) for name, member in draft.members.items())
             return Object(tuple(Member(name, shape) for name, shape in frozen if shape is not None))
         case Kind.ARRAY:
             element = None if draft.element is None else freeze(draft.element)
-            return JSON if element is None else Array(element)
+            return PLAIN_JSON if element is None else Array(element)
         case _:
             return Leaf(_LEAF_TYPES[draft.kind], plain=draft.kind is not Kind.STRING or draft.plain)
 
@@ -157,7 +188,7 @@ def thaw(shape: Shape | None) -> Draft:
         case None:
             pass
         case JsonLeaf():
-            draft.become_json()
+            draft.kind, draft.plain = Kind.JSON, shape.plain
         case Leaf():
             draft.kind, draft.plain = _LEAF_KINDS[shape.type], shape.plain
         case Array():
@@ -183,14 +214,18 @@ def join(left: Shape | None, right: Shape | None) -> Shape | None:
         case Object(), Object():
             return _join_objects(left, right)
         case _:
-            return JSON
+            return _joined_as_json(left, right)
+
+
+def _joined_as_json(*shapes: Shape) -> JsonLeaf:
+    return JsonLeaf(all(thaw(shape).is_plain_as_json() for shape in shapes))
 
 
 def _join_objects(left: Object, right: Object) -> Shape:
     draft = Draft()
     names = dict.fromkeys(member.name for member in left.members + right.members)
     if not _admit(draft, list(names)):
-        return JSON
+        return _joined_as_json(left, right)
     members = []
     for name in names:
         shape = join(_shape_of(left.member(name)), _shape_of(right.member(name)))
@@ -289,12 +324,12 @@ def arrow_type(shape: Shape) -> "pa.DataType":
             return pa.struct(fields or [pa.field(EMPTY_MARK, pa.bool_())])
 
 
-# How shapes are written into the store's own catalog: a leaf by its type's name, with "+" for plain strings.
+# How shapes are written into the store's own catalog: a leaf by its type's name, or `json`, with "+" for plain strings and plain JSON.
 def to_json(shape: Shape) -> Value:
     """The shape as a JSON document, which `from_json` reads."""
     match shape:
         case JsonLeaf():
-            return "json"
+            return "json+" if shape.plain else "json"
         case Leaf():
             return shape.type.value + ("+" if shape.plain and shape.type is Type.STRING else "")
         case Array():
@@ -309,8 +344,8 @@ def to_json(shape: Shape) -> Value:
 def from_json(document: Any) -> Shape:  # Any: a recursive document just read
     """The shape that `to_json` wrote."""
     match document:
-        case "json":
-            return JSON
+        case "json" | "json+":
+            return JsonLeaf(plain=document == "json+")
         case str():
             return Leaf(Type(document.removesuffix("+")), plain=document != Type.STRING.value)
         case [element]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kqlite.language.schema import JSON, Array, Column, Leaf, Object, Partition, Schema, Shape, Table
+from kqlite.language.schema import JSON, Array, Column, JsonLeaf, Leaf, Object, Partition, Schema, Shape, Table
 from kqlite.language.types import Type
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Path(Scalar):
 
 def step_into(shape: Shape, step: str | int) -> Shape | None:
     """The shape of a member or element of a value of `shape`, None where it has none."""
-    if shape == JSON:
+    if isinstance(shape, JsonLeaf):
         return JSON
     if isinstance(step, str):
         member = shape.member(step) if isinstance(shape, Object) else None

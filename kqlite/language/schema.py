@@ -26,7 +26,13 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class JsonLeaf:
-    """Any dynamic value, held as JSON text; never the text `null`, which is NULL."""
+    """Any dynamic value, held as JSON text; never the text `null`, which is NULL.
+
+    plain: no object in it has a null member, and each fraction in it is one that a double holds, so that an engine which reads the text
+    and writes it again changes no value. A promise of whoever writes the rows; False where nobody has looked.
+    """
+
+    plain: bool = False
 
 
 JSON = JsonLeaf()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from kqlite.language import plan
 from kqlite.language.rules.pruning import conjuncts, decided
 from kqlite.language.rules.rebuild import rebuild
-from kqlite.language.schema import JSON, Object, Partition, Shape
+from kqlite.language.schema import JSON, JsonLeaf, Object, Partition, Shape
 from kqlite.language.types import Type
 
 Steps = tuple[str | int, ...]
@@ -159,7 +159,7 @@ def _extract(column: str, shape: Shape, name: str, steps: Steps, output) -> plan
     source = column
     inside: Steps = ()
     for number, step in enumerate(steps):
-        if shape == JSON:
+        if isinstance(shape, JsonLeaf):
             return plan.Path(output(name, Type.DYNAMIC, plan.Extract(source, shape, inside)), steps[number:])
         name = f"{name}_{step}"
         member = shape.member(step) if isinstance(shape, Object) and isinstance(step, str) else None
