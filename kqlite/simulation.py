@@ -31,7 +31,8 @@ from kqlite.orchestration.scenario import Runner, parse
 
 LOG_NAME = "events.sqlite"
 STATE_NAME = "events.state"
-API_VERSION = "2021-07-01"
+API_VERSION = "2023-09-01"
+"""Of the requests that conveniences make: with it every property is known."""
 _IMAGE = {"publisher": "Canonical", "offer": "UbuntuServer", "sku": "18.04-LTS", "version": "latest"}
 
 

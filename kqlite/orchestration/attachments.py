@@ -15,6 +15,13 @@ from kqlite.orchestration.model import DiskImage, Image, NicImage, Power, Public
 from kqlite.orchestration.profiles import DiskPart, Facts, NicPart
 from kqlite.orchestration.recorder import Recorder
 
+_LONGEST_SET = 35  # of a set's name, so that an instance's has at most 44 characters
+
+
+def instance_name(set_name: str, suffix: str) -> str:
+    """The name of an instance that a set makes; `suffix` has eight characters."""
+    return f"{set_name[:_LONGEST_SET]}_{suffix}"
+
 
 def disk_name(vm: VmImage, part: DiskPart) -> str:
     """The name of a VM's disk."""
@@ -242,7 +249,7 @@ def _owner(group: Container, name: str) -> VmImage | None:
     parts = name.lower().split("-")
     for at in range(len(parts) - 1, 1, -1):
         for cut in range(at - 1, 0, -1):
-            vm = group.vm(f"{'-'.join(parts[:cut])}_{parts[at]}")
+            vm = group.vm(instance_name("-".join(parts[:cut]), parts[at]))
             if vm is not None:
                 return vm
     return None

@@ -148,6 +148,7 @@ class ControlPlane:
             Wake.GROUP: in_container(groups.wake),
             Wake.SCALE_SET: in_container(scale_set.wake),
             Wake.REPAIR: in_container(repair.wake),
+            Wake.RESTORE: in_container(spot.wake_restore),
             Wake.SPOT: lambda location, size, due: spot.wake(rec, location, size, due),
             Wake.AUTOSCALE: in_container(self._autoscale.wake),
         }

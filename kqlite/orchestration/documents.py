@@ -383,7 +383,10 @@ def scale_set_vm(group_id: str, image: VmImage, owner: ScaleSetImage, in_full: b
     }
     if in_full:
         properties["platformFaultDomain"] = image.domain
-        properties["latestModelApplied"] = image.model == owner.profile
+        properties["latestModelApplied"] = image.model in (owner.profile, owner.regular)
+        kind = dict(owner.protected).get(image.name.lower())
+        if kind is not None:
+            properties["protectionPolicy"] = {"protectFromScaleIn": True, "protectFromScaleSetActions": kind == "actions"}
         health = health_status(image)
         if health is not None:
             properties["vmHealth"] = {"status": health}

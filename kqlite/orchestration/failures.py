@@ -72,3 +72,8 @@ def agent_silent(vm: str) -> Failure:
 def extension_not_found(publisher: str, type_: str, location: str) -> Failure:
     message = f"The VM extension with publisher '{publisher}' and type '{type_}' could not be found in location '{location}'."
     return ("ArtifactNotFound", message)
+
+
+def instances_protected(name: str) -> Failure:
+    message = f"Virtual Machine Scale Set '{name}' cannot be scaled in further: the instances that are left are protected from scale-in."
+    return ("OperationNotAllowed", message)

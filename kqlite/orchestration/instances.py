@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kqlite.orchestration.attachments import create_attachments, remove_attachments
+from kqlite.orchestration.attachments import create_attachments, follow_power, instance_name, remove_attachments
 from kqlite.orchestration.clock import SECOND
 from kqlite.orchestration.failures import PREEMPTED
 from kqlite.orchestration.fleet import Container
@@ -131,15 +131,19 @@ def rack_for(rec: Recorder, group: Container, set_name: str, domain: int, uid: i
     return racks.index(min(racks))
 
 
-def create_from_profile(rec: Recorder, group: Container, scale_set: ScaleSetImage, serial: int, work: str) -> VmImage:
-    """One more instance of a scale set, with the attachments and extensions that its profile names."""
+def _free_name(rec: Recorder, group: Container, scale_set: ScaleSetImage, serial: int) -> str:
     attempt = 0
     while True:
         suffix = rec.chance.number("name", scale_set.uid, serial * 1000 + attempt) & 0xFFFFFFFF
-        name = f"{scale_set.name}_{suffix:08x}"
+        name = instance_name(scale_set.name, f"{suffix:08x}")
         if group.get(Type.VM, name) is None:
-            break
+            return name
         attempt += 1
+
+
+def create_from_profile(rec: Recorder, group: Container, scale_set: ScaleSetImage, serial: int, work: str, model: int) -> VmImage:
+    """One more instance of a scale set, with the attachments and extensions that its profile, the definition `model`, names."""
+    name = _free_name(rec, group, scale_set, serial)
     membership = rec.fleet.membership(group, scale_set.name)
     domain = next_domain(membership.domains)
     return create(
@@ -149,7 +153,7 @@ def create_from_profile(rec: Recorder, group: Container, scale_set: ScaleSetImag
         location=scale_set.location,
         zone=next_zone(membership.zones, scale_set.zones),
         set_name=scale_set.name,
-        model=scale_set.profile,
+        model=model,
         tags=scale_set.tags,
         domain=domain,
         domain_asked=False,
@@ -212,6 +216,12 @@ def create(
     return vm
 
 
+def start_deallocated(rec: Recorder, group: Container, vm: VmImage, work: str) -> VmImage:
+    """A deallocated VM begins to be allocated again."""
+    version = follow_power(rec, group, vm, rec.fleet.facts(vm.model), deallocated=False)
+    return begin(rec, group, vm, Step.START_ALLOCATE, work, failure=(), disk_version=version)
+
+
 def begin_delete(rec: Recorder, group: Container, vm: VmImage, work: str, quick: bool = False) -> VmImage:
     """A VM begins to go; where its model asks for a terminate notification, the notice runs first."""
     notice = rec.fleet.facts(vm.model).notice
@@ -233,11 +243,21 @@ def delete_now(rec: Recorder, group: Container, vm: VmImage, work: str, quick: b
 def remove(rec: Recorder, group: Container, vm: VmImage) -> None:
     """A VM is gone, and with it what goes with it."""
     facts = rec.fleet.facts(vm.model)
+    forget_member(rec, group, vm)
     for extension, number, state, version, failure in vm.extensions:
         image = ExtensionImage(extension, version, vm.name, vm.location, number, state, failure)
         rec.delete(group, Type.EXTENSION, image, name=f"{vm.name}/extensions/{extension}")
     rec.delete(group, Type.VM, vm)
     remove_attachments(rec, group, vm, facts)
+
+
+def forget_member(rec: Recorder, group: Container, vm: VmImage) -> None:
+    """A VM leaves its set: what the set remembers of it alone is void."""
+    scale_set = group.scale_set(vm.set) if vm.set else None
+    if scale_set is not None and (scale_set.protected or scale_set.evicted):
+        key = vm.name.lower()
+        protected = tuple(each for each in scale_set.protected if each[0] != key)
+        rec.change_set(group, scale_set, protected=protected, evicted=tuple(each for each in scale_set.evicted if each[0] != key))
 
 
 def with_extension(vm: VmImage, name: str, state: str, failure: str = "") -> tuple[tuple[str, int, str, int, str], ...]:

@@ -142,6 +142,9 @@ class ScaleSetImage(NamedTuple):
     model: the definition of everything but the profile; profile: the definition of size and profile, 0 where there is none.
     serial: how many instances were created from the profile; it numbers the streams that their names are drawn from.
     operation: the operation that scaling works for, "" when quiet. due: when the controller wakes. repair_due: when repair looks.
+    regular: the definition of the Regular instances of a set that mixes priorities, else 0; `profile` is then that of the Spot ones.
+    protected: (instance in lower case, "scale-in" or "actions"). evicted: (instance in lower case, until when it is restored).
+    restore_due: when evicted instances are tried again.
     """
 
     name: str
@@ -163,6 +166,10 @@ class ScaleSetImage(NamedTuple):
     repair: str
     repair_rounds: int
     repair_due: int
+    regular: int = 0
+    protected: tuple[tuple[str, str], ...] = ()
+    evicted: tuple[tuple[str, int], ...] = ()
+    restore_due: int = 0
 
 
 class VmImage(NamedTuple):

@@ -6,12 +6,14 @@ creation and Features; "Use custom scale-in policies", default policy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from kqlite.orchestration.catalogue import FAULT_DOMAINS
 from kqlite.orchestration.model import Power, Provisioning, VmImage
 
 MAX_INSTANCES = 1000
+MAX_IN_ONE_GROUP = 200  # of a set in a single placement group, which the later service allows
 
 
 def domain_range(location: str, zonal: bool, single: bool, multiple: bool) -> tuple[int, int] | None:
@@ -36,6 +38,24 @@ def next_domain(members: Sequence[int]) -> int:
 def next_zone(members: dict[str, int], zones: Sequence[str]) -> str:
     """The zone for one more instance of a set that spans zones: the emptiest, ties to the first; "" for a regional set."""
     return min(zones, key=lambda zone: members.get(zone, 0)) if zones else ""
+
+
+def most_instances(single_group: bool) -> int:
+    """How many instances a set can have."""
+    return MAX_IN_ONE_GROUP if single_group else MAX_INSTANCES
+
+
+def regular_share(mix: Mapping[str, Any], instances: int) -> int:
+    """How many of a set's instances are Regular where Spot and Regular are mixed; Spot gets the odd one.
+
+    mix: a `priorityMixPolicy`; an empty one mixes nothing.
+    Source: Azure docs, "Spot Priority Mix for high availability and cost savings".
+    """
+    if not mix:
+        return 0
+    base = int(mix.get("baseRegularPriorityCount") or 0)
+    above = max(0, instances - base) * int(mix.get("regularPriorityPercentageAboveBase") or 0) // 100
+    return min(instances, base + above)
 
 
 def victims(

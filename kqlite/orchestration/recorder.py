@@ -34,7 +34,7 @@ Some = TypeVar("Some", bound=Image)
 # Which fields of an image are times at which somebody wakes.
 _DUE: dict[str, tuple[tuple[str, Wake], ...]] = {
     Type.VM: (("due", Wake.VM), ("health_due", Wake.HEALTH)),
-    Type.SCALE_SET: (("due", Wake.SCALE_SET), ("repair_due", Wake.REPAIR)),
+    Type.SCALE_SET: (("due", Wake.SCALE_SET), ("repair_due", Wake.REPAIR), ("restore_due", Wake.RESTORE)),
     Type.GROUP: (("due", Wake.GROUP),),
     Type.FEATURE: (("due", Wake.FEATURE),),
     Type.PROVIDER: (("due", Wake.PROVIDER),),

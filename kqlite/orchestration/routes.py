@@ -215,6 +215,8 @@ def _scale_set_child(parts: list[str], child: str, what: str) -> Route | None:
 
 
 def _refused(rec: Recorder, call: Call) -> Outcome:
+    if call.child.lower() == "delete" and not rec.preview:
+        return scale_sets.delete_instances(rec, call)
     call.child = call.child.partition("/")[0]
     return scale_sets.refuse(rec, call)
 
@@ -324,6 +326,8 @@ def _instances(rec: Recorder, call: Call) -> Outcome | Page:
 
 
 def _instance(rec: Recorder, call: Call) -> Outcome:
+    if call.method in ("PUT", "PATCH") and not rec.preview:
+        return scale_sets.protect(rec, call)
     if call.method != "GET":
         call.child += "/delete" if call.method == "DELETE" else "/write"
         return scale_sets.refuse_instance(rec, call)

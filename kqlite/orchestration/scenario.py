@@ -58,6 +58,7 @@ _COMMANDS = (
     "restart",
     "expect",
 )
+_LATER = "api-version=2023-09-01"  # of `set` and `vm`, whose JSON may hold what came after the page
 _OPTIONS = ("features", "seed", "profile", "subscriptions", "clock")
 _SUB = "/subscriptions/00000000-0000-0000-0000-000000000001"
 _RG = f"{_SUB}/resourceGroups/rg"
@@ -198,7 +199,7 @@ class Runner:
         body = merged(self.simulation.set_body(name, **options), extra)
         if self.simulation.arm("HEAD", _versioned(_RG)).status == 404:
             self.simulation.arm("PUT", _versioned(_RG), {"location": body["location"]})
-        self.answer = self.simulation.arm("PUT", _versioned(f"{_NAMES['sets']}/{name}"), body)
+        self.answer = self.simulation.arm("PUT", f"{_NAMES['sets']}/{name}?{_LATER}", body)
 
     def _vm(self, rest: str) -> None:
         name, options, extra = _named(rest)
@@ -207,7 +208,7 @@ class Runner:
         body = merged(self.simulation.vm_body(name, **options), extra)
         if self.simulation.arm("HEAD", _versioned(_RG)).status == 404:
             self.simulation.arm("PUT", _versioned(_RG), {"location": body["location"]})
-        self.answer = self.simulation.arm("PUT", _versioned(f"{_NAMES['vms']}/{name}"), body)
+        self.answer = self.simulation.arm("PUT", f"{_NAMES['vms']}/{name}?{_LATER}", body)
 
     def _scale(self, rest: str) -> None:
         name, capacity = rest.split()

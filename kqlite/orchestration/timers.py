@@ -23,7 +23,8 @@ class Wake(IntEnum):
     SCALE_SET = 6
     REPAIR = 7
     SPOT = 8
-    AUTOSCALE = 9
+    RESTORE = 9
+    AUTOSCALE = 10
 
 
 class Timer(NamedTuple):

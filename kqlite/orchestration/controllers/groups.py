@@ -30,7 +30,7 @@ def begin_delete_group(rec: Recorder, subscription: Container, image: GroupImage
     for scale_set in list(cast("dict[str, ScaleSetImage]", group.of(Type.SCALE_SET)).values()):
         if scale_set.operation:
             rec.end_operation(group, scale_set.operation, status="Canceled")
-        rec.change_set(group, scale_set, provisioning=Provisioning.DELETING, operation="", due=0, repair_due=0)
+        rec.change_set(group, scale_set, provisioning=Provisioning.DELETING, operation="", due=0, repair_due=0, restore_due=0)
     for vm in list(cast("dict[str, VmImage]", group.of(Type.VM)).values()):
         if vm.provisioning != Provisioning.DELETING or vm.step.startswith("terminate"):
             delete_now(rec, group, vm, operation)

@@ -85,7 +85,7 @@ def _repair(rec: Recorder, group: Container, scale_set: ScaleSetImage, policy: d
     for key in list(membership.unhealthy):
         vm = group.vm(key)
         assert vm is not None
-        if vm.provisioning != Provisioning.SUCCEEDED or vm.step or sets.lock_on(group, vm.name):
+        if vm.provisioning != Provisioning.SUCCEEDED or vm.step or sets.is_protected(scale_set, vm) or sets.lock_on(group, vm.name):
             continue
         if vm.settled + grace <= rec.now:
             ready.append(vm)

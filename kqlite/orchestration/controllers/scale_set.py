@@ -6,15 +6,15 @@ that are under way are kept or removed as the new goal needs.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from kqlite.orchestration.clock import SECOND
 from kqlite.orchestration.errors import scope_locked
-from kqlite.orchestration.failures import PREEMPTED
+from kqlite.orchestration.failures import PREEMPTED, instances_protected
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin_delete, create_from_profile
 from kqlite.orchestration.model import Failure, Provisioning, ResourceImage, ScaleSetImage, Type, VmImage
-from kqlite.orchestration.placement import victims, victims_by_age
+from kqlite.orchestration.placement import regular_share, victims, victims_by_age
 from kqlite.orchestration.recorder import Recorder
 
 
@@ -58,32 +58,68 @@ def grow(rec: Recorder, group: Container, scale_set: ScaleSetImage, count: int, 
     """`count` more instances from the profile."""
     # The numbers are taken first, so that a crash cannot give one out twice.
     first = scale_set.serial
+    regular = _regular_missing(rec, group, scale_set, count) if scale_set.regular else 0
     scale_set = rec.change_set(group, scale_set, serial=first + count)
-    for serial in range(first, first + count):
-        create_from_profile(rec, group, scale_set, serial, work)
+    for number in range(count):
+        model = scale_set.regular if number < regular else scale_set.profile
+        create_from_profile(rec, group, scale_set, first + number, work, model)
     return scale_set
+
+
+def _mix(rec: Recorder, scale_set: ScaleSetImage) -> dict[str, Any]:
+    return rec.fleet.definitions[scale_set.model].document["properties"].get("priorityMixPolicy") or {}
+
+
+def _regular_missing(rec: Recorder, group: Container, scale_set: ScaleSetImage, count: int) -> int:
+    """How many of `count` more instances are Regular, in a set that mixes priorities."""
+    members = list(rec.fleet.members(group, scale_set.name))
+    regular = sum(not rec.fleet.facts(vm.model).is_spot for vm in members)
+    return min(count, max(0, regular_share(_mix(rec, scale_set), len(members) + count) - regular))
 
 
 def _shrink(rec: Recorder, group: Container, scale_set: ScaleSetImage, count: int) -> ScaleSetImage:
-    fleet = rec.fleet
-    members = list(fleet.members(group, scale_set.name))
+    members = list(rec.fleet.members(group, scale_set.name))
+    chosen = _leaving(rec, group, scale_set, members, count)
+    for vm in chosen:
+        begin_delete(rec, group, vm, "set")
+    if len(chosen) == count:
+        return cast("ScaleSetImage", group.scale_set(scale_set.name))
+    lock = next((lock for vm in members if (lock := lock_on(group, vm.name)) is not None), None)
+    failure = instances_protected(scale_set.name)
+    if lock is not None:
+        error = scope_locked(group.scope(Type.SCALE_SET) + scale_set.name, lock)
+        failure = (error.code, error.message)
+    return rec.change_set(group, scale_set, capacity=len(members) - len(chosen), failure=failure)
 
-    def is_locked(vm: VmImage) -> bool:
-        return lock_on(group, vm.name) is not None
+
+def _leaving(rec: Recorder, group: Container, scale_set: ScaleSetImage, members: list[VmImage], count: int) -> list[VmImage]:
+    """Which instances go; a set that mixes priorities keeps its split."""
+    if not scale_set.regular:
+        return _victims(rec, group, scale_set, members, count)
+    regular = [vm for vm in members if not rec.fleet.facts(vm.model).is_spot]
+    spots = [vm for vm in members if rec.fleet.facts(vm.model).is_spot]
+    surplus = len(regular) - regular_share(_mix(rec, scale_set), len(members) - count)
+    chosen = _victims(rec, group, scale_set, regular, min(count, max(0, surplus)))
+    chosen += _victims(rec, group, scale_set, spots, count - len(chosen))
+    rest = [vm for vm in regular if vm not in chosen]
+    return chosen + _victims(rec, group, scale_set, rest, count - len(chosen))
+
+
+def _victims(rec: Recorder, group: Container, scale_set: ScaleSetImage, members: list[VmImage], count: int) -> list[VmImage]:
+    fleet = rec.fleet
+
+    def stays(vm: VmImage) -> bool:
+        return is_protected(scale_set, vm) or lock_on(group, vm.name) is not None
 
     policy = (fleet.definitions[scale_set.model].document["properties"].get("scaleInPolicy") or {}).get("rules") or ["Default"]
     if policy[0] in ("OldestVM", "NewestVM"):
-        chosen = victims_by_age(members, count, policy[0] == "OldestVM", is_locked)
-    else:
-        chosen = victims(members, count, lambda vm: fleet.facts(vm.model).kind == "instance", is_locked)
-    for vm in chosen:
-        begin_delete(rec, group, vm, "set")
-    if len(chosen) < count:
-        lock = next(lock for vm in members if (lock := lock_on(group, vm.name)) is not None)
-        error = scope_locked(group.scope(Type.SCALE_SET) + scale_set.name, lock)
-        failure: Failure = (error.code, error.message)
-        return rec.change_set(group, scale_set, capacity=len(members) - len(chosen), failure=failure)
-    return scale_set
+        return victims_by_age(members, count, policy[0] == "OldestVM", stays)
+    return victims(members, count, lambda vm: fleet.facts(vm.model).kind == "instance", stays)
+
+
+def is_protected(scale_set: ScaleSetImage, vm: VmImage) -> bool:
+    """Whether its set may not remove or repair an instance."""
+    return bool(scale_set.protected) and any(key == vm.name.lower() for key, _ in scale_set.protected)
 
 
 def settle(rec: Recorder, group: Container, scale_set: ScaleSetImage) -> None:
@@ -108,7 +144,7 @@ def instance_done(rec: Recorder, group: Container, set_name: str, failure: Failu
 def begin_delete_set(rec: Recorder, group: Container, scale_set: ScaleSetImage, operation: str) -> None:
     """An empty set begins to go."""
     due = rec.now + round(rec.chance.triangular((3, 6, 15), "delete-set", scale_set.uid, scale_set.version) * SECOND)
-    rec.change_set(group, scale_set, provisioning=Provisioning.DELETING, operation=operation, due=due, repair_due=0)
+    rec.change_set(group, scale_set, provisioning=Provisioning.DELETING, operation=operation, due=due, repair_due=0, restore_due=0)
 
 
 def lock_on(group: Container, vm_name: str) -> str | None:

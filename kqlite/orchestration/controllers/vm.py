@@ -9,7 +9,7 @@ from kqlite.orchestration import failures
 from kqlite.orchestration.attachments import follow_power
 from kqlite.orchestration.catalogue import RACKS
 from kqlite.orchestration.clock import MINUTE
-from kqlite.orchestration.controllers import health, notices, repair, scale_set
+from kqlite.orchestration.controllers import health, notices, repair, scale_set, spot
 from kqlite.orchestration.faults import key_of, strikes, vm_scope
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import (
@@ -184,7 +184,10 @@ def _stopped(rec: Recorder, group: Container, vm: VmImage) -> None:
 
 
 def _deallocated(rec: Recorder, group: Container, vm: VmImage) -> None:
-    version = follow_power(rec, group, vm, rec.fleet.facts(vm.model), deallocated=True)
+    facts = rec.fleet.facts(vm.model)
+    version = follow_power(rec, group, vm, facts, deallocated=True)
+    if facts.is_spot and not vm.work:  # nobody asked for it: it was evicted
+        spot.remember_evicted(rec, group, vm)
     _settled(rec, group, vm, power=Power.DEALLOCATED, disk_version=version)
 
 

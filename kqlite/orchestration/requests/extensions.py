@@ -50,7 +50,7 @@ def put(rec: Recorder, call: Call) -> Outcome:
     """PUT and PATCH of an extension: the VM installs it, and is Updating meanwhile."""
     check_registered(rec, call.subscription, "Microsoft.Compute")
     group, vm = _vm(rec, call)
-    body = schema.read(call.body, {**schema.EXTENSION, "name": schema.GONE}, "vm", call.text)
+    body = schema.read(call.body, {**schema.EXTENSION, "name": schema.GONE}, "vm", call.text, call.query["api-version"])
     name = _name(call)
     known = _of(vm, name)
     if known is None and call.method == "PATCH":

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from kqlite.orchestration import documents, errors
-from kqlite.orchestration.attachments import follow_power
 from kqlite.orchestration.clock import to_datetime
 from kqlite.orchestration.controllers import notices, spot
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.instances import QUICK_STOP, begin
+from kqlite.orchestration.instances import QUICK_STOP, begin, start_deallocated
 from kqlite.orchestration.model import Power, Step, Type, VmImage
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import schema
@@ -60,8 +59,7 @@ def _start(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
     if vm.power != Power.DEALLOCATED:
         return _step(rec, call, group, vm, Step.START)
     operation = _operation(rec, call, group, vm)
-    version = follow_power(rec, group, vm, rec.fleet.facts(vm.model), deallocated=False)
-    begin(rec, group, vm, Step.START_ALLOCATE, operation, failure=(), disk_version=version)
+    start_deallocated(rec, group, vm, operation)
     return Outcome(202, operation=operation, location=vm.location)
 
 

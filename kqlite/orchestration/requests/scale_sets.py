@@ -14,7 +14,7 @@ from kqlite.orchestration.controllers import scale_set as controller
 from kqlite.orchestration.failures import PREEMPTED
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin_delete
-from kqlite.orchestration.model import Provisioning, ScaleSetImage, Type
+from kqlite.orchestration.model import Provisioning, ScaleSetImage, Type, VmImage
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import schema
 from kqlite.orchestration.requests.call import (
@@ -25,6 +25,7 @@ from kqlite.orchestration.requests.call import (
     check_registered,
     check_unlocked,
     checked_location,
+    given,
 )
 from kqlite.orchestration.requests.wanted_sets import WantedSet, repair_state
 
@@ -66,7 +67,7 @@ def put(rec: Recorder, call: Call) -> Outcome:
     if known is None and call.method == "PATCH":
         raise errors.not_found(Type.SCALE_SET, call.name, group.name)
     location = checked_location(call.body if isinstance(call.body, dict) else {}, Type.SCALE_SET, known.location if known else "")
-    body = schema.read(call.body, schema.SCALE_SET, OWNER, call.text)
+    body = schema.read(call.body, schema.SCALE_SET, OWNER, call.text, call.query["api-version"])
     check_name(call.name, "vmScaleSetName")
     check_match(call, known)
     wanted = WantedSet(rec, call, group, known, location, body)
@@ -133,6 +134,55 @@ def instance_view(rec: Recorder, call: Call) -> Outcome:
     if not scale_set.repair:
         raise errors.batch_not_allowed("VirtualMachineScaleSets.instanceView.GET", scale_set.name)
     return Outcome(200, lambda: documents.scale_set_view(scale_set))
+
+
+def delete_instances(rec: Recorder, call: Call) -> Outcome:
+    """POST delete: several instances in one operation, which the later service has."""
+    group, scale_set = find(rec, call)
+    body = schema.read(call.body, {"instanceIds": [schema.STR]}, OWNER, call.text)
+    vms = [_member(group, scale_set, name) for name in dict.fromkeys(name.lower() for name in body.get("instanceIds") or [])]
+    if not vms:
+        raise errors.parameter_invalid("instanceIds")
+    for vm in vms:
+        check_unlocked(group, group.scope(Type.VM) + vm.name)
+    id_ = group.scope(Type.SCALE_SET) + scale_set.name
+    operation = rec.open_operation("virtualMachineScaleSets/delete/action", group, id_, scale_set.location)
+    quick = call.query.get("forcedeletion", "").lower() == "true"
+    going = [vm for vm in vms if vm.provisioning != Provisioning.DELETING]
+    for vm in going:
+        controller.member_left(rec, group, vm)
+        begin_delete(rec, group, vm, operation, quick)
+    if not going:
+        rec.end_operation(group, operation)
+    return Outcome(202, operation=operation, location=scale_set.location)
+
+
+def _member(group: Container, scale_set: ScaleSetImage, name: str) -> VmImage:
+    vm = group.vm(name)
+    if vm is None or vm.set.lower() != scale_set.name.lower():
+        raise errors.parameter_invalid("instanceIds")
+    return vm
+
+
+def protect(rec: Recorder, call: Call) -> Outcome:
+    """PUT of an instance: its protection policy, which the later service has.
+
+    Source: Azure docs, "Instance Protection for Azure Virtual Machine Scale Set instances".
+    """
+    group, scale_set = find(rec, call)
+    name = call.child.rpartition("/")[2]
+    vm = group.vm(name)
+    if vm is None or vm.set.lower() != scale_set.name.lower():
+        raise errors.not_found(f"{Type.SCALE_SET}/{scale_set.name}/virtualMachines", name, group.name)
+    body = schema.read(call.body, schema.INSTANCE, OWNER, call.text, call.query["api-version"])
+    policy = given(body, "properties", "protectionPolicy") or {}
+    kind = "actions" if policy.get("protectFromScaleSetActions") else "scale-in" if policy.get("protectFromScaleIn") else ""
+    others = tuple(each for each in scale_set.protected if each[0] != vm.name.lower())
+    target = f"{group.scope(Type.SCALE_SET)}{scale_set.name}/virtualMachines/{vm.name}"
+    operation = rec.open_operation("virtualMachineScaleSets/virtualMachines/write", group, target, scale_set.location)
+    owner = rec.change_set(group, scale_set, protected=(*others, (vm.name.lower(), kind)) if kind else others)
+    rec.end_operation(group, operation)
+    return Outcome(200, lambda: documents.scale_set_vm(group.id, vm, owner, in_full=True), operation, scale_set.location)
 
 
 def refuse(rec: Recorder, call: Call) -> Outcome:

@@ -170,7 +170,13 @@ _COMMON = {
     "licenseType": STR,
     "userData": STR,
 }
-PROFILE = {**_COMMON, "extensionProfile": {"extensions": [EXTENSION], "extensionsTimeBudget": STR}, "timeCreated": GONE}
+PROFILE = {
+    **_COMMON,
+    "extensionProfile": {"extensions": [EXTENSION], "extensionsTimeBudget": STR},
+    "applicationProfile": ANY,
+    "capacityReservation": ANY,
+    "timeCreated": GONE,
+}
 TOP = {
     "id": GONE,
     "name": GONE,
@@ -211,6 +217,7 @@ SCALE_SET = {
         "scaleInPolicy": {"rules": [STR], "forceDeletion": BOOL, "prioritizeUnhealthyVMs": BOOL},
         "zoneBalance": BOOL,
         "spotRestorePolicy": {"enabled": BOOL, "restoreTimeout": STR},
+        "priorityMixPolicy": {"baseRegularPriorityCount": INT, "regularPriorityPercentageAboveBase": INT},
         "constrainedMaximumCapacity": BOOL,
     },
 }
@@ -232,6 +239,10 @@ VM = {
         "applicationProfile": ANY,
         "capacityReservation": ANY,
     },
+}
+INSTANCE = {
+    **TOP,
+    "properties": {"protectionPolicy": {"protectFromScaleIn": BOOL, "protectFromScaleSetActions": BOOL}},
 }
 AUTOSCALE = {
     "id": GONE,
@@ -276,23 +287,42 @@ AUTOSCALE = {
     },
 }
 
+# Members that came after api-version 2021-07-01, and with which one; the rest is taken with any version.
+_SINCE = {
+    "repairAction": "2021-11-01",
+    "communityGalleryImageId": "2021-11-01",
+    "protectedSettingsFromKeyVault": "2021-11-01",
+    "automaticByPlatformSettings": "2022-03-01",
+    "useRollingUpgradePolicy": "2022-03-01",
+    "priorityMixPolicy": "2022-08-01",
+    "diskControllerType": "2022-08-01",
+    "enableVMAgentPlatformUpdates": "2022-08-01",
+    "osImageNotificationProfile": "2022-11-01",
+    "constrainedMaximumCapacity": "2022-11-01",
+    "osRollingUpgradeDeferral": "2023-09-01",
+    "protectionPolicy": "2023-09-01",
+}
+NEWEST = "9999-12-31"
+
 _TYPES: dict[str, tuple[type, ...]] = {STR: (str,), BOOL: (bool,), INT: (int,), NUM: (int, float)}
 
 
-def read(body: Any, shape: Shape, owner: str, text: str | None = None) -> dict[str, Any]:
+def read(body: Any, shape: Shape, owner: str, text: str | None = None, version: str = NEWEST) -> dict[str, Any]:
     """The body in Azure's casing.
 
     owner: "vmss" or "vm", as the refusal of an unknown member begins. text: the body as it was sent, to give positions in it.
+    version: the request's api-version; a member that came later is unknown to it.
     Raises ArmError 400 for an unknown member or a value of another type.
     """
     if not isinstance(body, dict):
         raise content_invalid("the body must be a JSON object")
-    return dict(_Reader(owner, text, body).value(body, shape, ""))
+    return dict(_Reader(owner, text, body, version).value(body, shape, ""))
 
 
 class _Reader:
-    def __init__(self, owner: str, text: str | None, body: dict[str, Any]) -> None:
+    def __init__(self, owner: str, text: str | None, body: dict[str, Any], version: str) -> None:
         self._owner = owner
+        self._version = version
         self._text = text
         self._body = body
 
@@ -318,7 +348,7 @@ class _Reader:
         found: dict[str, Any] = {}
         for key, item in value.items():
             name = members.get(str(key).lower())
-            if name is None:
+            if name is None or _SINCE.get(name, "") > self._version:
                 where = f"{path}.{key}" if path else str(key)
                 raise member_unknown(self._owner, where, str(key), self._position(str(key)))
             if shape[name] != GONE and item is not None:

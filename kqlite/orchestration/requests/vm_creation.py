@@ -14,7 +14,7 @@ from kqlite.orchestration.controllers.spot import price
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import create
 from kqlite.orchestration.model import Provisioning, ScaleSetImage, Type
-from kqlite.orchestration.placement import MAX_INSTANCES, next_domain
+from kqlite.orchestration.placement import most_instances, next_domain
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import rules
 from kqlite.orchestration.requests.call import (
@@ -61,6 +61,7 @@ class Creation:
             for name in ("host", "hostGroup"):
                 if properties.get(name):
                     raise errors.parameter_not_allowed(name)
+        if in_set:
             rules.check_unsupported(self.rec, properties, "")
         if len(self.zones) > 1 or any(zone not in ZONES.get(self.location, ()) for zone in self.zones):
             raise errors.parameter_invalid("zones")
@@ -88,6 +89,8 @@ class Creation:
         if set(self.zones) - set(scale_set.zones) or (scale_set.zones and not self.zones):
             raise errors.parameter_invalid("zones")
         domain = self.properties.get("platformFaultDomain")
+        if domain is not None and self._in_one_group(scale_set):
+            raise errors.fault_domain_in_single_placement_group(self.call.name, scale_set.name)
         if domain is not None and not (scale_set.domains > 1 and 0 <= domain < scale_set.domains):
             raise errors.fault_domain_out_of_range(domain, scale_set.domains)
         own = given(self.rec.fleet.definitions[scale_set.model].document["properties"], "proximityPlacementGroup")
@@ -97,12 +100,16 @@ class Creation:
             self.properties["proximityPlacementGroup"] = own
         self.scale_set = scale_set
 
+    def _in_one_group(self, scale_set: ScaleSetImage) -> bool:
+        return bool(self.rec.fleet.definitions[scale_set.model].document["properties"].get("singlePlacementGroup"))
+
     def _check_size(self) -> Size:
         name = given(self.properties, "hardwareProfile", "vmSize")
         if not name:
             raise errors.parameter_invalid("hardwareProfile.vmSize")
         domains = self.scale_set.domains if self.scale_set else 1
-        size = rules.check_size(self.rec, name, domains, self.scale_set is not None)
+        one_group = self.scale_set is not None and self._in_one_group(self.scale_set)
+        size = rules.check_size(self.rec, name, domains, self.scale_set is not None, one_group)
         if given(self.properties, "additionalCapabilities", "ultraSSDEnabled") and not size.ultra:
             raise errors.parameter_invalid("additionalCapabilities.ultraSSDEnabled")
         rules.check_restricted(self.rec, self.call.subscription, self.id, size, self.location, self.zones)
@@ -116,8 +123,9 @@ class Creation:
     def _check_limits(self, size: Size) -> None:
         if self.scale_set is not None:
             live = len(self.rec.fleet.membership(self.group, self.scale_set.name).live)
-            if max(live, self.scale_set.capacity) + 1 > MAX_INSTANCES:
-                raise errors.too_many_instances(self.scale_set.name, MAX_INSTANCES)
+            most = most_instances(self._in_one_group(self.scale_set))
+            if max(live, self.scale_set.capacity) + 1 > most:
+                raise errors.too_many_instances(self.scale_set.name, most)
         rules.check_quota(self.rec, self.call.subscription, self.location, size, rules.is_spot(self.properties), 1)
 
     def _check_attachments(self) -> None:

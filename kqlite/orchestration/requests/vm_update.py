@@ -10,7 +10,7 @@ from typing import Any, cast
 from kqlite.orchestration import documents, errors
 from kqlite.orchestration.attachments import disk_name, disks_of, find_disk, materialise, nics_of
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.instances import begin, rack_for
+from kqlite.orchestration.instances import begin, forget_member, rack_for
 from kqlite.orchestration.model import DiskImage, NicImage, Power, Provisioning, ScaleSetImage, Step, Type, VmImage
 from kqlite.orchestration.placement import MAX_INSTANCES
 from kqlite.orchestration.profiles import facts_of
@@ -77,12 +77,20 @@ class Update:
             raise errors.scale_set_absent(reference)
         if scale_set.provisioning == Provisioning.DELETING:
             raise errors.scale_set_being_deleted(scale_set.name)
+        verb = "attaching" if attach else "detaching"
         if scale_set.domains > 1:
-            raise errors.attach_many_domains(scale_set.name, "attaching" if attach else "detaching")
+            raise errors.attach_many_domains(scale_set.name, verb)
+        if self.rec.fleet.definitions[scale_set.model].document["properties"].get("singlePlacementGroup") is not False:
+            raise errors.attach_single_placement_group(scale_set.name, verb)
         if self.old.get("availabilitySet"):
             raise errors.attach_availability_set(self.vm.name)
         if self.old.get("proximityPlacementGroup"):
             raise errors.attach_placement_group(self.vm.name)
+        if rules.has_unmanaged_disk(self.old):
+            raise errors.attach_unmanaged_disk(self.vm.name)
+        for name in ("host", "hostGroup"):
+            if self.old.get(name):
+                raise errors.parameter_invalid(name)
         if attach and (self.vm.location != scale_set.location or bool(self.vm.zone) != bool(scale_set.zones)):
             raise errors.parameter_invalid("virtualMachineScaleSet.id")
         if attach and self.vm.zone and self.vm.zone not in scale_set.zones:
@@ -96,6 +104,7 @@ class Update:
         joins = not self.vm.set
         self.rec.change_set(self.group, scale_set, capacity=scale_set.capacity + (1 if joins else -1))
         if not joins:
+            forget_member(self.rec, self.group, self.vm)
             return {"set": "", "domain": -1, "domain_asked": False}
         return {"set": scale_set.name, "domain": 0, "rack": rack_for(self.rec, self.group, scale_set.name, 0, self.vm.uid)}
 

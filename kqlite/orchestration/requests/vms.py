@@ -36,7 +36,7 @@ def put(rec: Recorder, call: Call) -> Outcome:
     if known is None and call.method == "PATCH":
         raise errors.not_found(Type.VM, call.name, group.name)
     location = checked_location(call.body if isinstance(call.body, dict) else {}, Type.VM, known.location if known else "")
-    body = schema.read(call.body, schema.VM, OWNER, call.text)
+    body = schema.read(call.body, schema.VM, OWNER, call.text, call.query["api-version"])
     check_name(call.name, "vmName")
     check_match(call, known)
     if known is not None and known.provisioning == Provisioning.FAILED and known.power == Power.NONE and call.method == "PUT":

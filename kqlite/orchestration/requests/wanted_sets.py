@@ -15,7 +15,7 @@ from kqlite.orchestration.controllers import repair
 from kqlite.orchestration.controllers import scale_set as controller
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.model import Provisioning, ScaleSetImage, Tags, Type
-from kqlite.orchestration.placement import MAX_INSTANCES, domain_range
+from kqlite.orchestration.placement import MAX_INSTANCES, domain_range, most_instances, regular_share
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import rules, schema
 from kqlite.orchestration.requests.call import (
@@ -88,9 +88,11 @@ class WantedSet:
     def _check_unchanged(self, known: ScaleSetImage) -> None:
         if self.location != known.location:
             raise errors.wrong_location(known.name, known.location, self.group.name, self.location)
-        for name in ("orchestrationMode", "singlePlacementGroup", "platformFaultDomainCount"):
+        for name in ("orchestrationMode", "platformFaultDomainCount"):
             if name in self.sent and _folded(self.sent[name]) != _folded(self.old_properties.get(name)):
                 raise errors.property_change_not_allowed(name)
+        if self.sent.get("singlePlacementGroup") and not self.old_properties.get("singlePlacementGroup"):
+            raise errors.property_change_not_allowed("singlePlacementGroup")
         if "zones" in self.body and tuple(self.body["zones"]) != known.zones:
             raise errors.property_change_not_allowed("zones")
         if "proximityPlacementGroup" in self.sent:
@@ -127,22 +129,27 @@ class WantedSet:
         if mode is None or mode.lower() != "flexible":
             raise errors.parameter_not_allowed("orchestrationMode")
         self.properties["orchestrationMode"] = "Flexible"
-        single = self.properties.get("singlePlacementGroup")
-        self.properties["singlePlacementGroup"] = False
+        single = bool(self.properties.get("singlePlacementGroup"))
         self.properties["platformFaultDomainCount"] = self.domains
         allowed = domain_range(self.location, bool(self.zones), rules.SINGLE in self.features, rules.MULTI in self.features)
-        if single:
-            raise errors.single_placement_group_must_be_false()
-        if allowed is None:
-            raise errors.single_placement_group_must_be_true()
+        if self.rec.preview:
+            self.properties["singlePlacementGroup"] = False
+            self._check_single_group(single, allowed is not None)
         if self.zones and self.domains > 1 and not self.rec.preview:
             raise errors.zones_with_domains()
-        if self.known is None and not allowed[0] <= self.domains <= allowed[1]:
+        if self.known is None and allowed is not None and not allowed[0] <= self.domains <= allowed[1]:
             raise errors.fault_domain_count_out_of_range(self.domains, *allowed)
         if self.profile is not None:
             if rules.FLEX not in self.features:
                 raise errors.profile_not_allowed()
             rules.check_features_of_profile(self.rec, self.call.subscription, self.profile)
+
+    def _check_single_group(self, single: bool, registered: bool) -> None:
+        if not registered and not single:
+            raise errors.single_placement_group_must_be_true()
+        # Who is not registered was told to choose True: then the profile is what is refused.
+        if single and (registered or self.profile is None or rules.FLEX in self.features):
+            raise errors.single_placement_group_must_be_false()
 
     def _check_parameters(self) -> None:
         if len(self.zones) > 1 and self.rec.preview:
@@ -151,7 +158,12 @@ class WantedSet:
             raise errors.parameter_invalid("zones")
         if self.rec.preview:
             self._check_unsupported()
+        if self.profile is not None:
+            rules.check_unsupported(self.rec, self.profile, "virtualMachineProfile.")
+            if self.known is not None:
+                rules.check_added_extensions(self.old_profile or {}, self.profile)
         self._check_repairs()
+        self._check_mix()
         for rule in given(self.properties, "scaleInPolicy", "rules") or []:
             rules.check_choice(rule, ("Default", "OldestVM", "NewestVM"), "scaleInPolicy.rules")
         if self.profile is not None:
@@ -177,11 +189,9 @@ class WantedSet:
             raise errors.parameter_not_allowed("upgradePolicy.automaticOSUpgradePolicy")
         if policy.get("rollingUpgradePolicy") is not None or (policy.get("mode") or "Manual").lower() != "manual":
             raise errors.parameter_not_allowed("upgradePolicy")
-        for name in ("hostGroup", "scaleInPolicy", "spotRestorePolicy", "constrainedMaximumCapacity"):
+        for name in ("hostGroup", "scaleInPolicy", "spotRestorePolicy", "priorityMixPolicy", "constrainedMaximumCapacity"):
             if properties.get(name):
                 raise errors.parameter_not_allowed(name)
-        if self.profile is not None:
-            rules.check_unsupported(self.rec, self.profile, "virtualMachineProfile.")
 
     def _check_repairs(self) -> None:
         policy = self.properties.get("automaticRepairsPolicy") or {}
@@ -192,6 +202,18 @@ class WantedSet:
                 raise errors.parameter_invalid("automaticRepairsPolicy.gracePeriod")
         rules.check_choice(policy.get("repairAction"), ("Replace", "Restart", "Reimage"), "automaticRepairsPolicy.repairAction")
 
+    def _check_mix(self) -> None:
+        mix = self.properties.get("priorityMixPolicy")
+        if mix:
+            if self.profile is None or not rules.is_spot(self.profile):
+                raise errors.parameter_invalid("priorityMixPolicy")
+            for name, most in (("baseRegularPriorityCount", MAX_INSTANCES), ("regularPriorityPercentageAboveBase", 100)):
+                if not 0 <= mix.get(name, 0) <= most:
+                    raise errors.parameter_invalid(f"priorityMixPolicy.{name}")
+        timeout = given(self.properties, "spotRestorePolicy", "restoreTimeout")
+        if timeout and iso_duration(timeout) is None:
+            raise errors.parameter_invalid("spotRestorePolicy.restoreTimeout")
+
     def _check_references(self) -> None:
         reference = given(self.properties, "proximityPlacementGroup", "id")
         if reference and self.known is None:
@@ -200,25 +222,34 @@ class WantedSet:
     def _check_size(self) -> None:
         if not self.size_name:
             return
-        self.size = rules.check_size(self.rec, self.size_name, self.domains, in_set=True)
+        self.size = rules.check_size(self.rec, self.size_name, self.domains, in_set=True, single_group=self._in_one_group())
         ultra = given(self.properties, "additionalCapabilities", "ultraSSDEnabled")
         if ultra and not self.size.ultra:
             raise errors.parameter_invalid("additionalCapabilities.ultraSSDEnabled")
         if self.profile is not None and (self.known is None or self.capacity > self.known.capacity):
             rules.check_restricted(self.rec, self.call.subscription, self.id, self.size, self.location, self.zones)
 
+    def _in_one_group(self) -> bool:
+        return bool(self.properties.get("singlePlacementGroup"))
+
     def _check_limits(self) -> None:
-        if self.capacity > MAX_INSTANCES:
-            raise errors.too_many_instances(self.known.name if self.known else self.call.name, MAX_INSTANCES)
+        most = most_instances(self._in_one_group())
+        if self.capacity > most:
+            raise errors.too_many_instances(self.known.name if self.known else self.call.name, most)
         if self.size is not None and self.profile is not None:
             members = len(self.rec.fleet.membership(self.group, self.known.name).live) if self.known else 0
-            spot = rules.is_spot(self.profile)
-            rules.check_quota(self.rec, self.call.subscription, self.location, self.size, spot, self.capacity - members)
+            more = self.capacity - members
+            regular = more
+            if rules.is_spot(self.profile):
+                mix = self.properties.get("priorityMixPolicy") or {}
+                regular = regular_share(mix, self.capacity) - regular_share(mix, members)
+            rules.check_quota(self.rec, self.call.subscription, self.location, self.size, False, regular)
+            rules.check_quota(self.rec, self.call.subscription, self.location, self.size, True, more - regular)
 
     # Decisions
 
-    def _definitions(self) -> tuple[int, int]:
-        """The numbers of the set's document and of its profile; 0 for no profile."""
+    def _definitions(self) -> dict[str, int]:
+        """The numbers of the set's document, of its profile, and of that of its Regular instances; 0 for none."""
         document: dict[str, Any] = {"properties": self.properties}
         if self.size_name:
             document["sku"] = {"name": self.size.name if self.size else self.size_name, "tier": self.tier}
@@ -230,13 +261,16 @@ class WantedSet:
                 document[name] = value
         model = self.rec.define("set", document)
         if self.profile is None:
-            return model, 0
-        return model, self._define_profile()
+            return {"model": model, "profile": 0, "regular": 0}
+        regular = 0
+        if self.properties.get("priorityMixPolicy"):
+            spot_only = ("priority", "evictionPolicy", "billingProfile")
+            regular = self._define_profile({key: value for key, value in self.profile.items() if key not in spot_only})
+        return {"model": model, "profile": self._define_profile(self.profile), "regular": regular}
 
-    def _define_profile(self) -> int:
-        assert self.profile is not None
+    def _define_profile(self, body: dict[str, Any]) -> int:
         assert self.size is not None
-        profile = rules.without_secrets(self.profile)
+        profile = rules.without_secrets(body)
         name = self.known.name if self.known else self.call.name
         if "osProfile" in profile:
             profile["osProfile"] = {"computerNamePrefix": name[:8], **profile["osProfile"]}
@@ -257,7 +291,7 @@ class WantedSet:
     def create(self) -> Outcome:
         """A new set; its controller makes the instances."""
         rec, name = self.rec, self.call.name
-        model, profile = self._definitions()
+        numbers = self._definitions()
         operation = rec.open_operation("virtualMachineScaleSets/write", self.group, self.id, self.location)
         policy = self.properties.get("automaticRepairsPolicy")
         rec.create(
@@ -270,8 +304,8 @@ class WantedSet:
                 location=self.location,
                 zones=self.zones,
                 domains=self.domains,
-                model=model,
-                profile=profile,
+                model=numbers["model"],
+                profile=numbers["profile"],
                 tags=self.tags,
                 created=rec.now,
                 provisioning=Provisioning.CREATING,
@@ -283,6 +317,7 @@ class WantedSet:
                 repair=repair_state(policy),
                 repair_rounds=0,
                 repair_due=0,
+                regular=numbers["regular"],
             ),
         )
         return self._outcome(201, operation)
@@ -290,10 +325,10 @@ class WantedSet:
     def update(self, known: ScaleSetImage) -> Outcome:
         """The set otherwise; a new goal only where the capacity changes, so that tags and profiles leave scaling alone."""
         rec = self.rec
-        model, profile = self._definitions()
+        numbers = self._definitions()
         policy = self.properties.get("automaticRepairsPolicy")
         state = known.repair if known.repair == "Suspended" and policy else repair_state(policy)
-        fields = {"model": model, "profile": profile, "tags": self.tags, "repair": state}
+        fields = {**numbers, "tags": self.tags, "repair": state}
         switched_on = state == "Running" and known.repair != "Running"
         if self.capacity == known.capacity and known.operation:
             operation = rec.open_operation("virtualMachineScaleSets/write", self.group, self.id, self.location)
