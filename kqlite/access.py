@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Watch = Callable[[Snapshot], AbstractContextManager[object]]
-"""Entered while a query is on a snapshot; may end the query with `snapshot.interrupt()`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class Explained:
 class Access(Protocol):
     """What a connection asks of an inventory. Threads may share it."""
 
-    def query(self, question: Question, watch: Watch = nullcontext) -> Result:
+    def query(self, question: Question) -> Result:
         """The answer, on one snapshot. Raises KqlError."""
 
     def explain(self, question: Question) -> Explained:
@@ -97,7 +96,7 @@ class LocalAccess:
         self._holder = holder
 
     def query(self, question: Question, watch: Watch = nullcontext) -> Result:
-        """See Access."""
+        """See Access. watch: entered with the snapshot while the query is on it; may end it with `snapshot.interrupt()`."""
         self._refresh()
         return self._engine.query(question.text, question.parameters, question.scope, now=question.now, watch=watch)
 

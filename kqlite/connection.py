@@ -59,10 +59,9 @@ def _access(data: "str | Path | Mapping[str, pa.Table] | None", clock: Clock | N
         from kqlite.inventory.arrow import ArrowStore
 
         return LocalAccess(ArrowStore(data, optimizer=optimizer), clock or utc_now)
-    from kqlite.directory import DataDirectory
-    from kqlite.inventory.store import Store as DuckDbStore
+    from kqlite.sharing.whereabouts import DirectoryAccess
 
-    return LocalAccess(DuckDbStore.open(DataDirectory.open(Path(data)), optimizer=optimizer), clock or utc_now)
+    return DirectoryAccess(Path(data), clock, optimizer)
 
 
 def connect_sample(*, clock: Clock = utc_now) -> "Connection":

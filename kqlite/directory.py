@@ -1,27 +1,31 @@
 """The data directory: what makes a folder one, who may write it, and where its parts lie.
 
 manifest.json     format version, who wrote it, and the name of each part; replaced as a whole
-lock              held while a process has the directory open: shared by readers, alone by a writer
+lock              held while a process has the directory open: shared by readers, alone by a writer, who says in it who he is (`lock.py`)
+socket            where a writer who shares the directory answers the others (`sharing/`)
 inventory.duckdb  the store; the manifest names it, so that a later version can put another file in its place
 """
 
 import json
 import os
 import shutil
-import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
+from kqlite import lock
 from kqlite.errors import InventoryError
+from kqlite.lock import Held, Lock, Record
+from kqlite.stats import Holder
 from kqlite.version import own_version
 
 FORMAT = 1
 """The format that this version writes, and the newest that it reads."""
 
 MANIFEST = "manifest.json"
-_LOCK = "lock"
+PATIENCE = 5.0
+"""Seconds for which a writer waits until readers let go of the directory."""
+
 _STORE = "store"
 _PARTS = {_STORE: "inventory.duckdb"}
 _SCRATCH = "scratch"
@@ -29,6 +33,14 @@ _SCRATCH = "scratch"
 
 class DirectoryError(InventoryError):
     """A folder that is no data directory, that is too new, or that another process holds."""
+
+
+class InUseError(DirectoryError):
+    """A data directory that another process has. record: what that process says of itself; None where it says nothing."""
+
+    def __init__(self, message: str, record: Record | None = None) -> None:
+        super().__init__(message)
+        self.record = record
 
 
 @dataclass(frozen=True)
@@ -42,45 +54,68 @@ class DataDirectory:
     path: Path
     parts: Mapping[str, str]
     writable: bool
-    _held: IO[bytes]
+    _held: Lock
 
     @classmethod
-    def open(cls, path: Path, writable: bool = False) -> "DataDirectory":
-        """The data directory at `path`, shared with other readers, or held alone to write it. Raises DirectoryError."""
+    def open(cls, path: Path, writable: bool = False, *, shares: bool = False, patience: float = PATIENCE) -> "DataDirectory":
+        """The data directory at `path`, shared with other readers, or held alone to write it.
+
+        shares: whether a writer is going to answer others. patience: seconds for which a writer waits for readers.
+        Raises DirectoryError, which for a directory in use is InUseError.
+        """
         if not path.exists():
             raise DirectoryError(f"{path}: no such directory")
         if not path.is_dir():
             raise DirectoryError(f"{path}: not a directory; name a data directory, or files to query")
         if not (path / MANIFEST).is_file():
             raise DirectoryError(f"{path}: not a data directory, since it has no {MANIFEST}; `kqlite import` and `kqlite sample` make one")
-        held = _hold(path, writable)
+        held = _take(path, shares, patience) if writable else _share(path)
         try:
             parts = _read_manifest(path / MANIFEST)
         except BaseException:
-            held.close()
+            held.release()
             raise
         if writable:
             shutil.rmtree(path / _SCRATCH, ignore_errors=True)
         return cls(path, parts, writable, held)
 
     @classmethod
-    def create(cls, path: Path) -> "DataDirectory":
-        """A new data directory, held alone; the folder may exist if it is empty. Raises DirectoryError."""
+    def create(cls, path: Path, *, shares: bool = False, beside: Collection[str] = ()) -> "DataDirectory":
+        """A new data directory, held alone. Raises DirectoryError.
+
+        beside: names of what may lie in the folder already; it is empty otherwise, or missing.
+        """
         if path.exists() and not path.is_dir():
             raise DirectoryError(f"{path}: a file, not a directory")
-        if path.exists() and any(path.iterdir()):
+        if path.exists() and any(found.name not in beside for found in path.iterdir()):
             raise DirectoryError(f"{path}: not empty and not a data directory")
         try:
             path.mkdir(parents=True, exist_ok=True)
             _write_manifest(path / MANIFEST, _PARTS)
         except OSError as error:
             raise DirectoryError(f"{path}: cannot be made: {error.strerror}") from None
-        return cls(path, _PARTS, True, _hold(path, True))
+        return cls(path, _PARTS, True, _take(path, shares, PATIENCE))
 
     @classmethod
-    def open_or_create(cls, path: Path) -> "DataDirectory":
+    def open_or_create(cls, path: Path, *, shares: bool = False, beside: Collection[str] = ()) -> "DataDirectory":
         """The data directory at `path`, held alone, made where there is none. Raises DirectoryError."""
-        return cls.open(path, writable=True) if (path / MANIFEST).exists() else cls.create(path)
+        if (path / MANIFEST).exists():
+            return cls.open(path, writable=True, shares=shares)
+        return cls.create(path, shares=shares, beside=beside)
+
+    @property
+    def holder(self) -> Holder | None:
+        """This process, where it holds the directory alone."""
+        return None if self._held.record is None else self._held.record.holder
+
+    @property
+    def socket_left(self) -> str | None:
+        """The socket of a process that held the directory before and died."""
+        return None if self._held.left is None else self._held.left.socket
+
+    def name_socket(self, socket: str | None) -> None:
+        """Let others know where this process, which holds the directory alone, answers them; None takes it back."""
+        self._held.name_socket(socket)
 
     @property
     def store(self) -> Path:
@@ -97,7 +132,7 @@ class DataDirectory:
     def close(self) -> None:
         if self.writable:
             shutil.rmtree(self.path / _SCRATCH, ignore_errors=True)
-        self._held.close()
+        self._held.release()
 
     def remove(self) -> None:
         """Close and delete it, as when making it has failed."""
@@ -136,22 +171,24 @@ def _write_manifest(file: Path, parts: Mapping[str, str]) -> None:
     fresh.replace(file)
 
 
-def _hold(path: Path, alone: bool) -> IO[bytes]:
-    """The lock file, locked until it is closed."""
+def _share(path: Path) -> Lock:
     try:
-        held: IO[bytes] = (path / _LOCK).open("ab")
-    except OSError:
-        if alone:
-            raise DirectoryError(f"{path}: cannot be written") from None
-        held = (path / MANIFEST).open("rb")  # a directory that only others can write is safe to share
-    if sys.platform == "win32":
-        return held  # DuckDB's own lock on the store has to do
-    import fcntl
+        return lock.share(path, path / MANIFEST)
+    except Held as held:
+        raise _in_use(path, held) from None
 
+
+def _take(path: Path, shares: bool, patience: float) -> Lock:
     try:
-        fcntl.flock(held, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        return lock.take(path, patience, shares)
+    except Held as held:
+        raise _in_use(path, held) from None
     except OSError:
-        held.close()
-        others = "others read or write it" if alone else "another process writes it"
-        raise DirectoryError(f"{path}: in use, {others}; try again when they have ended") from None
-    return held
+        raise DirectoryError(f"{path}: cannot be written") from None
+
+
+def _in_use(path: Path, held: Held) -> InUseError:
+    if held.by_readers:
+        return InUseError(f"{path}: in use, others read it; try again when they have ended")
+    who = held.record.holder if held.record is not None else "another process"
+    return InUseError(f"{path}: in use by {who}; try again when it has ended", held.record)

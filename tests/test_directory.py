@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kqlite.directory import FORMAT, MANIFEST, DataDirectory, DirectoryError
+from kqlite import lock
+from kqlite.directory import FORMAT, MANIFEST, DataDirectory, DirectoryError, InUseError
 from kqlite.errors import InventoryError
 
 
@@ -81,15 +83,97 @@ def test_readers_share_and_a_writer_is_alone(tmp_path):
     path = tmp_path / "i"
     writer = DataDirectory.create(path)
     for writable in (False, True):
-        with pytest.raises(DirectoryError, match="in use"):
+        with pytest.raises(InUseError, match=rf"in use by python .*, process {os.getpid()}; try again when it has ended") as caught:
             DataDirectory.open(path, writable)
+        assert caught.value.record.holder == writer.holder
+        assert not caught.value.record.shares
     writer.close()
     first, second = DataDirectory.open(path), DataDirectory.open(path)
-    with pytest.raises(DirectoryError, match="in use, others read or write it"):
-        DataDirectory.open(path, writable=True)
+    with pytest.raises(InUseError, match="in use, others read it") as caught:
+        DataDirectory.open(path, writable=True, patience=0.1)
+    assert caught.value.record is None
+    assert not (path / "wanted").exists()
     first.close()
     second.close()
     DataDirectory.open(path, writable=True).close()
+
+
+def test_a_writer_waits_for_readers_which_see_that_it_does(tmp_path):
+    path = tmp_path / "i"
+    DataDirectory.create(path).close()
+    reader = DataDirectory.open(path)
+    assert not lock.is_wanted(path)
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(DataDirectory.open, path, writable=True, patience=30)
+        while not lock.is_wanted(path):
+            assert not writer.done()
+        assert not lock.is_held_alone(path)
+        reader.close()
+        opened = writer.result(timeout=30)
+    assert lock.is_held_alone(path)
+    assert not lock.is_wanted(path)
+    opened.close()
+    assert not lock.is_held_alone(path)
+
+
+def test_a_wish_that_a_dead_writer_left_is_none(tmp_path):
+    (tmp_path / "wanted").touch()
+    assert not lock.is_wanted(tmp_path)
+
+
+def test_a_record_whose_lock_is_free_is_that_of_a_dead_process(tmp_path):
+    path = tmp_path / "i"
+    DataDirectory.create(path).close()
+    assert lock.record_of(path) is None
+    dead = DataDirectory.open(path, writable=True, shares=True)
+    dead.name_socket("/tmp/kqlite-1/socket")
+    record = lock.record_of(path)
+    assert (record.holder, record.shares, record.socket) == (dead.holder, True, "/tmp/kqlite-1/socket")
+    left = (path / "lock").read_bytes()
+    dead.close()
+    (path / "lock").write_bytes(left)
+    DataDirectory.open(path).close()
+    heir = DataDirectory.open(path, writable=True)
+    assert heir.socket_left == "/tmp/kqlite-1/socket"
+    assert lock.record_of(path).socket is None
+    heir.close()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}\n", "[]\n", "nonsense\n", '{"pid": 1, "command": "x"', '{"pid": 1, "command": "x", "since": 3}\n']
+)
+def test_a_damaged_record_says_nothing(tmp_path, text):
+    path = tmp_path / "i"
+    writer = DataDirectory.create(path)
+    (path / "lock").write_text(text)
+    with pytest.raises(InUseError, match="in use by another process; try again"):
+        DataDirectory.open(path)
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["/usr/bin/kqlite", "simulate", "d"], "kqlite simulate"),
+        (["/x/kqlite/__main__.py", "import", "d"], "kqlite import"),
+        (["kqlite", "--data", "d"], "kqlite"),
+        (["/home/me/fleet.py", "x"], "python fleet.py"),
+        (["-c"], "python"),
+        ([""], "python"),
+        ([], "python"),
+    ],
+)
+def test_a_process_is_named_as_its_user_knows_it(monkeypatch, arguments, command):
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert lock.own_command() == command
+
+
+def test_a_folder_may_hold_what_belongs_beside_an_inventory(tmp_path):
+    (tmp_path / "events.sqlite").touch()
+    with pytest.raises(DirectoryError, match="not empty"):
+        DataDirectory.create(tmp_path)
+    DataDirectory.open_or_create(tmp_path, beside={"events.sqlite", "events.lock"}).close()
+    DataDirectory.open(tmp_path).close()
 
 
 HOLD = """
@@ -108,7 +192,7 @@ def test_a_crash_lets_go_and_its_scratch_is_swept(tmp_path):
     DataDirectory.create(path).close()
     with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
-        with pytest.raises(DirectoryError, match="another process writes it"):
+        with pytest.raises(DirectoryError, match=rf"in use by python, process {process.pid}"):
             DataDirectory.open(path)
         process.kill()
         process.wait()
