@@ -1,5 +1,6 @@
 """The store's own tables, beside those of partitions: the catalog, how far changes have come, what was deleted, how old records are."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ TABLES = (
     "CREATE TABLE IF NOT EXISTS inventory._state (version BIGINT, ticks BIGINT, position VARCHAR)",
     'CREATE TABLE IF NOT EXISTS inventory._tombstones ("table" VARCHAR, _key VARCHAR, _seq BIGINT)',
     'CREATE TABLE IF NOT EXISTS inventory._records ("table" VARCHAR, _seq BIGINT, ticks BIGINT)',
+    "CREATE TABLE IF NOT EXISTS inventory._worn (source VARCHAR, replaced BIGINT)",
     "INSERT INTO inventory._catalog SELECT 0, '{}' WHERE NOT EXISTS (FROM inventory._catalog)",
     "INSERT INTO inventory._state SELECT version, (SELECT max(ticks) FROM inventory._watermark), NULL "
     "FROM inventory._catalog WHERE NOT EXISTS (FROM inventory._state)",
@@ -104,6 +106,18 @@ def oldest_records(cursor: Cursor, table: str, before: datetime) -> int | None:
     [(sequence,)] = cursor.execute('SELECT max(_seq) FROM _records WHERE "table" = $table AND ticks < $ticks', given).fetchall()
     cursor.execute('DELETE FROM _records WHERE "table" = $table AND ticks < $ticks', given)
     return None if sequence is None else int(sequence)
+
+
+def worn(cursor: Cursor) -> dict[str, int]:
+    """How many rows of each native table were replaced since it was clustered."""
+    return {source: int(replaced) for source, replaced in cursor.execute("FROM _worn").fetchall()}
+
+
+def write_worn(cursor: Cursor, replaced: Mapping[str, int]) -> None:
+    """Store what `worn` gives."""
+    cursor.execute("DELETE FROM _worn")
+    for source, rows in replaced.items():
+        cursor.execute("INSERT INTO _worn VALUES ($source, $rows)", {"source": source, "rows": rows})
 
 
 def _ticks(time: datetime) -> int:

@@ -1,20 +1,22 @@
 """The native tables of partitions: made, filled, replaced by wider ones."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kqlite.inventory.batches import STRINGS, BatchBuilder, columns_of, partition
+from kqlite.inventory.batches import STRINGS, BatchBuilder, columns_of
 from kqlite.inventory.reshape import selections
-from kqlite.inventory.shapes import hold, join, quoted
-from kqlite.inventory.tables import HOT_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
-from kqlite.language.schema import Partition, Shape
+from kqlite.inventory.shapes import quoted
+from kqlite.inventory.tables import KEY_COLUMN, SEQUENCE_COLUMN
+from kqlite.language.schema import Partition
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _NEVER_NULL = frozenset((KEY_COLUMN, SEQUENCE_COLUMN, *STRINGS))
 _ALIKE = frozenset((KEY_COLUMN, "id"))
+_CLUSTERED_BY = "lower(old.type), old.subscriptionId, old.resourceGroup, old.name"
+"""Near rows are alike, so they compress well and are skipped together; imports sort in the same way."""
 
 
 class Cursor(Protocol):
@@ -79,18 +81,20 @@ def replacing(cursor: Cursor, old: Partition, new: Partition, in_file: bool) -> 
     cursor.execute(f"ALTER TABLE {quoted(fresh)} RENAME TO {quoted(old.source)}")
 
 
+def rewrite(cursor: Cursor, old: Partition, new: Partition, in_file: bool) -> None:
+    """A fresh table in the place of a partition's, clustered, for a shape that covers the old one or is the same."""
+    fresh = f"{old.source}#fresh"
+    create(cursor, fresh, new, in_file)
+    cursor.execute(
+        f"INSERT INTO {quoted(fresh)} SELECT {selections(old, new, columns_of(new))} "
+        f"FROM {quoted(old.source)} AS old ORDER BY {_CLUSTERED_BY}"
+    )
+    cursor.execute(f"DROP TABLE {quoted(old.source)}")
+    cursor.execute(f"ALTER TABLE {quoted(fresh)} RENAME TO {quoted(old.source)}")
+
+
 def supersede(cursor: Cursor, source: str, others: Iterable[Partition]) -> None:
     """Delete from the other partitions of a table what an import has just put into `source`."""
     for other in others:
         if other.source != source:
             cursor.execute(f"DELETE FROM {quoted(other.source)} WHERE _key IN (SELECT _key FROM {quoted(source)} WHERE _seq = 0)")
-
-
-def covering(old: Partition, shapes: Mapping[str, Shape], types: frozenset[str], resource_type: str | None) -> Partition:
-    """The partition that covers what there is and what comes. resource_type: folded; None where types share the partition."""
-    joined: dict[str, Shape] = {}
-    for column in (*old.shapes, *(name for name in shapes if name not in old.shapes)):
-        shape = join(old.shapes.get(column), shapes.get(column))
-        assert shape is not None
-        joined[column] = shape
-    return partition(old.source, hold(joined, HOT_LEAVES.get(resource_type or "", ())), (old.types or frozenset()) | types)

@@ -5,22 +5,16 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from kqlite.inventory.batches import BatchBuilder, Drafts, Row, key_of
+from kqlite.inventory.placing import ENOUGH_ROWS as ENOUGH_ROWS
+from kqlite.inventory.placing import has_own_partition as has_own_partition
 from kqlite.inventory.store import Incoming
-from kqlite.inventory.tables import HOT_LEAVES, table_of
+from kqlite.inventory.tables import table_of
 from kqlite.language.schema import Partition
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ENOUGH_ROWS = 1_000
-"""A type of so many rows has a partition of its own; planning a union of hundreds of partitions would cost more than they save."""
-
 BATCH_ROWS = 2_000
-
-
-def has_own_partition(resource_type: str, rows: int, enough_rows: int, shaped_types: Container[str] = ()) -> bool:
-    """Whether rows of this type, folded, get a partition of their own. shaped_types: those that have one already."""
-    return rows >= enough_rows or resource_type in HOT_LEAVES or resource_type in shaped_types
 
 
 def cluster_key(row: Row) -> tuple[str, str, str]:

@@ -1,10 +1,12 @@
 """A snapshot: a catalog, rows and a watermark that belong together, and the cursor on which they are read."""
 
 import threading
+import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kqlite.errors import InventoryError
 from kqlite.inventory.catalog import InventoryCatalog
 
 if TYPE_CHECKING:
@@ -16,7 +18,16 @@ class Cursor(Protocol):
 
     def sql(self, query: Any, *, alias: str = "", params: object = None) -> Any: ...  # Any: DuckDB's own relation, typed where it is made
 
+    def execute(self, query: Any, parameters: object = None) -> Any: ...  # Any: the cursor again
+
     def interrupt(self) -> None: ...
+
+
+class SnapshotExpired(InventoryError):
+    """A snapshot lasted longer than this store allows."""
+
+    def __init__(self, limit: timedelta) -> None:
+        super().__init__(f"ended: here no query, and no snapshot, may last longer than {limit.total_seconds():g} s")
 
 
 class Snapshot:
@@ -31,6 +42,8 @@ class Snapshot:
         self.watermark = watermark
         self.position = position
         self._cursor = cursor
+        self._expired: SnapshotExpired | None = None
+        self._busy = threading.Lock()
 
     def run(self, sql: str, parameters: Mapping[str, object] | None = None) -> "pa.Table":
         """All rows of a query, whose parameters are written `$name`. Ctrl-C ends it with KeyboardInterrupt."""
@@ -42,8 +55,28 @@ class Snapshot:
         """End the query that another thread runs here; `run` raises there."""
         self._cursor.interrupt()
 
+    def expire(self, limit: timedelta) -> bool:
+        """End the transaction, or else the query that another thread runs in it; False where only the query was told to end."""
+        self._expired = SnapshotExpired(limit)
+        if not self._busy.acquire(blocking=False):
+            self._cursor.interrupt()
+            return False
+        try:
+            self._cursor.execute("ROLLBACK")
+        finally:
+            self._busy.release()
+        return True
+
     def _run(self, sql: str, parameters: Mapping[str, object] | None) -> "pa.Table":
-        return self._cursor.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+        with self._busy:
+            if self._expired is not None:
+                raise self._expired
+            try:
+                return self._cursor.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+            except Exception:
+                if self._expired is not None:
+                    raise self._expired from None
+                raise
 
     def _run_interruptibly(self, sql: str, parameters: Mapping[str, object] | None) -> "pa.Table":
         # DuckDB answers Python's signals only after the last row (tried: six minutes), so another thread runs the query and this one waits,
@@ -72,3 +105,58 @@ class Snapshot:
         if isinstance(result, BaseException):
             raise result
         return result
+
+
+class OpenSnapshots:
+    """The snapshots that are open, and the thread that ends those that last too long. limit: None for ever."""
+
+    def __init__(self, limit: timedelta | None) -> None:
+        self._limit = limit
+        self._changed = threading.Condition()
+        self._deadlines: dict[Snapshot, float] = {}
+        self._watcher: threading.Thread | None = None
+        self._closed = False
+        self.count = 0
+
+    def entered(self) -> None:
+        """One more is being opened."""
+        with self._changed:
+            self.count += 1
+
+    def begun(self, snapshot: Snapshot) -> None:
+        """Its transaction has begun, and so has its time."""
+        if self._limit is None:
+            return
+        with self._changed:
+            self._deadlines[snapshot] = time.monotonic() + self._limit.total_seconds()
+            if self._watcher is None:
+                self._watcher = threading.Thread(target=self._watch, args=(self._limit,), name="kqlite-time-limit", daemon=True)
+                self._watcher.start()
+
+    def left(self, snapshot: Snapshot | None) -> None:
+        """One is no longer needed; None for one that never began."""
+        with self._changed:
+            self.count -= 1
+            if snapshot is not None:
+                self._deadlines.pop(snapshot, None)
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _watch(self, limit: timedelta) -> None:
+        with self._changed:
+            while not self._closed:
+                # A new deadline is later than all that are known, so there is nothing to be woken for.
+                now = time.monotonic()
+                for snapshot in [snapshot for snapshot, deadline in self._deadlines.items() if deadline <= now]:
+                    if snapshot.expire(limit):
+                        del self._deadlines[snapshot]
+                left = min(self._deadlines.values(), default=now + limit.total_seconds()) - now
+                self._changed.wait(max(left, _AGAIN.total_seconds()))
+
+
+_AGAIN = timedelta(milliseconds=50)
+"""How often a query is told to end that does not: DuckDB forgets an interruption that comes before the query has begun."""

@@ -7,10 +7,11 @@ than to answer the first query.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -18,16 +19,20 @@ import duckdb
 
 from kqlite.directory import DataDirectory
 from kqlite.inventory import bookkeeping, native
-from kqlite.inventory.batches import columns_of, marked, partition
+from kqlite.inventory.batches import marked, partition
 from kqlite.inventory.bookkeeping import State
 from kqlite.inventory.catalog import InventoryCatalog, read_partitions, same_name
-from kqlite.inventory.changes import Changes, Delivery, Records, append, bury, merge
+from kqlite.inventory.changes import Changes, Delivery, Records
 from kqlite.inventory.documents import InventoryError
 from kqlite.inventory.forms import Normalised, normalise
+from kqlite.inventory.merging import Merged, append, merge
+from kqlite.inventory.placing import place, shares
 from kqlite.inventory.registered import Registry, resource_schema, table_of
 from kqlite.inventory.shapes import quoted
-from kqlite.inventory.snapshot import Snapshot
+from kqlite.inventory.snapshot import OpenSnapshots, Snapshot
 from kqlite.inventory.tables import KEY_COLUMN, SEQUENCE_COLUMN
+from kqlite.inventory.upkeep import Wear
+from kqlite.inventory.widening import covering
 from kqlite.language.schema import Partition, Shape
 
 if TYPE_CHECKING:
@@ -106,11 +111,15 @@ class _View:
 class Store:
     """An inventory in DuckDB. Any number of threads may hold snapshots while one writes."""
 
-    def __init__(self, directory: DataDirectory | None, optimizer: bool = True) -> None:
-        """directory: where the database lies, closed with the store; None keeps everything in memory. Raises InventoryError."""
+    def __init__(
+        self, directory: DataDirectory | None, optimizer: bool = True, fed: bool = False, time_limit: timedelta | None = None
+    ) -> None:
+        """directory: where the database lies, closed with the store; None keeps everything in memory. The rest as in `open`."""
         self._directory = directory
+        self._fed = fed
         self._base = connect(optimizer)
         self._state_sql = bookkeeping.STATE
+        self.wear = Wear({})
         if directory is not None:
             self._attach_directory(directory)
         lock(self._base)
@@ -119,31 +128,48 @@ class Store:
         self._view = _View(Registry(), _NOTHING_HELD if directory is None else None)
         self._resources: dict[int, Mapping[str, tuple[Partition, ...]]] = {}
         self._retired: list[str] = []
-        self._open_snapshots = 0
+        self._open = OpenSnapshots(time_limit)
 
     @classmethod
-    def in_memory(cls, optimizer: bool = True) -> "Store":
+    def in_memory(cls, optimizer: bool = True, *, time_limit: timedelta | None = None) -> "Store":
         """An empty inventory that ends with the process."""
-        return cls(None, optimizer)
+        return cls(None, optimizer, time_limit=time_limit)
 
     @classmethod
-    def open(cls, directory: DataDirectory, optimizer: bool = True) -> "Store":
-        """The inventory of a data directory, to be read, and written too if the directory is held alone. Raises InventoryError."""
-        return cls(directory, optimizer)
+    def open(cls, directory: DataDirectory, optimizer: bool = True, *, fed: bool = False, time_limit: timedelta | None = None) -> "Store":
+        """The inventory of a data directory, to be read, and written too if the directory is held alone.
+
+        fed: changes come from a log that keeps all since the stored position. Then what is applied becomes durable with the next
+        checkpoint, and after a crash the file is as it was at the last one, rows, watermark and position alike; what is loaded is durable
+        at once, as ever. time_limit: how long a snapshot may last; one that is held longer keeps checkpoints waiting, and memory.
+        Raises InventoryError.
+        """
+        return cls(directory, optimizer, fed, time_limit)
 
     def _attach_directory(self, directory: DataDirectory) -> None:
         file = directory.store
         if not directory.writable and not file.exists():
             raise InventoryError(f"{file}: missing; the import that should have made it did not end")
         try:
-            self._execute(f"ATTACH {_literal(str(file))} AS inventory{'' if directory.writable else ' (READ_ONLY)'}")
+            if self._fed:
+                self._execute(*_AT_TIMES_OF_OUR_OWN)
+            options = "READ_ONLY" if not directory.writable else "RECOVERY_MODE no_wal_writes" if self._fed else "READ_WRITE"
+            self._execute(f"ATTACH {_literal(str(file))} AS inventory ({options})")
             if directory.writable:
                 self._execute(*bookkeeping.TABLES)
+                self.wear = Wear(self._read_worn())
             elif not self._base.execute(_HAS_STATE).fetchall():
                 self._state_sql = bookkeeping.STATE_BEFORE
         except duckdb.Error as error:
             self._base.close()
             raise InventoryError(f"{file}: DuckDB cannot open it: {str(error).splitlines()[0]}") from None
+
+    def _read_worn(self) -> dict[str, int]:
+        cursor = self._cursor()
+        try:
+            return bookkeeping.worn(cursor)
+        finally:
+            cursor.close()
 
     def _execute(self, *statements: str) -> None:
         """Run statements outside of any transaction, on a cursor of their own: others may be asking the base for one meanwhile."""
@@ -156,6 +182,9 @@ class Store:
 
     def close(self) -> None:
         """End the store, and let others have its directory; snapshots must have ended."""
+        self._open.close()
+        if self._fed:
+            self.checkpoint()
         self._base.close()
         if self._directory is not None:
             self._directory.close()
@@ -171,14 +200,16 @@ class Store:
     def snapshot(self) -> Iterator[Snapshot]:
         """Catalog, rows and watermark as of now, for as long as the block runs."""
         with self._state:
-            self._open_snapshots += 1
             view = self._view
+            self._open.entered()
         cursor = self._cursor() if view.held is None else self._base.cursor()
+        snapshot = None
         try:
-            yield self._snapshot(cursor, view)
+            snapshot = self._snapshot(cursor, view)
+            self._open.begun(snapshot)
+            yield snapshot
         finally:
-            with self._state:
-                self._open_snapshots -= 1
+            self._open.left(snapshot)
             cursor.close()
 
     def _snapshot(self, cursor: duckdb.DuckDBPyConnection, view: _View) -> Snapshot:
@@ -273,7 +304,9 @@ class Store:
         """
         with self._alone():
             self._load(incoming, watermark)
-            self._checkpoint()
+            if not self._checkpoint() and self._fed:
+                # There is no other way to make it durable; it waits for readers to end, and new ones wait with it.
+                self._execute("FORCE CHECKPOINT inventory")
 
     def _load(self, incoming: Iterable[Incoming], watermark: datetime | None) -> None:
         with self._writing() as cursor:
@@ -294,7 +327,7 @@ class Store:
             native.create(cursor, new.source, new, in_file)
             native.insert(cursor, new.source, new, rows.batches(new))
             return new
-        new = native.covering(old, rows.shapes, rows.types, rows.resource_type)
+        new = covering(old, rows.shapes, rows.types, rows.resource_type)
         with native.replacing(cursor, old, new, in_file) as fresh:
             native.insert(cursor, fresh, new, rows.batches(new))
         return new
@@ -307,36 +340,21 @@ class Store:
         A change that is not newer than what is stored changes nothing. Records are added as they are: whoever may bring them again asks
         for the position first. position: the feeder's own note of its place, any text; None leaves the one that is stored.
         """
-        with self._alone(), self._writing() as cursor:
-            before = bookkeeping.state(cursor)
-            catalog = first = self._catalog(cursor, before.version, self._view.registry)
-            for delivery in chain(changes, records):
-                stored = self._covering_partition(cursor, catalog, delivery)
-                catalog = catalog.with_partitions([(delivery.table, stored)])
-                if isinstance(delivery, Records):
-                    append(cursor, delivery, stored)
-                elif isinstance(delivery, Changes):
-                    sources = [part.source for part in catalog.resources[delivery.table]]
-                    merge(cursor, delivery, stored, sources)
-                    bury(cursor, delivery, sources)
-            version = before.version
-            if catalog != first:
-                version += 1
-                bookkeeping.write_catalog(cursor, catalog, version)
-            bookkeeping.advance(cursor, before, State(version, watermark, before.position if position is None else position))
-
-    def _covering_partition(self, cursor: duckdb.DuckDBPyConnection, catalog: InventoryCatalog, delivery: Delivery) -> Partition:
-        """The partition for a delivery's rows, made or widened where it does not cover them yet."""
-        in_file = self._directory is not None
-        old = catalog.partition(delivery.table, delivery.source)
-        if old is None:
-            native.create(cursor, delivery.source, delivery.partition, in_file)
-            return delivery.partition
-        new = native.covering(old, delivery.shapes, delivery.types, delivery.resource_type)
-        if columns_of(new) != columns_of(old):
-            with native.replacing(cursor, old, new, in_file):
-                pass
-        return new
+        merged: list[tuple[str, Merged]] = []
+        with self._alone():
+            with self._writing() as cursor:
+                before = bookkeeping.state(cursor)
+                catalog = first = self._catalog(cursor, before.version, self._view.registry)
+                for delivery in chain(changes, records):
+                    catalog, stored = place(cursor, catalog, delivery, self._directory is not None)
+                    merged.append((stored.source, _bring_in(cursor, catalog, delivery, stored)))
+                version = before.version
+                if catalog != first:
+                    version += 1
+                    bookkeeping.write_catalog(cursor, catalog, version)
+                after = State(version, watermark, before.position if position is None else position)
+                bookkeeping.advance(cursor, before, after)
+            self.wear.note(merged)
 
     def forget_records(self, table: str, before: datetime) -> None:
         """Delete the records of a table that are older than a time, to the minute. Imported rows stay."""
@@ -353,14 +371,54 @@ class Store:
         with self._alone(), self._writing() as cursor:
             bookkeeping.forget_deletions(cursor, sequence)
 
-    def checkpoint(self) -> None:
-        """Write what was committed into the file, and in memory compress it; put off to the next time while a snapshot is in the way."""
-        with self._alone():
-            self._checkpoint()
+    def rows_of(self, source: str) -> int:
+        """How many rows a native table has."""
+        with self.snapshot() as snapshot:
+            return int(snapshot.run(f"SELECT count(*) AS rows FROM {quoted(source)}").column(0)[0].as_py())
 
-    def _checkpoint(self) -> None:
-        with suppress(duckdb.TransactionException):
+    def cluster(self, source: str) -> None:
+        """Write the table of a partition anew, in order; what its shape holds beside for want of a new table comes into its struct."""
+        with self._alone():
+            with self._writing() as cursor:
+                before = bookkeeping.state(cursor)
+                catalog = self._catalog(cursor, before.version, self._view.registry)
+                [(table, old)] = [(table, part) for table, parts in catalog.resources.items() for part in parts if part.source == source]
+                new = covering(old, {}, frozenset(), source.partition("/")[2])
+                native.rewrite(cursor, old, new, self._directory is not None)
+                if new != old:
+                    after = replace(before, version=before.version + 1)
+                    bookkeeping.write_catalog(cursor, catalog.with_partitions([(table, new)]), after.version)
+                    bookkeeping.advance(cursor, before, after)
+            self.wear.clustered(source)
+
+    def checkpoint(self, patience: timedelta = timedelta(0)) -> bool:
+        """Write what was committed into the file, and in memory compress it; False where snapshots are in the way.
+
+        patience: how long to wait for them, while nothing is written. Raises InventoryError where there is no room.
+        """
+        with self._alone():
+            return self._checkpoint(patience)
+
+    def _checkpoint(self, patience: timedelta = timedelta(0)) -> bool:
+        if self.wear.changed:
+            with self._writing() as cursor:
+                bookkeeping.write_worn(cursor, self.wear.replaced)
+        deadline = time.monotonic() + patience.total_seconds()
+        while not self._try_checkpoint():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_PAUSE.total_seconds())
+        self.wear.checkpointed()
+        return True
+
+    def _try_checkpoint(self) -> bool:
+        try:
             self._execute("CHECKPOINT inventory")
+        except duckdb.TransactionException:
+            return False
+        except duckdb.IOException as error:
+            raise InventoryError(f"no checkpoint was written: {str(error).splitlines()[0]}") from None
+        return True
 
     def register(self, name: str, table: "pa.Table", load: bool = True, replace: bool = False) -> None:
         """Make a table queryable under a name for as long as the store is open; a resource table without rows may be replaced so.
@@ -394,9 +452,18 @@ class Store:
     def _drop_retired(self) -> None:
         """Drop tables that were replaced, once no snapshot can name them."""
         with self._state:
-            retired = [] if self._open_snapshots else self._retired
+            retired = [] if self._open.count else self._retired
             self._retired = [] if retired else self._retired
         self._execute(*(f"DROP TABLE memory.main.{quoted(source)}" for source in retired))
+
+
+def _bring_in(cursor: duckdb.DuckDBPyConnection, catalog: InventoryCatalog, delivery: Delivery, stored: Partition) -> Merged:
+    if isinstance(delivery, Records):
+        return append(cursor, delivery, stored)
+    assert isinstance(delivery, Changes)
+    shared = catalog.partition(delivery.table, delivery.table)
+    beside = shared is not None and shared != stored and shares(shared, delivery.resource_type)
+    return merge(cursor, delivery, stored, [delivery.table] if beside else [])
 
 
 _NO_ROOM = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException)
@@ -407,6 +474,15 @@ _REGISTRATION_BITS = 24
 
 
 _HAS_STATE = "SELECT 1 FROM duckdb_tables() WHERE database_name = 'inventory' AND table_name = '_state'"
+
+
+_AT_TIMES_OF_OUR_OWN = (
+    "SET GLOBAL checkpoint_threshold = '1TB'",
+    "SET GLOBAL auto_checkpoint_skip_wal_threshold = 1000000000000",
+)
+"""Else nearly every commit of a large batch would end in a checkpoint."""
+
+_PAUSE = timedelta(milliseconds=10)
 
 
 def _literal(value: str) -> str:

@@ -1,0 +1,218 @@
+"""Changes into their table: of each resource the newest wins, and what was deleted stays so.
+
+Rows that differ from what is stored in hot leaves alone are updated in place: a stream of such updates can be sustained, and it leaves the
+order of rows, by which queries skip most of them. Any other row is deleted and inserted anew.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kqlite.inventory.batches import columns_of
+from kqlite.inventory.bookkeeping import note_records
+from kqlite.inventory.changes import Changes, Records
+from kqlite.inventory.reshape import selections
+from kqlite.inventory.shapes import held_leaves, hot_column, quoted
+from kqlite.inventory.tables import HOT_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
+from kqlite.language.schema import Object, Partition
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_AT, _SINCE, _ROW, _STALE, _WARM = "_at", "_since", "_row", "_stale", "_warm"
+"""In the temporary tables: a row's place in the batch (NULL for a deletion), from when on only hot leaves changed, where the stored row is,
+whether that is newer, and whether updating its hot columns makes it the new one."""
+
+
+class Cursor(Protocol):
+    """What is needed of a DuckDB cursor, in a transaction."""
+
+    def register(self, view_name: str, python_object: object) -> Any: ...  # Any: the cursor again
+
+    def unregister(self, view_name: str) -> Any: ...
+
+    def execute(self, query: str, parameters: object = None) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a delivery did to a table: how many rows were updated in place, deleted or inserted (replaced ones are both), or appended."""
+
+    updated: int = 0
+    deleted: int = 0
+    inserted: int = 0
+    appended: int = 0
+
+
+def merge(cursor: Cursor, change: Changes, stored: Partition, shared: Sequence[str]) -> Merged:
+    """Bring the changes into their table, as far as they are newer than what is there.
+
+    stored: the partition that takes the rows and covers them. shared: native tables that may hold rows of the type beside it.
+    """
+    if not (change.rows.num_rows or change.deleted):
+        return Merged()
+    hot = hot_columns(stored)
+    cursor.register("changes", _numbered(change))
+    cursor.register("dead", _dead(change))
+    try:
+        _arrive(cursor, change, stored, hot)
+        for source in shared:
+            _replace_elsewhere(cursor, source)
+        differing = _meet(cursor, stored, hot)
+        if change.since is None or not _holds_hot_leaves(change, stored):
+            _compare(cursor, change, stored, hot)
+        return _write(cursor, change, stored, differing)
+    finally:
+        cursor.unregister("changes")
+        cursor.unregister("dead")
+
+
+def hot_columns(part: Partition) -> list[str]:
+    """The columns that are held beside dynamic ones."""
+    return [leaf.held_in for shape in part.shapes.values() for _, leaf in held_leaves(shape) if leaf.held_in is not None]
+
+
+def _holds_hot_leaves(change: Changes, stored: Partition) -> bool:
+    """Whether all hot leaves of the type, as far as there are any, are in columns of their own: else a whole row must be written."""
+    held = set(hot_columns(stored))
+    return all(hot_column(path) in held or _is_nowhere(stored, path.split(".")) for path in HOT_LEAVES.get(change.resource_type, ()))
+
+
+def _is_nowhere(stored: Partition, path: Sequence[str]) -> bool:
+    shape = stored.shapes.get(path[0])
+    for name in path[1:]:
+        if not isinstance(shape, Object):
+            break
+        member = shape.member(name)
+        shape = None if member is None else member.shape
+    return shape is None
+
+
+def _numbered(change: Changes) -> "pa.RecordBatch":
+    import pyarrow as pa
+
+    rows = change.rows
+    since = pa.nulls(rows.num_rows, pa.int64()) if change.since is None else change.since
+    return rows.append_column(_AT, pa.array(range(rows.num_rows), pa.int64())).append_column(_SINCE, since)
+
+
+def _dead(change: Changes) -> "pa.Table":
+    import pyarrow as pa
+
+    keys, sequences = pa.array(change.deleted.keys(), pa.string()), pa.array(change.deleted.values(), pa.int64())
+    return pa.table({KEY_COLUMN: keys, SEQUENCE_COLUMN: sequences})
+
+
+def _arrive(cursor: Cursor, change: Changes, stored: Partition, hot: Sequence[str]) -> None:
+    """The table `arriving`: of each key the newest row or deletion, unless a later deletion is remembered."""
+    types = columns_of(stored)
+    given = "".join(f", {selection}" for selection in [selections(change.partition, stored, {name: types[name] for name in hot})] if hot)
+    cursor.execute(
+        f"CREATE OR REPLACE TEMP TABLE arriving AS FROM ("
+        f"SELECT {_AT}, {KEY_COLUMN}, {SEQUENCE_COLUMN}, {_SINCE}{given} FROM changes "
+        f"UNION ALL BY NAME SELECT {KEY_COLUMN}, {SEQUENCE_COLUMN} FROM dead) AS change "
+        f"WHERE NOT EXISTS (FROM _tombstones AS old WHERE \"table\" = '{change.table}' "
+        f"AND old.{KEY_COLUMN} = change.{KEY_COLUMN} AND old.{SEQUENCE_COLUMN} >= change.{SEQUENCE_COLUMN}) "
+        f"QUALIFY row_number() OVER (PARTITION BY {KEY_COLUMN} ORDER BY {SEQUENCE_COLUMN} DESC) = 1"
+    )
+
+
+def _replace_elsewhere(cursor: Cursor, source: str) -> None:
+    """Take the rows that are older than what arrives out of another table, and what is not newer than they out of what arrives."""
+    of_key = f"old.{KEY_COLUMN} = arriving.{KEY_COLUMN} AND old.{SEQUENCE_COLUMN}"
+    cursor.execute(f"DELETE FROM arriving WHERE EXISTS (FROM {quoted(source)} AS old WHERE {of_key} >= arriving.{SEQUENCE_COLUMN})")
+    cursor.execute(f"DELETE FROM {quoted(source)} AS old WHERE EXISTS (FROM arriving WHERE {of_key} < arriving.{SEQUENCE_COLUMN})")
+
+
+def _meet(cursor: Cursor, stored: Partition, hot: Sequence[str]) -> Mapping[str, str]:
+    """The table `met`: what is known of the stored rows whose keys arrive. For each hot column, the column which says that it differs."""
+    differing = {name: f"_differs_{number}" for number, name in enumerate(hot)}
+    flags = "".join(f", old.{quoted(name)} IS DISTINCT FROM arriving.{quoted(name)} AS {flag}" for name, flag in differing.items())
+    cursor.execute(
+        f"CREATE OR REPLACE TEMP TABLE met AS SELECT {_AT}, old.rowid AS {_ROW}, "
+        f"old.{SEQUENCE_COLUMN} >= arriving.{SEQUENCE_COLUMN} AS {_STALE}, "
+        f"coalesce(old.{SEQUENCE_COLUMN} >= {_SINCE}, false) AND {_AT} IS NOT NULL AS {_WARM}{flags} "
+        f"FROM arriving JOIN {quoted(stored.source)} AS old USING ({KEY_COLUMN})"
+    )
+    return differing
+
+
+def _compare(cursor: Cursor, change: Changes, stored: Partition, hot: Sequence[str]) -> None:
+    """Find out of which stored rows all but hot columns are as in the batch."""
+    columns = {name: type_ for name, type_ in columns_of(stored).items() if name not in hot and name not in (KEY_COLUMN, SEQUENCE_COLUMN)}
+    equal = " AND ".join(f"old.{quoted(name)} IS NOT DISTINCT FROM new.{quoted(name)}" for name in columns)
+    cursor.execute(
+        f"UPDATE met SET {_WARM} = coalesce({_ROW} IN (SELECT old.rowid FROM {quoted(stored.source)} AS old "
+        f"JOIN met ON met.{_ROW} = old.rowid "
+        f"JOIN (SELECT {_AT}, {selections(change.partition, stored, columns)} FROM changes) AS new ON new.{_AT} = met.{_AT} "
+        f"WHERE {equal}), false)"
+    )
+
+
+def _write(cursor: Cursor, change: Changes, stored: Partition, differing: Mapping[str, str]) -> Merged:
+    source = quoted(stored.source)
+    counts = [f"count(*) FILTER (WHERE NOT {_STALE} AND {_WARM}{also})" for also in ("", *(f" AND {flag}" for flag in differing.values()))]
+    [(gone, updated, *changed)] = cursor.execute(
+        f"SELECT count(*) FILTER (WHERE NOT {_STALE} AND NOT {_WARM}), {', '.join(counts)} FROM met"
+    ).fetchall()
+    if updated:
+        _update(cursor, source, updated, {name: (flag, count) for (name, flag), count in zip(differing.items(), changed, strict=True)})
+    if gone:
+        cursor.execute(f"DELETE FROM {source} WHERE rowid IN (SELECT {_ROW} FROM met WHERE NOT {_STALE} AND NOT {_WARM})")
+    columns = columns_of(stored)
+    [(inserted,)] = cursor.execute(
+        f"INSERT INTO {source} ({', '.join(map(quoted, columns))}) SELECT {selections(change.partition, stored, columns)} FROM changes "
+        f"WHERE {_AT} IN (SELECT {_AT} FROM arriving WHERE {_AT} IS NOT NULL) "
+        f"AND NOT EXISTS (FROM met WHERE met.{_AT} = changes.{_AT} AND ({_STALE} OR {_WARM}))"
+    ).fetchall()
+    if change.deleted:
+        _bury(cursor, change.table)
+    return Merged(updated, gone, inserted)
+
+
+def _update(cursor: Cursor, source: str, rows: int, differing: Mapping[str, tuple[str, int]]) -> None:
+    """Update hot columns and sequence numbers of `rows` rows in place.
+
+    differing: for each hot column what says that it differs, and in how many rows. One that differs in most rows is written with the
+    sequence number, another by itself in as few rows as need it: a text of which each row has its own costs as much as ten others.
+    """
+    often = [name for name, (_, count) in differing.items() if count * 2 > rows]
+    assigned = {SEQUENCE_COLUMN: SEQUENCE_COLUMN} | {name: name for name in often}
+    _set(cursor, source, assigned, "true")
+    for name, (flag, count) in differing.items():
+        if count and name not in often:
+            _set(cursor, source, {name: name}, flag)
+
+
+def _set(cursor: Cursor, source: str, assigned: Mapping[str, str], where: str) -> None:
+    values = ", ".join(f"{quoted(name)} = new.{quoted(value)}" for name, value in assigned.items())
+    cursor.execute(
+        f"UPDATE {source} AS old SET {values} FROM "
+        f"(SELECT met.{_ROW}, arriving.* FROM met JOIN arriving USING ({_AT}) WHERE NOT {_STALE} AND {_WARM} AND {where}) AS new "
+        f"WHERE old.rowid = new.{_ROW}"
+    )
+
+
+def _bury(cursor: Cursor, table: str) -> None:
+    """Remember the deletions, in place of earlier ones, unless a newer row is there."""
+    cursor.execute(
+        f"DELETE FROM _tombstones WHERE \"table\" = '{table}' AND {KEY_COLUMN} IN (SELECT {KEY_COLUMN} FROM arriving WHERE {_AT} IS NULL)"
+    )
+    cursor.execute(f"INSERT INTO _tombstones SELECT '{table}', {KEY_COLUMN}, {SEQUENCE_COLUMN} FROM arriving WHERE {_AT} IS NULL")
+
+
+def append(cursor: Cursor, records: Records, stored: Partition) -> Merged:
+    """Add records to their table. stored: the partition that takes them and covers them."""
+    if not records.rows.num_rows:
+        return Merged()
+    columns = columns_of(stored)
+    cursor.register("records", records.rows)
+    try:
+        cursor.execute(
+            f"INSERT INTO {quoted(stored.source)} ({', '.join(map(quoted, columns))}) "
+            f"SELECT {selections(records.partition, stored, columns)} FROM records"
+        )
+    finally:
+        cursor.unregister("records")
+    note_records(cursor, records.table, max(records.rows.column(SEQUENCE_COLUMN).to_pylist()), records.until)
+    return Merged(appended=records.rows.num_rows)
