@@ -15,14 +15,17 @@ from typing import Any, cast
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from kqlite.orchestration import documents, errors
+from kqlite.orchestration.catalogue import region_name
 from kqlite.orchestration.chance import derived_guid
-from kqlite.orchestration.clock import DAY, SECOND, iso, to_datetime
+from kqlite.orchestration.clock import DAY, MINUTE, SECOND, iso, to_datetime
 from kqlite.orchestration.control_plane import ControlPlane
 from kqlite.orchestration.errors import ArmError
 from kqlite.orchestration.faults import key_of, strikes
+from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.model import FaultImage, OperationImage, Type
 from kqlite.orchestration.requests.call import Call, Outcome
 from kqlite.orchestration.routes import Page, Route, find_route
+from kqlite.orchestration.throttling import HOURLY, Limits, kind_of
 
 MAX_BODY = 4 * 1024 * 1024
 DEFAULT_BASE = "https://management.azure.com"
@@ -54,6 +57,8 @@ class FrontDoor:
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
         self._requests = 0
+        self._limits = Limits()
+        self._left: dict[str, str] = {}  # what the answer to the request under way tells of the limits
 
     def handle(
         self,
@@ -74,6 +79,7 @@ class FrontDoor:
     def _handle(self, method: str, path_and_query: str, body: Any, headers: Mapping[str, str] | None, base: str, commit: bool) -> Answer:
         self._plane.catch_up()
         self._requests += 1
+        self._left = {}
         sent = {name.lower(): value for name, value in (headers or {}).items()}
         url = urlsplit(path_and_query)
         query = dict(parse_qsl(url.query, keep_blank_values=True))
@@ -91,7 +97,7 @@ class FrontDoor:
         plane, rec = self._plane, self._plane.rec
         route, call = find_route(rec, request.method, request.path, request.query)
         call.body, call.text, call.headers, call.path = body, text, request.headers, request.path
-        self._break(call, route)
+        self._break(request, call, route)
         if route.is_operation:
             return self._operation(request, call)
         if request.method in _WRITES:
@@ -103,7 +109,7 @@ class FrontDoor:
             return self._page(request, outcome)
         return self._from_outcome(request, call, outcome)
 
-    def _break(self, call: Call, route: Route) -> None:
+    def _break(self, request: _Request, call: Call, route: Route) -> None:
         """Faults at the front door: late answers, errors, throttling."""
         plane = self._plane
         if not any(name in plane.fleet.faults for name in ("api_latency", "api_error", "throttle")):
@@ -116,9 +122,20 @@ class FrontDoor:
         failed = self._struck("api_error", scope)
         if failed is not None:
             raise errors.injected(str(key_of(failed, "code", "InternalServerError")), _action(call.path, cause), call.path)
-        if self._struck("throttle", scope) is not None:
+        throttled = self._struck("throttle", scope)
+        if throttled is not None and key_of(throttled, "type") == "limits":
+            self._count(request, call)
+        elif throttled is not None:
             start, end = iso(plane.now - 30 * 60 * SECOND), iso(plane.now)
             raise errors.throttled("HighCostGet30Min", start, end, 800, 801)
+
+    def _count(self, request: _Request, call: Call) -> None:
+        """Azure's limits: the answer tells what is left of them. Raises ArmError where one is reached."""
+        now, owner = self._plane.now, call.subscription.subscription
+        self._left, refusal = self._limits.take(request.method, request.path, owner, _region(self._plane.fleet.containers, call), now)
+        if refusal is not None:
+            self._left |= {"Retry-After": str(refusal.seconds)}
+            raise errors.throttled(refusal.policy, iso(now - MINUTE), iso(now), refusal.allowed, refusal.allowed + 1)
 
     def _struck(self, name: str, scope: dict[str, str]) -> FaultImage | None:
         if name not in self._plane.fleet.faults:
@@ -203,10 +220,21 @@ class FrontDoor:
             headers["Content-Type"] = "application/json; charset=utf-8"
         if request.headers.get("x-ms-return-client-request-id", "").lower() == "true":
             headers["x-ms-client-request-id"] = request.headers.get("x-ms-client-request-id", "")
-        kind = "reads" if request.method == "GET" else "deletes" if request.method == "DELETE" else "writes"
-        allowed = {"reads": 12000, "writes": 1200, "deletes": 15000}[kind]
-        headers[f"x-ms-ratelimit-remaining-subscription-{kind}"] = str(allowed - 1)
-        return Answer(answer.status, {**headers, **answer.headers}, answer.content)
+        kind = kind_of(request.method)
+        headers[f"x-ms-ratelimit-remaining-subscription-{kind}"] = str(HOURLY[kind] - 1)
+        return Answer(answer.status, {**headers, **answer.headers, **self._left}, answer.content)
+
+
+def _region(containers: Mapping[str, Container], call: Call) -> str:
+    """Where a request counts: the region that it names, or that its resource lies in; "" where it spans several."""
+    if isinstance(call.body, dict) and isinstance(call.body.get("location"), str):
+        return region_name(call.body["location"])
+    group = containers.get(f"{call.subscription.key}/resourcegroups/{call.group_name.lower()}")
+    for type_ in (Type.VM, Type.SCALE_SET):
+        image = group.get(type_, call.name) if group is not None else None
+        if image is not None and f"/{type_}/".lower() in call.path.lower():
+            return str(image.location)  # type: ignore[union-attr]
+    return ""
 
 
 def _action(path: str, cause: str) -> str:

@@ -34,7 +34,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "app_sick": (*_PLACE, "domain", "answer", *_HOW),
     "api_latency": ("region", "operation", "limit", "probability", "count"),
     "api_error": ("region", "operation", "code", "probability", "count"),
-    "throttle": ("region", "operation", "probability", "count"),
+    "throttle": ("region", "operation", "type", "probability", "count"),
     "feed_lag": ("type", "limit", *_HOW),
     "feed_loss": ("type", *_HOW),
     "feed_reorder": ("type", *_HOW),
@@ -45,6 +45,10 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "app_sick": ("unhealthy", "unknown", "none"),
     "os_provisioning": ("timeout", "error"),
     "extension": ("error", "timeout", "agent", "missing"),
+}
+TYPES: dict[str, tuple[str, ...]] = {
+    "maintenance": ("freeze", "reboot"),
+    "throttle": ("always", "limits"),  # refuse each request, or those that exceed Azure's limits
 }
 CRASH_POINTS = ("before-commit", "after-commit", "before-answer", "between-steps")  # where a process can be stopped
 _NUMBERS = ("fraction", "probability", "count", "limit", "domain")
@@ -87,8 +91,8 @@ def _checked(fault: str, key: str, value: Any) -> Any:
         raise CoreError(f"fault {fault!r}: answer is one of {', '.join(ANSWERS[fault])}, not {text!r}")
     if fault == "crash" and key == "operation" and text not in CRASH_POINTS:
         raise CoreError(f"fault 'crash': operation is one of {', '.join(CRASH_POINTS)}, not {text!r}")
-    if fault == "maintenance" and key == "type" and text not in ("freeze", "reboot"):
-        raise CoreError(f"fault 'maintenance': type is freeze or reboot, not {text!r}")
+    if key == "type" and text not in TYPES.get(fault, (text,)):
+        raise CoreError(f"fault {fault!r}: type is {' or '.join(TYPES[fault])}, not {text!r}")
     return text
 
 
