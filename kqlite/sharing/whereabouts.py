@@ -163,9 +163,9 @@ class DirectoryAccess:
             time.sleep(_POLL_SECONDS)
 
     def _open(self) -> Access:
-        from kqlite.inventory.store import Store
-
         directory = DataDirectory.open(self._path)
+        from kqlite.inventory.store import Store  # and with it DuckDB, which is not needed where another process has it
+
         try:
             return LocalAccess(Store.open(directory, optimizer=self._optimizer), self._clock or utc_now)
         except BaseException:
