@@ -1,4 +1,4 @@
-"""The shapes of virtual machines' and scale sets' documents that are known ahead.
+"""The shapes of documents that are known ahead: those of virtual machines, scale sets, and what the core keeps beside them.
 
 A partition that is fed by changes begins with them, so that the first Spot machine or the first data disk does not widen a table of a
 million rows. An import begins with nothing, because it sees all documents before it writes one.
@@ -33,7 +33,7 @@ _SECURITY = {"securityType": _TEXT, "encryptionAtHost": _TRUTH, "uefiSettings": 
 _DIAGNOSTICS = {"bootDiagnostics": {"enabled": _TRUTH, "storageUri": _TEXT}}
 _SPOT = {"priority": _TEXT, "evictionPolicy": _TEXT}
 _POWER = {"code": _TEXT, "level": _TEXT, "displayStatus": _TEXT}
-_VIEW = {"powerState": _POWER, "computerName": _TEXT, "osName": _TEXT, "osVersion": _TEXT, "hyperVGeneration": _TEXT}
+_VIEW = {"powerState": _POWER, "computerName": "string", "osName": _TEXT, "osVersion": "string", "hyperVGeneration": _TEXT}
 
 _MACHINE = {
     "vmId": _TEXT,
@@ -94,6 +94,86 @@ _SCALE_SET = {
     "virtualMachineProfile": _PROFILE,
 }
 
+_ADDRESS = {"provisioningState": _TEXT, "privateIPAddress": _TEXT, "privateIPAllocationMethod": _TEXT, "privateIPAddressVersion": _TEXT}
+_IP_CONFIGURATION = _ADDRESS | {
+    "primary": _TRUTH,
+    "subnet": _ID,
+    "publicIPAddress": _ID,
+    "loadBalancerBackendAddressPools": [_ID],
+    "applicationSecurityGroups": [_ID],
+}
+
+_INTERFACE = {
+    "primary": _TRUTH,
+    "provisioningState": _TEXT,
+    "resourceGuid": _TEXT,
+    "virtualMachine": _ID,
+    "networkSecurityGroup": _ID,
+    "enableIPForwarding": _TRUTH,
+    "enableAcceleratedNetworking": _TRUTH,
+    "dnsSettings": {"dnsServers": [_TEXT]},
+    "ipConfigurations": [{"id": _TEXT, "name": _TEXT, "properties": _IP_CONFIGURATION}],
+}
+
+_DISK_RESOURCE = {
+    "diskSizeGB": _WHOLE,
+    "diskState": _TEXT,
+    "provisioningState": _TEXT,
+    "timeCreated": _TEXT,
+    "uniqueId": _TEXT,
+    "creationData": {"createOption": _TEXT},
+    "osType": _TEXT,
+}
+
+_PUBLIC_ADDRESS = {
+    "provisioningState": _TEXT,
+    "ipAddress": _TEXT,
+    "publicIPAllocationMethod": _TEXT,
+    "publicIPAddressVersion": _TEXT,
+    "resourceGuid": _TEXT,
+    "ipConfiguration": _ID,
+}
+
+_EXTENSION = {
+    "provisioningState": _TEXT,
+    "publisher": _TEXT,
+    "type": _TEXT,
+    "typeHandlerVersion": _TEXT,
+    "autoUpgradeMinorVersion": _TRUTH,
+    "enableAutomaticUpgrade": _TRUTH,
+    "settings": _ANY,
+}
+
+# An id may have characters that JSON escapes: the last part is as a request had it.
+_HEALTH = {"targetResourceId": "string", "targetResourceType": _TEXT, "availabilityState": _TEXT, "occurredTime": _TEXT}
+
+_CHANGE = {
+    "targetResourceId": "string",
+    "targetResourceType": _TEXT,
+    "changeType": _TEXT,
+    "changes": _ANY,
+    "changeAttributes": {
+        "timestamp": _TEXT,
+        "correlationId": _TEXT,
+        "changesCount": _WHOLE,
+        "previousResourceSnapshotId": _TEXT,
+        "newResourceSnapshotId": _TEXT,
+        "changedBy": _TEXT,
+        "changedByType": _TEXT,
+        "clientType": _TEXT,
+        "operation": _TEXT,
+    },
+}
+
+_SUBSCRIPTION = {
+    "state": _TEXT,
+    "subscriptionPolicies": {"locationPlacementId": _TEXT, "quotaId": _TEXT, "spendingLimit": _TEXT},
+    "managedByTenants": _ANY,
+    "managementGroupAncestorsChain": [{"displayName": _TEXT, "name": _TEXT}],
+}
+
+_SKU = {"sku": {"name": _TEXT, "tier": _TEXT}}
+
 _COMMON = {
     "zones": [_TEXT],
     "tags": _ANY,
@@ -107,5 +187,13 @@ KNOWN_SHAPES: dict[str, dict[str, Any]] = {
         "sku": {"name": _TEXT, "tier": _TEXT, "capacity": _WHOLE},
     }
     | _COMMON,
+    "microsoft.compute/virtualmachines/extensions": {"properties": _EXTENSION},
+    "microsoft.compute/disks": {"properties": _DISK_RESOURCE} | _SKU | _COMMON,
+    "microsoft.network/networkinterfaces": {"properties": _INTERFACE} | _COMMON,
+    "microsoft.network/publicipaddresses": {"properties": _PUBLIC_ADDRESS} | _SKU | _COMMON,
+    "microsoft.resourcehealth/availabilitystatuses": {"properties": _HEALTH},
+    "microsoft.resources/changes": {"properties": _CHANGE},
+    "microsoft.resources/subscriptions": {"properties": _SUBSCRIPTION},
+    "microsoft.resources/subscriptions/resourcegroups": {"properties": {"provisioningState": _TEXT}, "tags": _ANY},
 }
 """By type, and in it by dynamic column."""

@@ -43,11 +43,21 @@ HOT_LEAVES = {
         "properties.provisioningState",
         "properties.platformFaultDomain",
         "properties.extended.instanceView.powerState.code",
+        "properties.extended.instanceView.powerState.level",
         "properties.extended.instanceView.powerState.displayStatus",
+        "properties.extended.instanceView.computerName",
+        "properties.extended.instanceView.osName",
+        "properties.extended.instanceView.osVersion",
     ),
     "microsoft.compute/virtualmachinescalesets": (
         "properties.provisioningState",
         "sku.capacity",
+    ),
+    "microsoft.compute/virtualmachines/extensions": ("properties.provisioningState",),
+    "microsoft.compute/disks": ("properties.diskState",),
+    "microsoft.resourcehealth/availabilitystatuses": (
+        "properties.availabilityState",
+        "properties.occurredTime",
     ),
 }
 """For each type, the leaves that most changes touch: held in columns of their own, so that a change updates them in place."""
@@ -110,6 +120,7 @@ _TABLE_OF_PREFIX = (
     ("microsoft.compute/virtualmachinescalesets/virtualmachines", "computeresources"),
     ("microsoft.resources/changes", "resourcechanges"),
     ("microsoft.resourcehealth/", "healthresources"),
+    ("microsoft.authorization/locks", "authorizationresources"),
 )
 
 
