@@ -50,6 +50,17 @@ def test_events_come_in_order_from_any_place_and_not_before_their_time() -> None
     assert not feed.disturbed
 
 
+def test_a_page_that_was_read_too_early_does_not_hide_what_came_later() -> None:
+    simulation = Simulation(seed=3, features="all")
+    feed = Feed(simulation.log)
+    pulled(feed)
+    simulation.create_scale_set("web", capacity=1)
+    assert feed.pull(until=0).events == []
+    simulation.settle()
+    _, reached, more = feed.pull(FOREVER)
+    assert (reached, more) == (simulation.log.last, False)
+
+
 def test_another_process_follows_the_log_of_a_running_simulation(tmp_path: Path) -> None:
     with Simulation(tmp_path, features="all") as simulation:
         feed = Feed(reader := SqliteLog(tmp_path / LOG_NAME, read_only=True))

@@ -97,6 +97,11 @@ class ControlPlane:
         return self.rec.now
 
     @property
+    def durable_now(self) -> int:
+        """The simulated time up to which everything that happened is committed."""
+        return self._committed_now
+
+    @property
     def fleet(self) -> Fleet:
         """The state. Read only: it changes by `request` and `advance_to` alone."""
         return self.rec.fleet
@@ -207,6 +212,16 @@ class ControlPlane:
 
     # Time
 
+    def advance(self, by: int) -> None:
+        """Let so many microseconds pass at once, whatever the clock shows; a clock that moves by itself goes on from there."""
+        self.advance_to(self.now + by)
+        self.clock.begin(self.now)
+
+    def go_by(self, clock: Clock) -> None:
+        """Another clock from now on."""
+        self.clock = clock
+        clock.begin(self.now)
+
     def advance_to(self, time: int) -> None:
         """Run everything that is due up to and including `time`."""
         with self.lock, _no_garbage_collection():
@@ -245,6 +260,7 @@ class ControlPlane:
                     break
                 self._run_due(due)
             self.commit()
+            self.clock.begin(self.now)
             return reached
 
     # Faults

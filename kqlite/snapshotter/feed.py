@@ -72,10 +72,10 @@ class Feed:
         return Pull(self._disturbance.passed(events, until), self._reached, bool(events) and not self._ahead and self._page_was_full)
 
     def _next(self, until: int, limit: int) -> list[Event]:
-        if not self._ahead:
-            self._ahead = self._log.read(self._reached, limit)
-            self._page_was_full = len(self._ahead) == limit
         ahead = self._ahead
+        if len(ahead) < limit:
+            ahead += self._log.read(ahead[-1].sequence if ahead else self._reached, limit - len(ahead))
+        self._page_was_full = len(ahead) == limit
         # Times never go down, so most pages are taken whole or not at all.
         if not ahead or ahead[0].time > until:
             return []

@@ -34,7 +34,9 @@ class Batch(NamedTuple):
 
 
 class Pending(Protocol):
-    """What does not show yet."""
+    """What does not show yet. refetched: how many events the feed had lost."""
+
+    refetched: int
 
     @property
     def in_order(self) -> bool:

@@ -1,0 +1,158 @@
+"""A simulation's inventory: the store that follows its log, the snapshotter that brings it on, and what a connection asks of both.
+
+Where the clock moves by itself a thread brings changes in as their lag passes; where it moves only when it is told, nothing can change
+between two queries, and each brings in what is due. In a data directory the process that simulates holds the inventory, and shares it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kqlite.access import LocalAccess
+from kqlite.connection import Connection
+from kqlite.directory import DataDirectory
+from kqlite.errors import InventoryError
+from kqlite.orchestration.clock import SECOND, to_datetime
+from kqlite.orchestration.log import EventLog
+from kqlite.snapshotter.lag import Lag
+from kqlite.snapshotter.snapshotter import OutOfStep, Snapshotter, Ticker
+from kqlite.stats import Feed, Percentiles
+
+if TYPE_CHECKING:
+    from kqlite.inventory.store import Store
+    from kqlite.sharing.server import Server
+
+RECENT = 60.0
+"""Seconds of the wall's clock over which changes per second are counted."""
+
+_logger = logging.getLogger("kqlite")
+
+
+class Feeder:
+    """What a connection asks of a snapshotter; `access.Feeder` says what each method is for.
+
+    now: the simulated time up to which everything that happened is in the log. pass_time: lets a simulated duration pass, in microseconds;
+    None where time passes by itself, and a thread ticks.
+    """
+
+    def __init__(self, snapshotter: Snapshotter, now: Callable[[], int], pass_time: Callable[[int], None] | None) -> None:
+        self._snapshotter = snapshotter
+        self._now = now
+        self._pass_time = pass_time
+        self._marks: list[tuple[float, int]] = [(time.monotonic(), snapshotter.progress().changes)]
+
+    def refresh(self) -> None:
+        """Bring in what is due, where no thread does."""
+        if self._pass_time is not None:
+            self._snapshotter.tick(self._now())
+
+    def wait_for(self, sequence: int, seconds: float) -> bool:
+        """Whether a change is in. Where time passes only when it is told, so much simulated time passes as the change needs to show."""
+        if self._pass_time is None:
+            return self._snapshotter.wait_for(sequence, seconds)
+        self.refresh()
+        waited = 0
+        while self._snapshotter.position < sequence and waited < seconds * SECOND:
+            self._pass_time(SECOND)
+            waited += SECOND
+            self.refresh()
+        return self._snapshotter.position >= sequence
+
+    def feed(self) -> Feed:
+        """How the snapshotter is getting on."""
+        progress = self._snapshotter.progress()
+        now = time.monotonic()
+        self._marks = [mark for mark in self._marks if now - mark[0] <= RECENT] or self._marks[-1:]
+        since, before = self._marks[0]
+        self._marks.append((now, progress.changes))
+        return Feed(
+            sequence=progress.position + progress.backlog,
+            backlog=progress.backlog,
+            lags=_percentiles(sorted(progress.lags)),
+            changes_per_second=(progress.changes - before) / (now - since) if now > since else 0.0,
+            last_crawl=None if progress.crawled is None else to_datetime(progress.crawled),
+        )
+
+
+def _percentiles(lags: list[int]) -> Percentiles | None:
+    if not lags:
+        return None
+    at = [timedelta(microseconds=lags[min(len(lags) - 1, len(lags) * share // 100)]) for share in (50, 90, 99, 100)]
+    return Percentiles(*at)
+
+
+class LiveInventory:
+    """An inventory that follows a log, and the connection over it.
+
+    log: read by whatever thread brings changes in, so in a directory it is not the one that is written. path: a data directory, made where
+    it is none yet and shared with other processes, with `beside` it what a simulation keeps there; None keeps the inventory in memory.
+    now, pass_time: as of `Feeder`. Raises InventoryError where the directory is not to be had.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        lag: Lag,
+        now: Callable[[], int],
+        pass_time: Callable[[int], None] | None,
+        path: Path | None = None,
+        beside: Iterable[str] = (),
+    ) -> None:
+        self._now = now
+        with ExitStack() as undo:
+            directory = None if path is None else DataDirectory.open_or_create(path, shares=True, beside=frozenset(beside))
+            if directory is not None:
+                undo.callback(directory.close)
+            store, self.snapshotter = followed(log, lag, directory)
+            undo.callback(store.close)
+            feeder = Feeder(self.snapshotter, now, pass_time)
+            access = LocalAccess(store, lambda: to_datetime(now()), feeder, None if directory is None else directory.holder)
+            self.connection = Connection(access)
+            self._server = None if directory is None else _serve(self.connection, directory)
+            self._ticker = None if pass_time is not None else Ticker(self.snapshotter, now)
+            undo.pop_all()
+
+    def close(self) -> None:
+        """Bring in what is due, and let go of everything; whoever asked this process goes on without it."""
+        if self._ticker is not None:
+            self._ticker.stop()
+        if self._server is not None:
+            self._server.close()
+        try:
+            self.snapshotter.tick(self._now())
+        finally:
+            self.connection.close()
+
+
+def _serve(connection: Connection, directory: DataDirectory) -> Server:
+    from kqlite.sharing.server import serve
+
+    return serve(connection, directory)
+
+
+def followed(log: EventLog, lag: Lag, directory: DataDirectory | None) -> tuple[Store, Snapshotter]:
+    """A store that follows a log, and its snapshotter; made anew from the log where it is missing, damaged, or another log's."""
+    from kqlite.inventory.store import Store
+
+    if directory is None:
+        store = Store.in_memory()
+        return store, Snapshotter(log, store, lag)
+    try:
+        store = Store.open(directory, fed=True)
+        try:
+            return store, Snapshotter(log, store, lag)
+        except OutOfStep:
+            store.close()
+            raise
+    except InventoryError as error:
+        _logger.warning("%s; the inventory is made anew from the log", error)
+    for file in directory.path.glob(f"{directory.store.name}*"):
+        file.unlink()
+    store = Store.open(directory, fed=True)
+    return store, Snapshotter(log, store, lag)

@@ -1,0 +1,259 @@
+"""Pulls what is old enough from the log, folds it, and applies it: rows, change records, watermark and place in the log in one transaction.
+
+The place is stored with the rows, so a snapshotter may be stopped at any instant and another begun on the same store.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from kqlite.errors import InventoryError
+from kqlite.inventory.upkeep import Upkeep
+from kqlite.orchestration.clock import DAY, HOUR, to_datetime
+from kqlite.orchestration.events import Event, Kind
+from kqlite.orchestration.log import EventLog
+from kqlite.orchestration.model import Definition, FaultImage, Type, image_of
+from kqlite.snapshotter import crawl
+from kqlite.snapshotter.changes import TABLES, ChangeRecords
+from kqlite.snapshotter.feed import PAGE, Feed
+from kqlite.snapshotter.folding import Folder
+from kqlite.snapshotter.lag import Lag, Mode
+from kqlite.snapshotter.pending import Batch, Pending, PerResource, Prefix
+
+if TYPE_CHECKING:
+    from kqlite.inventory.store import Store
+
+RECORDS_KEPT = 14 * DAY
+"""Source: Azure Resource Graph docs, "Get resource changes": change records are kept for 14 days."""
+
+CRAWL_EVERY = HOUR
+_TIDY_EVERY = HOUR
+_SAMPLES = 1_000
+
+
+class OutOfStep(InventoryError):
+    """The inventory was not made from this log, or is further than it: it has to be made anew."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How a snapshotter is getting on. All times are simulated ones, in microseconds since 1970.
+
+    position: everything up to this sequence number is in. backlog: how many events are not. watermark: everything up to this time is in,
+    None before the first tick. lags: how far the watermark was behind at the last ticks. changes: events applied since it began, in so many
+    seconds of work. refetched: events that the feed had lost and that were read from the log. crawled: when the last crawl was, or None;
+    repaired: rows that crawls put right.
+    """
+
+    position: int
+    backlog: int
+    watermark: int | None
+    lags: tuple[int, ...]
+    changes: int
+    seconds: float
+    refetched: int
+    crawled: int | None
+    repaired: int
+    trouble: str
+
+
+class Snapshotter:
+    """Keeps a store up with a log, as late as a lag says. One thread at a time: a lock sees to it.
+
+    crawl_every: how often, in simulated microseconds, all rows are compared with the log; 0 for never.
+    Raises OutOfStep for a store that holds what this log has not.
+    """
+
+    def __init__(self, log: EventLog, store: Store, lag: Lag, crawl_every: int = CRAWL_EVERY, kept: int = RECORDS_KEPT) -> None:
+        self._log = log
+        self._store = store
+        self._upkeep = Upkeep(store)
+        self._lag = lag
+        self._crawl_every = crawl_every
+        self._kept = kept
+        self._lock = threading.RLock()
+        self._definitions: dict[int, Definition] = {}
+        self._now = 0
+        self._watermark: int | None = None
+        self._lags: deque[int] = deque(maxlen=_SAMPLES)
+        self._changes = 0
+        self._seconds = 0.0
+        self._refetched = 0
+        self._crawled: int | None = None
+        self._tidied = 0
+        self._repaired = 0
+        self._trouble = ""
+        self._changed = threading.Condition()
+        self._pending: Pending = self._resume()
+
+    def _resume(self) -> Pending:
+        """Begin at the place that the store has reached."""
+        place = self._place = _Place.read(self._store.position())
+        if place.sequence:
+            last = self._log.at([place.sequence])
+            if not last or last[0].time != place.time:
+                raise OutOfStep(f"the inventory has event {place.sequence} of a log, and this log has another one, or none")
+        self._definitions = {}
+        self._define(self._log.definitions(place.sequence))
+        self._folder = Folder(self._definitions)
+        self._records = ChangeRecords(self._definitions)
+        self._feed = Feed(self._log, place.sequence, self._lag.seed, place.faults)
+        pending = Prefix if self._lag.mode is Mode.PREFIX else PerResource
+        return pending(self._feed, self._log, place.sequence, self._lag)
+
+    @property
+    def position(self) -> int:
+        """Everything up to this sequence number is in the store."""
+        return self._place.sequence
+
+    def progress(self) -> Progress:
+        """How it is getting on."""
+        return Progress(
+            position=self.position,
+            backlog=self._log.last - self.position,
+            watermark=self._watermark,
+            lags=tuple(self._lags),
+            changes=self._changes,
+            seconds=self._seconds,
+            refetched=self._refetched + self._pending.refetched,
+            crawled=self._crawled,
+            repaired=self._repaired,
+            trouble=self._trouble,
+        )
+
+    def tick(self, now: int) -> None:
+        """Make visible what is visible at the time `now`, which never goes back.
+
+        Raises InventoryError where the store cannot be written; nothing of the batch is then in, and the next tick goes on from there.
+        """
+        with self._lock:
+            self._now = now = max(now, self._now)
+            began = time.perf_counter()
+            try:
+                for batch in self._pending.due(now):
+                    self._apply(batch)
+                if self._crawl_every and self._crawled is None:
+                    self._crawled = now
+                elif self._crawl_every and self._crawled is not None and now - self._crawled >= self._crawl_every:
+                    self.crawl(now)
+                self._tidy(now)
+                self._trouble = ""
+            except InventoryError as error:
+                self._trouble = str(error)
+                self._refetched += self._pending.refetched
+                self._pending = self._resume()
+                raise
+            finally:
+                self._seconds += time.perf_counter() - began
+            self._lags.append(now - (self._watermark or now))
+
+    def _apply(self, batch: Batch) -> None:
+        place = self._place
+        if batch.recorded:
+            place = _Place(batch.position, batch.recorded[-1].time, self._feed.faults)
+        elif not batch.shown and batch.watermark == self._watermark:
+            return
+        self._define(batch.shown)
+        self._store.apply(
+            self._folder.fold(batch.shown, self._pending.in_order),
+            to_datetime(batch.watermark),
+            place.written(),
+            self._records.of(batch.recorded),
+        )
+        self._upkeep.tick()
+        with self._changed:
+            self._place, self._watermark = place, batch.watermark
+            self._changes += len(batch.shown)
+            self._changed.notify_all()
+
+    def _define(self, events: list[Event]) -> None:
+        for event in events:
+            if event.kind is Kind.DEFINED:
+                definition = cast("Definition", event.image)
+                self._definitions[definition.number] = definition
+
+    def _tidy(self, now: int) -> None:
+        """Forget what is too old: change records, and deletions that nothing can overtake any more."""
+        if now - self._tidied < _TIDY_EVERY:
+            return
+        self._tidied = now
+        self._store.forget_deletions(self.position)
+        for table in TABLES:
+            self._store.forget_records(table, to_datetime(now - self._kept))
+
+    def crawl(self, now: int) -> int:
+        """Fetch what the feed has lost, compare every row with the log, and put right those that differ; how many did."""
+        with self._lock:
+            self._pending.found(self._log.at(self._pending.missing()))
+            for batch in self._pending.due(now):
+                self._apply(batch)
+            found = crawl.differences(self._log, self._store, self.position, self._definitions)
+            for start in range(0, len(found.stale), PAGE):
+                events = self._log.at(found.stale[start : start + PAGE])
+                self._store.apply(self._folder.fold(events, complete=False), None)
+            if found.gone:
+                self._store.apply(found.deletions(), None)
+            self._crawled = now
+            self._repaired += found.rows
+            return found.rows
+
+    def wait_for(self, sequence: int, timeout: float) -> bool:
+        """Wait until another thread's ticks have brought this event in; False where `timeout` seconds passed first."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.position >= sequence, timeout)
+
+
+class _Place(NamedTuple):
+    """Where in the log a store is: sequence number and time of the last event that is in, and the faults of the feed that hold there."""
+
+    sequence: int = 0
+    time: int = 0
+    faults: tuple[FaultImage, ...] = ()
+
+    @classmethod
+    def read(cls, text: str | None) -> _Place:
+        if text is None:
+            return cls()
+        place = json.loads(text)
+        return cls(place["sequence"], place["time"], tuple(cast("FaultImage", image_of(Type.FAULT, fault)) for fault in place["faults"]))
+
+    def written(self) -> str:
+        return json.dumps(self._asdict())
+
+
+class Ticker:
+    """A thread that ticks by the wall's clock. trouble: what went wrong the last time, until it goes right again.
+
+    now: the simulated time up to which everything is in the log.
+    """
+
+    def __init__(self, snapshotter: Snapshotter, now: Callable[[], int], every: timedelta = timedelta(seconds=0.25)) -> None:
+        self._snapshotter = snapshotter
+        self._now = now
+        self._every = every.total_seconds()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="kqlite-snapshotter", daemon=True)
+        self.failure: BaseException | None = None
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every):
+            try:
+                self._snapshotter.tick(self._now())
+            except InventoryError:
+                continue  # a full disk: it says so in its progress, and tries again
+            except BaseException as error:
+                self.failure = error
+                raise
+
+    def stop(self) -> None:
+        """End the thread after the tick it is in."""
+        self._stop.set()
+        self._thread.join()
