@@ -28,7 +28,9 @@ _DEEP = 20_000
 
 
 class Snapshot(Protocol):
-    """What the engine needs of a snapshot; `kqlite.inventory` has it."""
+    """What the engine needs of a snapshot; `kqlite.inventory` has it. most_bytes: the size of an answer that may not be passed."""
+
+    most_bytes: int | None
 
     @property
     def catalog(self) -> Catalog: ...

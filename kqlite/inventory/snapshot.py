@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+_BATCH_ROWS = 65_536
+
+
 class Cursor(Protocol):
     """What a snapshot needs of a DuckDB cursor."""
 
@@ -30,17 +33,26 @@ class SnapshotExpired(InventoryError):
         super().__init__(f"ended: here no query, and no snapshot, may last longer than {limit.total_seconds():g} s")
 
 
+class AnswerTooLarge(InventoryError):
+    """An answer has more bytes than whoever asks can be given."""
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__(f"the answer has more than {most_bytes // 2**20:,} MiB, the most that is given here; take, project or summarize")
+
+
 class Snapshot:
     """Rows and schema as of one moment, whatever is written meanwhile.
 
     watermark: the time up to which the inventory is complete, aware and UTC; None where nothing says so.
     position: what the feeder of changes has noted of its own place, or None.
+    most_bytes: an answer that is larger ends, while it is being made, with AnswerTooLarge; None is no bound.
     """
 
     def __init__(self, cursor: Cursor, catalog: InventoryCatalog, watermark: datetime | None, position: str | None = None) -> None:
         self.catalog = catalog
         self.watermark = watermark
         self.position = position
+        self.most_bytes: int | None = None
         self._cursor = cursor
         self._expired: SnapshotExpired | None = None
         self._busy = threading.Lock()
@@ -72,11 +84,28 @@ class Snapshot:
             if self._expired is not None:
                 raise self._expired
             try:
-                return self._cursor.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+                return self._rows(self._cursor.sql(sql, params=dict(parameters) if parameters else None))
             except Exception:
                 if self._expired is not None:
                     raise self._expired from None
                 raise
+
+    def _rows(self, relation: Any) -> "pa.Table":
+        if self.most_bytes is None:
+            return relation.to_arrow_table()
+        import pyarrow as pa
+
+        reader = relation.to_arrow_reader(_BATCH_ROWS)
+        try:
+            batches, size = [], 0
+            for batch in reader:
+                batches.append(batch)
+                size += batch.nbytes
+                if size > self.most_bytes:
+                    raise AnswerTooLarge(self.most_bytes)
+            return pa.Table.from_batches(batches, reader.schema)
+        finally:
+            reader.close()  # a cursor with rows left is of no more use
 
     def _run_interruptibly(self, sql: str, parameters: Mapping[str, object] | None) -> "pa.Table":
         # DuckDB answers Python's signals only after the last row (tried: six minutes), so another thread runs the query and this one waits,

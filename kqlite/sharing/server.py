@@ -42,10 +42,6 @@ class BusyError(InventoryError):
     """The holder of a directory has as much to do for others as it takes on."""
 
 
-class TooLargeError(InventoryError):
-    """An answer larger than the holder of a directory sends to another process."""
-
-
 class TimeLimitError(InventoryError):
     """A query that ran for as long as the holder of a directory lets one of another process run."""
 
@@ -186,6 +182,7 @@ class _Running:
     @contextmanager
     def on(self, query: _Query, snapshot: Snapshot) -> Iterator[None]:
         """The query's snapshot, within the block."""
+        snapshot.most_bytes = wire.MOST_ANSWER_BYTES
         with self._lock:
             query.snapshot = snapshot
         try:
@@ -236,11 +233,6 @@ class _Running:
     def sending(self, table: pa.Table) -> "_Sending":
         """The batches of an answer, which is accounted for until they are gone."""
         size = table.nbytes
-        if size > wire.MOST_ANSWER_BYTES:
-            most = wire.MOST_ANSWER_BYTES // 2**20
-            raise TooLargeError(
-                f"an answer of {size // 2**20:,} MiB, and another process is given {most:,} at most; take, project or aggregate"
-            )
         with self._lock:
             if self._unsent + size > MOST_BYTES_AT_ONCE:
                 raise BusyError("the process that holds the directory has too many large answers to send already; try again")
