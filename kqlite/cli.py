@@ -140,6 +140,13 @@ def _parser() -> argparse.ArgumentParser:
     begin = simulate.add_mutually_exclusive_group()
     begin.add_argument("--scenario", type=Path, metavar="FILE", help="begin with the requests of a scenario file")
     begin.add_argument("--vms", type=_count, metavar="N", help="begin with N virtual machines, in scale sets with autoscale")
+    simulate.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="FAULT",
+        help="a fault, as in 'allocation region=eastus start=6h duration=1h'; may be given several times",
+    )
     simulate.add_argument("--days", type=_positive, metavar="D", help="simulate D days as fast as possible (default: by the wall's clock)")
     simulate.add_argument("--seed", type=int, default=1, metavar="S", help="equal seeds give equal simulations (default: 1)")
     simulate.add_argument("--speed", type=_positive, metavar="X", help="simulated seconds for each second of the wall (default: 1)")
@@ -281,7 +288,7 @@ def _simulate(options: argparse.Namespace) -> int:
     if options.days is not None and options.speed is not None:
         raise Usage("--speed is for a simulation by the wall's clock; one of --days runs as fast as it can")
     with _stop_signals() as stopped:
-        from kqlite.simulation import simulate
+        from kqlite.simulated_run import simulate
         from kqlite.terminal import Progress
 
         bar = Progress("hours", sys.stderr)
@@ -294,6 +301,7 @@ def _simulate(options: argparse.Namespace) -> int:
                 days=options.days,
                 seed=options.seed,
                 speed=options.speed or 1.0,
+                faults=options.fault,
                 stopped=stopped,
                 progress=lambda share: bar(round(share * hours), hours),
             )

@@ -5,32 +5,37 @@
 >>> simulation.advance("10m")
 >>> len(simulation.instances("web"))
 3
+>>> simulation.inventory.query("resources | where type =~ 'microsoft.compute/virtualmachines' | count").to_pylist()
+[{'Count': 3}]
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from kqlite.connection import Connection
+from kqlite.live import LiveInventory
 from kqlite.orchestration import metrics
 from kqlite.orchestration.arm import Answer, FrontDoor
 from kqlite.orchestration.clock import Clock, duration, to_datetime
 from kqlite.orchestration.control_plane import ControlPlane
 from kqlite.orchestration.controllers import outages
 from kqlite.orchestration.errors import ArmError, CoreError
-from kqlite.orchestration.events import Event, Kind
-from kqlite.orchestration.log import EventLog, MemoryLog, SqliteLog, every_event
+from kqlite.orchestration.events import Event
+from kqlite.orchestration.log import EventLog, MemoryLog, SqliteLog
 from kqlite.orchestration.model import Type
 from kqlite.orchestration.saved_state import SavedState
-from kqlite.orchestration.scenario import Runner, parse
+from kqlite.snapshotter.lag import Lag
 
 LOG_NAME = "events.sqlite"
 STATE_NAME = "events.state"
+BESIDE = (LOG_NAME, f"{LOG_NAME}-wal", f"{LOG_NAME}-shm", "events.lock", STATE_NAME)
+"""What a simulation keeps in its directory."""
+
 API_VERSION = "2023-09-01"
 """Of the requests that conveniences make: with it every property is known."""
 _IMAGE = {"publisher": "Canonical", "offer": "UbuntuServer", "sku": "18.04-LTS", "version": "latest"}
@@ -43,6 +48,8 @@ class Simulation:
     seed: of every random draw; a simulation that goes on keeps its own. clock: None is a manual clock from 2021-08-11T00:00Z.
     profile: "preview-2021" or "ga". subscriptions: how many. features: those registered from the start, or "all".
     synchronous: "FULL", or "NORMAL" where the last commits may be lost in a power cut.
+    lag: how late the inventory shows a change: seconds, a timedelta, text ("30s", "1s..60s", "measured" as in the real service, any of
+        them also after "per-resource"), or a `snapshotter.lag.Lag`.
     """
 
     def __init__(
@@ -54,19 +61,22 @@ class Simulation:
         subscriptions: int = 1,
         features: Iterable[str] | str = (),
         synchronous: str = "FULL",
+        lag: Lag | float | timedelta | str = "measured",
+        *,
+        _log: EventLog | None = None,
     ) -> None:
-        self._log: EventLog
-        saved = None
-        if path is None:
-            self._log = MemoryLog()
-        else:
-            directory = Path(path)
-            directory.mkdir(parents=True, exist_ok=True)
-            self._log = SqliteLog(directory / LOG_NAME, synchronous)
-            saved = SavedState(directory / STATE_NAME)
+        self._lag = Lag.of(lag, seed)
+        self._directory = None if path is None else Path(path)
+        self._live: LiveInventory | None = None
         names = features if isinstance(features, str) else tuple(features)
         if isinstance(names, str) and names != "all":
             names = (names,)
+        saved, log = None, _log
+        if log is None and self._directory is not None:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            log = SqliteLog(self._directory / LOG_NAME, synchronous)
+            saved = SavedState(self._directory / STATE_NAME)
+        self._log: EventLog = MemoryLog() if log is None else log
         self._plane = ControlPlane(self._log, clock or Clock.manual(), seed, profile, subscriptions, names, saved)
         self._door = FrontDoor(self._plane)
 
@@ -77,7 +87,9 @@ class Simulation:
         self.close()
 
     def close(self) -> None:
-        """Give back the log. What was answered is durable already."""
+        """Give back the log and the inventory. What was answered is durable already."""
+        if self._live is not None:
+            self._live.close()
         self._plane.save_state()
         self._log.close()
 
@@ -90,6 +102,20 @@ class Simulation:
     def log(self) -> EventLog:
         """The event log; read from outside, the change feed."""
         return self._log
+
+    @property
+    def inventory(self) -> Connection:
+        """The inventory that follows this simulation, late: what `Connection` says, with the simulated time for `now()`.
+
+        It begins when it is first asked for. In a directory other processes share it from then on, by `kqlite.connect`.
+        """
+        if self._live is None:
+            plane = self._plane
+            pass_time = None if plane.clock.mode == "scaled" else lambda duration: plane.advance_to(plane.now + duration)
+            # Another thread may read while this one is in the middle of a commit.
+            log = self._log if self._directory is None else SqliteLog(self._directory / LOG_NAME, read_only=True)
+            self._live = LiveInventory(log, self._lag, lambda: plane.durable_now, pass_time, self._directory, BESIDE)
+        return self._live.connection
 
     @property
     def now(self) -> datetime:
@@ -125,7 +151,7 @@ class Simulation:
 
     def advance(self, by: float | timedelta | str = 0) -> None:
         """Let simulated time pass: seconds, a timedelta, or text such as "61s" or "PT5M". The time reached is durable."""
-        self._plane.advance_to(self._plane.now + duration(by))
+        self._plane.advance(duration(by))
 
     def settle(self, limit: float | timedelta | str = "P1D") -> bool:
         """Let time pass until no operation is in progress; False where `limit` passed first."""
@@ -307,7 +333,7 @@ class Simulation:
         found: list[dict[str, Any]] = []
         while path:
             answer = self.arm("GET", path.removeprefix("https://management.azure.com"))
-            page = _checked(answer)
+            page = checked(answer)
             found += page["value"]
             path = page.get("nextLink", "")
         return found
@@ -317,7 +343,7 @@ class Simulation:
         return self._ask("GET", f"{resource_id}?$expand=instanceView")
 
     def _ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        return _checked(self.arm(method, self._with_version(path), body))
+        return checked(self.arm(method, self._with_version(path), body))
 
     def _with_version(self, path: str) -> str:
         version = API_VERSION if "microsoft.insights" not in path.lower() else "2022-10-01"
@@ -330,7 +356,8 @@ class Simulation:
         return f"{self._group_path(group, subscription)}/providers/{type_}/{name}"
 
 
-def _checked(answer: Answer) -> dict[str, Any]:
+def checked(answer: Answer) -> dict[str, Any]:
+    """The document of an answer. Raises ArmError for a refusal."""
     if answer.status >= 400:
         error = (answer.body or {}).get("error") or {}
         raise ArmError(answer.status, error.get("code", ""), error.get("message", ""), error.get("target", ""), error.get("details", ()))
@@ -364,113 +391,3 @@ def vm_profile(prefix: str, health: bool = False) -> dict[str, Any]:
         }
         profile["extensionProfile"] = {"extensions": [{"name": "health", "properties": probe}]}
     return profile
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a run of `simulate` did: operations ended and failed, events, faults, simulated and real seconds."""
-
-    operations: int
-    failed: int
-    events: int
-    faults: int
-    simulated_seconds: float
-    real_seconds: float
-
-    def __str__(self) -> str:
-        return (
-            f"{self.operations} operations ({self.failed} failed), {self.events} transitions, {self.faults} faults, "
-            f"{timedelta(seconds=round(self.simulated_seconds))} simulated in {self.real_seconds:.1f} s"
-        )
-
-
-def simulate(
-    directory: str | Path,
-    *,
-    scenario: str | Path | None = None,
-    vms: int | None = None,
-    days: float | None = None,
-    seed: int = 0,
-    speed: float = 1.0,
-    stopped: Callable[[], bool] = lambda: False,
-    progress: Callable[[float], None] = lambda share: None,
-) -> Summary:
-    """Run a simulation in a directory, and go on with the one that is there.
-
-    scenario: a scenario file to run first; vms: how many instances to begin with, in sets of up to 1,000 with autoscale; both only
-    where the directory is empty. days: so many simulated days as fast as possible; None: on the wall's clock, `speed` times as fast,
-    until `stopped()` says so. progress: told the share that is done, from 0 to 1, in a run of `days`.
-    Raises ScenarioError for a scenario that cannot be read or fails.
-    """
-    start = time.perf_counter()
-    clock = Clock.manual() if days is not None else Clock.scaled(speed)
-    options: dict[str, Any] = {"seed": seed, "features": "all"}
-    read = parse(Path(scenario).read_text(), Path(scenario).name) if scenario is not None else None
-    if read is not None:
-        options |= {name: value for name, value in read.options.items() if name != "clock"}
-    with Simulation(directory, clock=clock, **options) as simulation:
-        first, began = simulation.log.last, simulation.now
-        if not any(simulation.plane.fleet.all_groups()):
-            if read is not None:
-                Runner(read, simulation).run()
-            if vms:
-                _populate(simulation, vms)
-        if days is None:
-            _run_on_the_clock(simulation, stopped)
-        else:
-            _run_days(simulation, days, stopped, progress)
-        return _summary(simulation, first, began, time.perf_counter() - start)
-
-
-def _populate(simulation: Simulation, vms: int) -> None:
-    for number in range((vms + 999) // 1000):
-        count = min(1000, vms - number * 1000)
-        made = simulation.create_scale_set(f"set{number}", f"rg{number // 20}", capacity=count, domains=1 + number % 3, health=True)
-        rules = [_cpu_rule("GreaterThan", 70, "Increase"), _cpu_rule("LessThan", 25, "Decrease")]
-        capacity = {"minimum": str(max(1, count // 2)), "maximum": "1000", "default": str(count)}
-        body = {
-            "location": "eastus",
-            "properties": {
-                "enabled": True,
-                "targetResourceUri": made["id"],
-                "profiles": [{"name": "default", "capacity": capacity, "rules": rules}],
-            },
-        }
-        group = made["id"].partition("/providers/")[0]
-        _checked(simulation.arm("PUT", f"{group}/providers/{Type.AUTOSCALE}/set{number}?api-version=2022-10-01", body))
-
-
-def _cpu_rule(operator: str, threshold: int, direction: str) -> dict[str, Any]:
-    window = {"timeGrain": "PT1M", "statistic": "Average", "timeWindow": "PT10M", "timeAggregation": "Average"}
-    action = {"direction": direction, "type": "ChangeCount", "value": "1", "cooldown": "PT10M"}
-    return {"metricTrigger": {"metricName": metrics.CPU, "operator": operator, "threshold": threshold, **window}, "scaleAction": action}
-
-
-def _run_days(simulation: Simulation, days: float, stopped: Callable[[], bool], progress: Callable[[float], None]) -> None:
-    slices = max(1, round(days * 96))
-    for number in range(slices):
-        if stopped():
-            return
-        simulation.advance(timedelta(days=days / slices))
-        progress((number + 1) / slices)
-
-
-def _run_on_the_clock(simulation: Simulation, stopped: Callable[[], bool]) -> None:
-    plane = simulation.plane
-    while not stopped():
-        plane.catch_up()
-        due = plane.rec.timers.next_due()
-        plane.clock.wait(due if due is not None else plane.now + 60_000_000, plane.now, 0.2)
-    plane.catch_up()
-
-
-def _summary(simulation: Simulation, first: int, began: datetime, real: float) -> Summary:
-    operations = failed = faults = 0
-    for event in every_event(simulation.log, first):
-        if event.type == Type.OPERATION and "ended" in event.previous:
-            operations += 1
-            failed += event.image.status == "Failed"  # type: ignore[union-attr]
-        elif event.type == Type.FAULT and event.kind is Kind.CREATED:
-            faults += 1
-    events = simulation.log.last - first
-    return Summary(operations, failed, events, faults, (simulation.now - began).total_seconds(), real)

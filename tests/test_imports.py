@@ -34,9 +34,10 @@ MAY_IMPORT = {
     "connection": {"access", "sharing", "engine", "parameters", "result", "stats", "inventory", "directory", "language"},
     "terminal": {"formats"},
     "repl": {"terminal", "formats", "connection", "language"},
-    "cli": {"terminal", "formats", "connection", "language", "repl", "inventory", "version", "simulation"},
+    "cli": {"terminal", "formats", "connection", "language", "repl", "inventory", "version", "simulation", "simulated_run"},
     "__init__": {"connection", "result", "language", "simulation"},
     "simulation": {"orchestration", "snapshotter", "inventory", "connection"},
+    "simulated_run": {"simulation", "orchestration"},
     "__main__": {"cli"},
 }
 """For each package and root module, what of kqlite it may import beside itself."""

@@ -9,7 +9,8 @@ import pytest
 from kqlite.orchestration.clock import Clock, DurationError
 from kqlite.orchestration.errors import CoreError
 from kqlite.orchestration.scenario import ScenarioError
-from kqlite.simulation import Simulation, simulate
+from kqlite.simulated_run import simulate
+from kqlite.simulation import Simulation
 
 
 def test_a_manual_clock_starts_on_the_pages_day_and_moves_when_told() -> None:

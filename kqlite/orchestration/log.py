@@ -20,6 +20,8 @@ from kqlite.orchestration.model import image_of, value_of
 FORMAT_VERSION = 1
 APPLICATION_ID = 0x6B716C67  # "kqlg"
 
+UNFINISHED = "unfinished"  # the fact that names a beginning which is not over
+
 _SCHEMA = """
 CREATE TABLE texts (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -315,6 +317,66 @@ class SqliteLog:
     def _unlock(self) -> None:
         if self._lock is not None:
             self._lock.close()
+
+
+class RepeatedLog:
+    """A log whose beginning happens again: what it holds already is compared with what comes, and only what is new is written.
+
+    So a beginning that was interrupted is taken up from its start, because equal seeds and requests give equal events. beginning: its
+    name, which the log keeps until `finish` is called.
+    """
+
+    def __init__(self, log: EventLog, beginning: str) -> None:
+        self._log = log
+        self._beginning = beginning
+        self._last = 0
+        self._facts: dict[str, str] = {}
+
+    @property
+    def last(self) -> int:
+        """The number of the last event that happened again, or is new."""
+        return self._last
+
+    def commit(self, events: Sequence[Event], facts: Mapping[str, str]) -> None:
+        """See EventLog. Raises LogError where an event is not the one that the log holds."""
+        known = self._log.read(self._last, len(events)) if self._last < self._log.last else []
+        for old, new in zip(known, events, strict=False):
+            if encoded(old) != encoded(new):
+                raise LogError(f"event {new.sequence} is not the one that the log holds: it was begun otherwise, or by another version")
+        self._last += len(events)
+        self._facts = {**facts, UNFINISHED: self._beginning}
+        if self._last >= self._log.last and int(facts["now"]) >= int(self._log.facts().get("now", 0)):
+            self._log.commit(events[len(known) :], self._facts)
+
+    def finish(self) -> None:
+        """The beginning is over."""
+        if self._last < self._log.last:
+            raise LogError(f"the log holds {self._log.last} events, and its beginning gives {self._last}")
+        self._log.commit([], {**self._facts, UNFINISHED: ""})
+
+    def facts(self) -> dict[str, str]:
+        """See EventLog."""
+        return dict(self._facts)
+
+    def read(self, after: int = 0, limit: int = 10_000) -> list[Event]:
+        """See EventLog."""
+        return self._log.read(after, min(limit, self._last - after)) if after < self._last else []
+
+    def at(self, sequences: Sequence[int]) -> list[Event]:
+        """See EventLog."""
+        return self._log.at([sequence for sequence in sequences if sequence <= self._last])
+
+    def definitions(self, upto: int) -> list[Event]:
+        """See EventLog."""
+        return self._log.definitions(min(upto, self._last))
+
+    def newest(self, upto: int) -> Iterator[Newest]:
+        """See EventLog."""
+        return self._log.newest(min(upto, self._last))
+
+    def close(self) -> None:
+        """See EventLog."""
+        self._log.close()
 
 
 def _only_writer(path: Path) -> IO[bytes]:

@@ -153,6 +153,19 @@ def _options(rest: str, name: str, number: int) -> dict[str, Any]:
     return found
 
 
+def fault_of(text: str) -> tuple[dict[str, Any], str]:
+    """The fault that `name key=value .. [as alias]` says, and its alias, which is its name where none is given."""
+    words = shlex.split(text)
+    alias = words[0] if words else ""
+    if len(words) > 2 and words[-2] == "as":
+        alias, words = words[-1], words[:-2]
+    spec: dict[str, Any] = {"fault": alias if not words else words[0]}
+    for word in words[1:]:
+        key, _, value = word.partition("=")
+        spec[key] = value if key in ("duration", "start", "zone", "set", "vm") else _value(value)
+    return spec, alias
+
+
 @dataclass
 class Runner:
     """Runs a scenario on a simulation. restarted: what gives the simulation again after a restart."""
@@ -236,15 +249,7 @@ class Runner:
         self.simulation.feed_metric(target if target.startswith("/") else f"{_NAMES['sets']}/{target}", name, float(value))
 
     def _fault(self, rest: str) -> None:
-        words = shlex.split(rest)
-        alias = words[0]
-        if len(words) > 2 and words[-2] == "as":
-            alias = words[-1]
-            words = words[:-2]
-        spec: dict[str, Any] = {"fault": words[0]}
-        for word in words[1:]:
-            key, _, value = word.partition("=")
-            spec[key] = value if key in ("duration", "start", "zone", "set", "vm") else _value(value)
+        spec, alias = fault_of(rest)
         self.faults[alias] = self.simulation.inject(spec)
 
     def _recover(self, rest: str) -> None:

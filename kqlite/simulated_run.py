@@ -1,0 +1,184 @@
+"""`kqlite simulate`: a run of a simulation in a directory, from its beginning or from where the last one stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from kqlite.orchestration import metrics
+from kqlite.orchestration.clock import START, Clock, to_datetime
+from kqlite.orchestration.errors import CoreError
+from kqlite.orchestration.events import Kind
+from kqlite.orchestration.log import UNFINISHED, RepeatedLog, SqliteLog, every_event
+from kqlite.orchestration.model import Type
+from kqlite.orchestration.scenario import Runner, Scenario, fault_of, parse
+from kqlite.simulation import LOG_NAME, Simulation, checked
+from kqlite.snapshotter.lag import Lag
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run of `simulate` did: operations ended and failed, events, faults, simulated and real seconds."""
+
+    operations: int
+    failed: int
+    events: int
+    faults: int
+    simulated_seconds: float
+    real_seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.operations} operations ({self.failed} failed), {self.events} transitions, {self.faults} faults, "
+            f"{timedelta(seconds=round(self.simulated_seconds))} simulated in {self.real_seconds:.1f} s"
+        )
+
+
+def simulate(
+    directory: str | Path,
+    *,
+    scenario: str | Path | None = None,
+    vms: int | None = None,
+    days: float | None = None,
+    seed: int = 0,
+    speed: float = 1.0,
+    faults: Iterable[str] = (),
+    lag: str = "measured",
+    stopped: Callable[[], bool] = lambda: False,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Summary:
+    """Run a simulation in a directory, and go on with the one that is there.
+
+    scenario: a scenario file to run first; vms: how many instances to begin with, in sets of up to 1,000 with autoscale; both only
+    where the directory is empty, or where the same beginning was interrupted. days: so many simulated days as fast as possible; None:
+    on the wall's clock, `speed` times as fast, until `stopped()` says so. faults: injected after the beginning, each as a scenario
+    writes it. lag: how late its inventory shows a change, as of `Simulation`. progress: told the share that is done, from 0 to 1, in a run of `days`.
+    Raises ScenarioError for a scenario that cannot be read or fails, CoreError for what is no fault.
+    """
+    start = time.perf_counter()
+    text = Path(scenario).read_text(encoding="utf-8") if scenario is not None else ""
+    beginning = _Beginning(text, parse(text, Path(scenario).name) if scenario is not None else None, vms, seed)
+    specs = [fault_of(fault)[0] for fault in faults]
+    Lag.of(lag)
+    simulation, first, began = _begun(Path(directory), beginning, lag)
+    with simulation:
+        for spec in specs:
+            simulation.inject(spec)
+        if days is None:
+            simulation.plane.go_by(Clock.scaled(speed))
+        # From here on other processes can ask this one.
+        _ = simulation.inventory
+        if days is None:
+            _run_on_the_clock(simulation, stopped)
+        else:
+            _run_days(simulation, days, stopped, progress)
+        return _summary(simulation, first, began, time.perf_counter() - start)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """How a simulation begins: with a scenario, with so many VMs, or with nothing."""
+
+    text: str
+    scenario: Scenario | None
+    vms: int | None
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """What tells it from other beginnings; "" for one with nothing."""
+        if self.scenario is None and not self.vms:
+            return ""
+        return blake2b(f"{self.text} {self.vms} {self.seed}".encode(), digest_size=16).hexdigest()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How the simulation is made."""
+        options = {"seed": self.seed, "features": "all", **(self.scenario.options if self.scenario is not None else {})}
+        mode = options.pop("clock", "manual")
+        return {**options, "clock": Clock.auto() if mode == "auto" else Clock.manual()}
+
+
+def _begun(directory: Path, beginning: _Beginning, lag: str) -> tuple[Simulation, int, datetime]:
+    """The simulation where its beginning is over, and the last event and the time before this run."""
+    directory.mkdir(parents=True, exist_ok=True)
+    log = SqliteLog(directory / LOG_NAME)
+    try:
+        facts, first = log.facts(), log.last
+        unfinished = facts.get(UNFINISHED, "")
+        if unfinished and beginning.name not in ("", unfinished):
+            raise CoreError(f"{directory}: another beginning was interrupted here; begin with the same again, or in another directory")
+        if not first or (unfinished and beginning.name):
+            _begin(RepeatedLog(log, beginning.name), beginning)
+    finally:
+        log.close()
+    simulation = Simulation(directory, lag=lag)
+    return simulation, first, to_datetime(int(facts["now"])) if facts else to_datetime(START)
+
+
+def _begin(log: RepeatedLog, beginning: _Beginning) -> None:
+    simulation = Simulation(**beginning.options, _log=log)
+    if beginning.scenario is not None:
+        Runner(beginning.scenario, simulation, lambda: Simulation(**beginning.options, _log=log)).run()
+    if beginning.vms:
+        _populate(simulation, beginning.vms)
+    log.finish()
+
+
+def _populate(simulation: Simulation, vms: int) -> None:
+    for number in range((vms + 999) // 1000):
+        count = min(1000, vms - number * 1000)
+        made = simulation.create_scale_set(f"set{number}", f"rg{number // 20}", capacity=count, domains=1 + number % 3, health=True)
+        rules = [_cpu_rule("GreaterThan", 70, "Increase"), _cpu_rule("LessThan", 25, "Decrease")]
+        capacity = {"minimum": str(max(1, count // 2)), "maximum": "1000", "default": str(count)}
+        body = {
+            "location": "eastus",
+            "properties": {
+                "enabled": True,
+                "targetResourceUri": made["id"],
+                "profiles": [{"name": "default", "capacity": capacity, "rules": rules}],
+            },
+        }
+        group = made["id"].partition("/providers/")[0]
+        checked(simulation.arm("PUT", f"{group}/providers/{Type.AUTOSCALE}/set{number}?api-version=2022-10-01", body))
+
+
+def _cpu_rule(operator: str, threshold: int, direction: str) -> dict[str, Any]:
+    window = {"timeGrain": "PT1M", "statistic": "Average", "timeWindow": "PT10M", "timeAggregation": "Average"}
+    action = {"direction": direction, "type": "ChangeCount", "value": "1", "cooldown": "PT10M"}
+    return {"metricTrigger": {"metricName": metrics.CPU, "operator": operator, "threshold": threshold, **window}, "scaleAction": action}
+
+
+def _run_days(simulation: Simulation, days: float, stopped: Callable[[], bool], progress: Callable[[float], None]) -> None:
+    slices = max(1, round(days * 96))
+    for number in range(slices):
+        if stopped():
+            return
+        simulation.advance(timedelta(days=days / slices))
+        progress((number + 1) / slices)
+
+
+def _run_on_the_clock(simulation: Simulation, stopped: Callable[[], bool]) -> None:
+    plane = simulation.plane
+    while not stopped():
+        plane.catch_up()
+        due = plane.rec.timers.next_due()
+        plane.clock.wait(due if due is not None else plane.now + 60_000_000, plane.now, 0.2)
+    plane.catch_up()
+
+
+def _summary(simulation: Simulation, first: int, began: datetime, real: float) -> Summary:
+    operations = failed = faults = 0
+    for event in every_event(simulation.log, first):
+        if event.type == Type.OPERATION and "ended" in event.previous:
+            operations += 1
+            failed += event.image.status == "Failed"  # type: ignore[union-attr]
+        elif event.type == Type.FAULT and event.kind is Kind.CREATED:
+            faults += 1
+    events = simulation.log.last - first
+    return Summary(operations, failed, events, faults, (simulation.now - began).total_seconds(), real)
