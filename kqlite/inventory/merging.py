@@ -5,7 +5,7 @@ order of rows, by which queries skip most of them. Any other row is deleted and 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kqlite.inventory.batches import columns_of
@@ -49,8 +49,13 @@ def merge(cursor: Cursor, change: Changes, stored: Partition, shared: Sequence[s
 
     stored: the partition that takes the rows and covers them. shared: native tables that may hold rows of the type beside it.
     """
-    if not (change.rows.num_rows or change.deleted):
-        return Merged()
+    merged = _merge_rows(cursor, change, stored, shared) if change.rows.num_rows or change.deleted else Merged()
+    if change.hot is None or not change.hot.num_rows:
+        return merged
+    return replace(merged, updated=merged.updated + _update_leaves(cursor, change, change.hot, stored))
+
+
+def _merge_rows(cursor: Cursor, change: Changes, stored: Partition, shared: Sequence[str]) -> Merged:
     hot = hot_columns(stored)
     cursor.register("changes", _numbered(change))
     cursor.register("dead", _dead(change))
@@ -65,6 +70,24 @@ def merge(cursor: Cursor, change: Changes, stored: Partition, shared: Sequence[s
     finally:
         cursor.unregister("changes")
         cursor.unregister("dead")
+
+
+def _update_leaves(cursor: Cursor, change: Changes, leaves: "pa.RecordBatch", stored: Partition) -> int:
+    """Update the hot leaves of rows that are there and older; how many."""
+    hot = [name for name in leaves.schema.names if name not in (KEY_COLUMN, SEQUENCE_COLUMN)]
+    assert set(hot) <= set(hot_columns(stored)), f"{stored.source} does not hold {hot} beside"
+    types = columns_of(stored)
+    cursor.register("changes", leaves)
+    try:
+        cursor.execute(
+            f"CREATE OR REPLACE TEMP TABLE arriving AS SELECT row_number() OVER () AS {_AT}, {KEY_COLUMN}, {SEQUENCE_COLUMN}, "
+            f"0 AS {_SINCE}, {selections(change.partition, stored, {name: types[name] for name in hot})} FROM changes"
+        )
+        differing = _meet(cursor, stored, hot)
+        _, updated = _update_warm(cursor, stored, differing)
+        return updated
+    finally:
+        cursor.unregister("changes")
 
 
 def hot_columns(part: Partition) -> list[str]:
@@ -151,12 +174,7 @@ def _compare(cursor: Cursor, change: Changes, stored: Partition, hot: Sequence[s
 
 def _write(cursor: Cursor, change: Changes, stored: Partition, differing: Mapping[str, str]) -> Merged:
     source = quoted(stored.source)
-    counts = [f"count(*) FILTER (WHERE NOT {_STALE} AND {_WARM}{also})" for also in ("", *(f" AND {flag}" for flag in differing.values()))]
-    [(gone, updated, *changed)] = cursor.execute(
-        f"SELECT count(*) FILTER (WHERE NOT {_STALE} AND NOT {_WARM}), {', '.join(counts)} FROM met"
-    ).fetchall()
-    if updated:
-        _update(cursor, source, updated, {name: (flag, count) for (name, flag), count in zip(differing.items(), changed, strict=True)})
+    gone, updated = _update_warm(cursor, stored, differing)
     if gone:
         cursor.execute(f"DELETE FROM {source} WHERE rowid IN (SELECT {_ROW} FROM met WHERE NOT {_STALE} AND NOT {_WARM})")
     columns = columns_of(stored)
@@ -168,6 +186,18 @@ def _write(cursor: Cursor, change: Changes, stored: Partition, differing: Mappin
     if change.deleted:
         _bury(cursor, change.table)
     return Merged(updated, gone, inserted)
+
+
+def _update_warm(cursor: Cursor, stored: Partition, differing: Mapping[str, str]) -> tuple[int, int]:
+    """Update in place what can be; how many rows must be replaced, and how many were updated."""
+    counts = [f"count(*) FILTER (WHERE NOT {_STALE} AND {_WARM}{also})" for also in ("", *(f" AND {flag}" for flag in differing.values()))]
+    [(gone, updated, *changed)] = cursor.execute(
+        f"SELECT count(*) FILTER (WHERE NOT {_STALE} AND NOT {_WARM}), {', '.join(counts)} FROM met"
+    ).fetchall()
+    if updated:
+        counted = {name: (flag, count) for (name, flag), count in zip(differing.items(), changed, strict=True)}
+        _update(cursor, quoted(stored.source), updated, counted)
+    return gone, updated
 
 
 def _update(cursor: Cursor, source: str, rows: int, differing: Mapping[str, tuple[str, int]]) -> None:

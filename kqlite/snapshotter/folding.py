@@ -1,0 +1,141 @@
+"""Events folded by resource: of each the newest wins, and what is gone is named.
+
+A resource all of whose changes show in hot leaves alone gets no row, only those leaves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import cast
+
+from kqlite.inventory.changes import Changes
+from kqlite.inventory.documents import Value
+from kqlite.orchestration.events import Event, Kind
+from kqlite.orchestration.model import Image, Type, VmImage
+from kqlite.snapshotter import health
+from kqlite.snapshotter.hot import HotLeaves
+from kqlite.snapshotter.rows import Definitions, Row, id_of, row, table_of, timestamp
+from kqlite.snapshotter.shaping import Shaper
+
+_NOT_PLAIN = re.compile(r'["\\\x00-\x1f]')
+
+
+@dataclass
+class _Sheet:
+    """What is to be told of one type: whole rows, hot leaves, deletions."""
+
+    rows: list[Row] = field(default_factory=list)
+    sequences: list[int] = field(default_factory=list)
+    since: list[int] = field(default_factory=list)
+    templates: list[Hashable | None] = field(default_factory=list)
+    hot_keys: list[str] = field(default_factory=list)
+    hot_sequences: list[int] = field(default_factory=list)
+    hot_leaves: list[tuple[Value, ...]] = field(default_factory=list)
+    deleted: dict[str, int] = field(default_factory=dict)
+
+    def whole(self, row: Row, sequence: int, since: int, template: Hashable | None) -> None:
+        self.rows.append(row)
+        self.sequences.append(sequence)
+        self.since.append(since)
+        self.templates.append(template)
+
+    def hot(self, key: str, sequence: int, leaves: tuple[Value, ...]) -> None:
+        self.hot_keys.append(key)
+        self.hot_sequences.append(sequence)
+        self.hot_leaves.append(leaves)
+
+
+class Folder:
+    """Folds the events of one log.
+
+    definitions: grows as events define more; whoever folds has put in those that the events refer to.
+    """
+
+    def __init__(self, definitions: Definitions) -> None:
+        self._definitions = definitions
+        self._hot = HotLeaves(definitions)
+        self._shapers: dict[str, Shaper] = {}
+
+    def fold(self, events: Iterable[Event], complete: bool = True) -> list[Changes]:
+        """Changes, one for each type that the events are of; events that come twice or in another order change nothing of it.
+
+        complete: every event of these resources before these has been folded and none is missing among them, so that what is stored of a
+        resource is its state before the first. Where that is not so, each resource gets its whole row.
+        """
+        newest: dict[str, Event] = {}
+        since: dict[str, int] = {}
+        health_since: dict[str, int] = {}
+        touches_hot_alone = self._hot.touches_hot_alone
+        for event in events:
+            if table_of(event.type) is None:
+                continue
+            key = self._key(event)
+            known = newest.get(key)
+            if known is None or known.sequence < event.sequence:
+                newest[key] = event
+            if not complete or not touches_hot_alone(event):
+                since[key] = max(since.get(key, 0), event.sequence)
+            if event.type == Type.VM and (not complete or event.kind is not Kind.CHANGED or not health.FIELDS.isdisjoint(event.previous)):
+                from_whole = 0 if complete and event.kind is Kind.CHANGED else event.sequence
+                health_since[key] = max(health_since.get(key, 0), from_whole)
+        sheets: dict[tuple[str, str], _Sheet] = defaultdict(_Sheet)
+        for key, event in newest.items():
+            self._tell(sheets, event, key, since.get(key, 0))
+            if key in health_since:
+                _tell_health(sheets[health.TABLE, health.TYPE], event, key, health_since[key])
+        return [self._changes(table, type_, sheet, complete) for (table, type_), sheet in sheets.items()]
+
+    def _key(self, event: Event) -> str:
+        return (event.scope + event.name).lower() if event.type != Type.LOCK else id_of(event, self._definitions).lower()
+
+    def _tell(self, sheets: dict[tuple[str, str], _Sheet], event: Event, key: str, since: int) -> None:
+        sheet = sheets[cast("str", table_of(event.type)), event.type.lower()]
+        if event.kind is Kind.DELETED:
+            sheet.deleted[key] = event.sequence
+        elif since:
+            sheet.whole(row(event, event.image, self._definitions), event.sequence, since, _template(event))
+        else:
+            sheet.hot(key, event.sequence, self._hot.values(event, event.image))
+
+    def _changes(self, table: str, resource_type: str, sheet: _Sheet, complete: bool) -> Changes:
+        import pyarrow as pa
+
+        shaper = self._shapers.get(resource_type)
+        if shaper is None:
+            shaper = self._shapers[resource_type] = Shaper(resource_type)
+        rows = shaper.rows(sheet.rows, sheet.sequences, sheet.templates)
+        hot = shaper.hot_updates(sheet.hot_keys, sheet.hot_sequences, sheet.hot_leaves) if sheet.hot_keys else None
+        since = pa.array(sheet.since, pa.int64()) if complete else None
+        return Changes(table, resource_type, shaper.shapes, rows, shaper.types, sheet.deleted, since, hot)
+
+
+def _tell_health(sheet: _Sheet, event: Event, key: str, since: int) -> None:
+    image = cast("VmImage", event.image)
+    key += health.SUFFIX.lower()
+    if event.kind is Kind.DELETED:
+        sheet.deleted[key] = event.sequence
+    elif since:
+        sheet.whole(health.health_row(event, image), event.sequence, since, "")
+    else:
+        sheet.hot(key, event.sequence, (health.availability(image), timestamp(image.changed)))
+
+
+_HANGS_ON: dict[str, Callable[[Image], Hashable]] = {
+    Type.VM: attrgetter("model"),
+    Type.NIC: attrgetter("definition"),
+    Type.EXTENSION: attrgetter("definition"),
+    Type.DISK: attrgetter("os_type"),
+    Type.PUBLIC_IP: attrgetter("sku"),
+}
+"""What the shape of a row hangs on, for types of which a fleet has many: whatever else an image says is in the known shapes."""
+
+
+def _template(event: Event) -> Hashable | None:
+    hangs_on = _HANGS_ON.get(event.type)
+    if hangs_on is None or _NOT_PLAIN.search("".join([value for value in event.image if type(value) is str])):
+        return None
+    return event.scope, hangs_on(event.image)

@@ -1,0 +1,161 @@
+"""Which changes show in hot leaves alone, so that no row need be made: what is stored is updated in place.
+
+Most events of a fleet are such: machines start, stop and are provisioned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, TypeVar
+
+from kqlite.inventory.documents import Value
+from kqlite.inventory.tables import HOT_LEAVES
+from kqlite.orchestration import documents
+from kqlite.orchestration.events import Event, Kind
+from kqlite.orchestration.model import Image, Type, VmImage
+from kqlite.snapshotter.rows import Definitions, Row, row
+
+Leaves = tuple[Value, ...]
+Differences = tuple[tuple[str, Value, Value], ...]
+Some = TypeVar("Some")
+
+_MOST_STATES = 10_000
+_NAME = "any"
+"""Stands for the name of whichever computer."""
+
+
+@dataclass(frozen=True)
+class Showing:
+    """Where the fields of an image show in the row of its type.
+
+    hot: in hot leaves alone. nowhere: in no leaf. following: the other fields that hot leaves hang on.
+    absent: the hot field for whose empty value an object is missing, which is more than a leaf.
+    """
+
+    hot: tuple[str, ...]
+    nowhere: tuple[str, ...]
+    following: tuple[str, ...] = ()
+    absent: str = ""
+
+
+SHOWING: dict[str, Showing] = {
+    Type.VM: Showing(
+        hot=("provisioning", "power"),
+        nowhere=(
+            *("version", "rack", "failure", "changed", "settled", "step", "due", "work", "turn", "extensions"),
+            *("health", "answer", "health_due", "disk_version", "generalized"),
+        ),
+        following=("model", "domain", "domain_asked"),
+        absent="power",
+    ),
+    Type.SCALE_SET: Showing(
+        hot=("provisioning", "capacity"),
+        nowhere=("version", "failure", "serial", "operation", "due", "repair", "repair_rounds", "repair_due"),
+        following=("model",),
+    ),
+    Type.DISK: Showing(hot=("state",), nowhere=("version", "lun", "implied")),
+    Type.EXTENSION: Showing(hot=("provisioning",), nowhere=("version", "failure")),
+}
+"""By type in ARM's casing; a type that is not here has rows without hot leaves."""
+
+
+class HotLeaves:
+    """The hot leaves of images.
+
+    definitions: grows as events define more.
+    """
+
+    def __init__(self, definitions: Definitions) -> None:
+        self._types = {type_: _TypeLeaves(type_, showing, definitions) for type_, showing in SHOWING.items()}
+
+    def touches_hot_alone(self, event: Event) -> bool:
+        """Whether the resource's row after the event differs from that before it in hot leaves alone, if at all."""
+        known = self._types.get(event.type)
+        return known is not None and event.kind is Kind.CHANGED and event.previous.keys() <= known.unseen and not known.parts_change(event)
+
+    def tells_all(self, event: Event) -> bool:
+        """Whether `changes` of the event names every leaf that it changed: an object that comes or goes does so with its hot leaves."""
+        known = self._types.get(event.type)
+        return known is not None and event.kind is Kind.CHANGED and event.previous.keys() <= known.unseen
+
+    def values(self, event: Event, image: Image) -> Leaves:
+        """The hot leaves that the event's resource has while `image` is its state, in the order of `tables.HOT_LEAVES`."""
+        return self._types[event.type].values(event, image)
+
+    def changes(self, event: Event) -> Differences:
+        """The hot leaves in which the resource differs after the event from before: path, value before, value after; None for none."""
+        return self._types[event.type].changes(event)
+
+
+class _TypeLeaves:
+    def __init__(self, type_: str, showing: Showing, definitions: Definitions) -> None:
+        self.unseen = frozenset(showing.hot + showing.nowhere)
+        self._definitions = definitions
+        self._paths = HOT_LEAVES[type_.lower()]
+        self._absent = showing.absent
+        self._fields = showing.hot + showing.following
+        self._state = attrgetter(*self._fields)
+        self._hot = frozenset(showing.hot)
+        self._known: dict[Any, Leaves] = {}
+        self._moves: dict[Any, Differences] = {}
+        self._name_at = next((at for at, path in enumerate(self._paths) if path.endswith(".computerName")), -1)
+
+    def parts_change(self, event: Event) -> bool:
+        """Whether an object comes or goes, and not only its leaves."""
+        name = self._absent
+        return name in event.previous and bool(event.previous[name]) != bool(getattr(event.image, name))
+
+    def values(self, event: Event, image: Image) -> Leaves:
+        known = self._of(event, image, self._state(image))
+        at = self._name_at
+        if not isinstance(image, VmImage) or known[at] is None:
+            return known
+        return (*known[:at], documents.computer_name(image, self._definitions), *known[at + 1 :])
+
+    def _of(self, event: Event, image: Image, state: Any) -> Leaves:
+        known = self._known.get(state)
+        if known is None:
+            shown = row(event, image, self._definitions)
+            leaves = tuple(_leaf(shown, path) for path in self._paths)
+            at = self._name_at
+            # Of all hot leaves only the computer's name differs between machines in one state.
+            known = _remember(self._known, state, leaves if at < 0 or leaves[at] is None else (*leaves[:at], _NAME, *leaves[at + 1 :]))
+        return known
+
+    def changes(self, event: Event) -> Differences:
+        previous = event.previous
+        if self._hot.isdisjoint(previous):
+            return ()
+        now = self._state(event.image)
+        was = tuple(map(previous.get, self._fields, now)) if len(self._fields) > 1 else previous[self._fields[0]]
+        move = self._moves.get((was, now))
+        if move is None:
+            before = event.before
+            assert before is not None
+            old, new = self._of(event, before, was), self._of(event, event.image, now)
+            move = tuple(each for each in zip(self._paths, old, new, strict=True) if each[1] != each[2])
+            _remember(self._moves, (was, now), move)
+        return self._with_name(move, event.image) if self._name_at >= 0 else move
+
+    def _with_name(self, move: Differences, image: Image) -> Differences:
+        """A move of another machine between the same two states, as one of this machine."""
+        path = self._paths[self._name_at]
+        if not isinstance(image, VmImage) or not any(each[0] == path for each in move):
+            return move
+        name = documents.computer_name(image, self._definitions)
+        return tuple((path, name if was else None, name if now else None) if leaf == path else (leaf, was, now) for leaf, was, now in move)
+
+
+def _remember(known: dict[Any, Some], key: Any, value: Some) -> Some:
+    if len(known) > _MOST_STATES:
+        known.clear()
+    known[key] = value
+    return value
+
+
+def _leaf(value: Row, path: str) -> Value:
+    found: Value = value
+    for name in path.split("."):
+        found = found.get(name) if found is not None else None
+    return found

@@ -1,0 +1,470 @@
+"""Rows from events are what ARM answers, in Resource Graph's form; folded, in any portions, they are what the core holds at the end."""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_orchestration_properties import RG, World
+
+from kqlite.inventory.batches import documents
+from kqlite.inventory.changes import Changes
+from kqlite.inventory.tables import COLUMNS, HOT_LEAVES
+from kqlite.language.types import Type as ColumnType
+from kqlite.orchestration.events import Event, Kind
+from kqlite.orchestration.log import every_event
+from kqlite.orchestration.model import IMAGES
+from kqlite.simulation import Simulation
+from kqlite.snapshotter.folding import Folder
+from kqlite.snapshotter.hot import SHOWING, HotLeaves
+from kqlite.snapshotter.rows import row_before, row_of, table_of
+
+TENANT = "00000000-0000-0000-0000-00000000feed"
+STRINGS = [column.name for column in COLUMNS if column.type is ColumnType.STRING]
+MACHINES = "microsoft.compute/virtualmachines"
+Row = dict[str, Any]
+
+
+# The oracle: what Resource Graph shows of what ARM answers
+
+
+def shown(answer: dict[str, Any]) -> Row:
+    """The row of a resource that ARM answers with."""
+    parts = answer["id"].split("/")
+    lower = [part.lower() for part in parts]
+    resource_type = answer.get("type", "microsoft.resources/subscriptions").lower()
+    if resource_type == "microsoft.resources/resourcegroups":
+        resource_type = "microsoft.resources/subscriptions/resourcegroups"
+    row: Row = dict.fromkeys(STRINGS, "")
+    row |= {name: answer[name] for name in ("id", "name", "location", "managedBy") if name in answer}
+    dynamics = ("sku", "plan", "properties", "tags", "identity", "zones", "extendedLocation")
+    row |= {name: answer[name] for name in dynamics if name in answer}
+    row |= {"type": resource_type, "tenantId": TENANT, "subscriptionId": parts[2]}
+    row["resourceGroup"] = lower[lower.index("resourcegroups") + 1] if "resourcegroups" in lower else ""
+    if resource_type == "microsoft.resources/subscriptions":
+        row["name"] = answer["displayName"]
+        row["properties"] = {"state": answer["state"]}
+    if resource_type == MACHINES:
+        row["properties"] = with_extended(row["properties"])
+    if resource_type == "microsoft.compute/proximityplacementgroups":
+        row["properties"] = {key: value for key, value in row["properties"].items() if not key.startswith("virtualMachine")}
+    return row
+
+
+def with_extended(properties: dict[str, Any]) -> dict[str, Any]:
+    view = properties["instanceView"]
+    kept = {name: view[name] for name in ("computerName", "osName", "osVersion", "hyperVGeneration") if name in view}
+    for status in view["statuses"]:
+        if status["code"].startswith("PowerState/"):
+            kept["powerState"] = {"code": status["code"], "level": "Info", "displayStatus": status["displayStatus"]}
+    return {key: value for key, value in properties.items() if key != "instanceView"} | {"extended": {"instanceView": kept}}
+
+
+def health_of(answer: dict[str, Any]) -> Row:
+    """The health of a machine that ARM answers with, by what its instance view says."""
+    statuses = {status["code"].partition("/")[0]: status for status in answer["properties"]["instanceView"]["statuses"]}
+    power = statuses.get("PowerState", {}).get("code", "").removeprefix("PowerState/")
+    creating = statuses["ProvisioningState"]["code"].startswith("ProvisioningState/creating")
+    available = "Unknown" if power in ("", "unknown") else "Available" if power == "running" and not creating else "Unavailable"
+    row = shown(answer)
+    return dict.fromkeys(STRINGS, "") | {
+        "id": f"{answer['id']}/providers/Microsoft.ResourceHealth/availabilityStatuses/current",
+        "name": "current",
+        "type": "microsoft.resourcehealth/availabilitystatuses",
+        "tenantId": TENANT,
+        **{name: row[name] for name in ("location", "resourceGroup", "subscriptionId")},
+        "properties": {
+            "targetResourceId": answer["id"],
+            "targetResourceType": MACHINES,
+            "availabilityState": available,
+            "occurredTime": statuses["ProvisioningState"]["time"],
+        },
+    }
+
+
+def without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_nulls(member) for key, member in value.items() if member is not None}
+    return [without_nulls(element) for element in value] if isinstance(value, list) else value
+
+
+def same(row: Row, expected: Row) -> bool:
+    """Whether two rows say the same: a string that is missing is empty, a member that is null is missing."""
+    left, right = (dict.fromkeys(STRINGS, "") | without_nulls(each) for each in (row, expected))
+    if left["type"] == "microsoft.resources/subscriptions":
+        # ARM's answer leaves out what Resource Graph adds.
+        left["properties"] = {"state": left["properties"]["state"]}
+    return left == right
+
+
+# Events, and what the core holds
+
+
+def definitions_of(events: list[Event]) -> dict[int, Any]:
+    return {event.image.number: event.image for event in events if event.kind is Kind.DEFINED}  # type: ignore[union-attr]
+
+
+def all_events(simulation: Simulation) -> list[Event]:
+    return list(every_event(simulation.log))
+
+
+def living(events: list[Event]) -> Iterator[Event]:
+    """The last event of every resource that is there."""
+    last: dict[tuple[str, str], Event] = {}
+    for event in events:
+        if table_of(event.type) is not None:
+            last[event.type, event.id.lower()] = event
+    return (event for event in last.values() if event.kind is not Kind.DELETED)
+
+
+def calm(simulation: Simulation) -> None:
+    """No injected fault answers in place of the resource."""
+    for fault in simulation.faults:
+        simulation.recover(fault["id"])
+
+
+def world_of(seed: int, steps: int = 40) -> World:
+    draw = random.Random(seed)
+    world = World(seed)
+    for _ in range(steps):
+        world.do(draw)
+    calm(world.simulation)
+    return world
+
+
+def furnished() -> Simulation:
+    """One resource of every type that has rows, and more."""
+    simulation = Simulation(seed=5, features="all")
+    simulation.create_scale_set("web", capacity=3, health=True, tags={"env": "prod"}, zone="1")
+    simulation.create_vm("solo", tags={"a.b": "c"}, zone="2")
+    simulation.settle()
+    api = "?api-version=2021-07-01"
+    network, compute = f"{RG}/providers/Microsoft.Network", f"{RG}/providers/Microsoft.Compute"
+    for path, body in (
+        (
+            f"{network}/loadBalancers/lb",
+            {"location": "eastus", "sku": {"name": "Basic"}, "properties": {"probes": []}},
+        ),
+        (f"{network}/publicIPAddresses/ip", {"location": "eastus", "sku": {"name": "Basic"}, "properties": {}}),
+        (f"{compute}/proximityPlacementGroups/near", {"location": "eastus", "properties": {"proximityPlacementGroupType": "Standard"}}),
+        (f"{compute}/disks/spare", {"location": "eastus", "properties": {"diskSizeGB": 64}}),
+        (f"{compute}/virtualMachines/solo/providers/Microsoft.Authorization/locks/keep", {"properties": {"level": "CanNotDelete"}}),
+        (
+            f"{compute}/virtualMachines/solo/extensions/agent",
+            {
+                "location": "eastus",
+                "properties": {"publisher": "p", "type": "t", "typeHandlerVersion": "1.0", "settings": {"a": 1.5}},
+            },
+        ),
+    ):
+        answer = simulation.arm("PUT", path + (api if "locks" not in path else "?api-version=2016-09-01"), body)
+        assert answer.status < 300, answer.body
+    rule = {
+        "metricTrigger": {
+            "metricName": "Percentage CPU",
+            "timeGrain": "PT1M",
+            "timeWindow": "PT5M",
+            "operator": "GreaterThan",
+            "threshold": 60,
+        },
+        "scaleAction": {"direction": "Increase", "type": "ChangeCount", "value": "1", "cooldown": "PT10M"},
+    }
+    profile = {"name": "p", "capacity": {"minimum": "1", "maximum": "9", "default": "3"}, "rules": [rule]}
+    setting = {"enabled": True, "targetResourceUri": f"{compute}/virtualMachineScaleSets/web", "profiles": [profile]}
+    path = f"{RG}/providers/Microsoft.Insights/autoscaleSettings/grow?api-version=2022-10-01"
+    assert simulation.arm("PUT", path, {"location": "eastus", "properties": setting}).status < 300
+    simulation.settle()
+    return simulation
+
+
+def check_rows(simulation: Simulation) -> None:
+    events = all_events(simulation)
+    definitions = definitions_of(events)
+    for event in living(events):
+        row = row_of(event, definitions)
+        assert row is not None
+        answer = simulation.get(row["id"])
+        assert same(row, shown(answer)), (row, shown(answer))
+
+
+def test_every_type_has_the_row_that_arm_answers_for() -> None:
+    simulation = furnished()
+    check_rows(simulation)
+    assert {event.type for event in living(all_events(simulation))} == {type_ for type_ in IMAGES if table_of(type_) is not None}
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=25, deadline=None)
+def test_rows_are_what_arm_answers(seed: int) -> None:
+    draw = random.Random(seed)
+    world = World(seed)
+    for _ in range(4):
+        for _ in range(10):
+            world.do(draw)
+        calm(world.simulation)
+        check_rows(world.simulation)
+
+
+def test_what_is_no_resource_has_no_row() -> None:
+    events = all_events(furnished())
+    tables = {event.type.rpartition("/")[2]: table_of(event.type) for event in events}
+    assert {tables[name] for name in ("operations", "definitions", "features", "providers")} == {None}
+    assert tables["virtualMachines"] == "resources"
+    assert tables["subscriptions"] == tables["resourceGroups"] == "resourcecontainers"
+    assert tables["locks"] == "authorizationresources"
+
+
+def test_a_lock_has_the_id_below_what_it_locks() -> None:
+    simulation = furnished()
+    events = all_events(simulation)
+    [lock] = [event for event in living(events) if event.type == "Microsoft.Authorization/locks"]
+    row = row_of(lock, definitions_of(events))
+    assert row is not None
+    assert row["id"].endswith("/virtualMachines/solo/providers/Microsoft.Authorization/locks/keep")
+    assert row["properties"]["level"] == "CanNotDelete"
+
+
+# Hot leaves
+
+
+def at(row: Row, path: str) -> Any:
+    value: Any = row
+    for name in path.split("."):
+        value = None if value is None else value.get(name)
+    return value
+
+
+def without(value: Any, paths: tuple[str, ...], path: str = "") -> Any:
+    """The row with these leaves taken out, and the objects that they were in left where they are."""
+    if not isinstance(value, dict):
+        return value
+    inner = {name: f"{path}.{name}".lstrip(".") for name in value}
+    return {name: without(member, paths, inner[name]) for name, member in value.items() if inner[name] not in paths}
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=40, deadline=None)
+def test_a_hot_change_is_one_in_hot_leaves_alone(seed: int) -> None:
+    events = all_events(world_of(seed, 60).simulation)
+    definitions = definitions_of(events)
+    hot = HotLeaves(definitions)
+    for event in events:
+        if not hot.touches_hot_alone(event):
+            continue
+        before, after = row_before(event, definitions), row_of(event, definitions)
+        assert before is not None
+        assert after is not None
+        paths = HOT_LEAVES[after["type"]]
+        assert without(before, paths) == without(after, paths), event
+        assert hot.values(event, event.image) == tuple(at(after, path) for path in paths)
+        changed = [(path, at(before, path), at(after, path)) for path in paths if at(before, path) != at(after, path)]
+        assert list(hot.changes(event)) == changed
+
+
+@pytest.mark.parametrize("type_", SHOWING)
+def test_fields_that_show_are_fields(type_: str) -> None:
+    showing = SHOWING[type_]
+    named = (*showing.hot, *showing.nowhere, *showing.following)
+    assert len(set(named)) == len(named)
+    assert set(named) <= set(IMAGES[type_]._fields)
+    assert showing.absent in ("", *showing.hot)
+
+
+def test_most_of_what_happens_to_machines_is_hot() -> None:
+    simulation = Simulation(seed=2, features="all")
+    simulation.create_scale_set("web", capacity=5, health=True)
+    simulation.settle()
+    first = simulation.log.last
+    for vm in simulation.instances("web"):
+        for action in ("powerOff", "start", "deallocate", "start", "restart"):
+            simulation.act(vm["name"], action)
+            simulation.settle()
+    events = all_events(simulation)
+    hot = HotLeaves(definitions_of(events))
+    assert all(hot.touches_hot_alone(event) for event in events[first:] if table_of(event.type) is not None)
+
+
+# Folding
+
+
+class Held:
+    """An inventory in memory: rows and their sequence numbers, by table and key. It takes changes as the store does."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], tuple[int, Row]] = {}
+        self.gone: dict[tuple[str, str], int] = {}
+
+    def apply(self, changes: list[Changes]) -> None:
+        for change in changes:
+            told = set(change.rows.column("_key").to_pylist())
+            assert len(told) == change.rows.num_rows, "a resource has two rows"
+            assert told.isdisjoint(change.deleted)
+            self._take_rows(change)
+            if change.hot is not None:
+                assert told.isdisjoint(change.hot.column("_key").to_pylist())
+                self._take_leaves(change)
+            for key, sequence in change.deleted.items():
+                if self.rows.get((change.table, key), (0, {}))[0] < sequence:
+                    self.rows.pop((change.table, key), None)
+                    self.gone[change.table, key] = max(sequence, self.gone.get((change.table, key), 0))
+
+    def _take_rows(self, change: Changes) -> None:
+        sequences = change.rows.column("_seq").to_pylist()
+        keys = change.rows.column("_key").to_pylist()
+        for key, sequence, row in zip(keys, sequences, documents(change.rows, change.partition), strict=True):
+            place = change.table, key
+            assert key == row["id"].lower()
+            if max(self.rows.get(place, (0, {}))[0], self.gone.get(place, 0)) < sequence:
+                self.rows[place] = sequence, row
+
+    def _take_leaves(self, change: Changes) -> None:
+        assert change.hot is not None
+        for leaves in change.hot.to_pylist():
+            key, sequence = leaves.pop("_key"), leaves.pop("_seq")
+            known, row = self.rows.get((change.table, key), (sequence, {}))
+            if known < sequence:
+                for path in HOT_LEAVES[change.resource_type]:
+                    put(row, path, leaves.pop("_hot_" + path.replace(".", "_")))
+                assert not leaves
+                self.rows[change.table, key] = sequence, row
+
+
+def put(row: Row, path: str, value: Any) -> None:
+    *parents, name = path.split(".")
+    for parent in parents:
+        if parent not in row:
+            assert value is None, f"{path} has no object to lie in"
+            return
+        row = row[parent]
+    if value is None:
+        row.pop(name, None)
+    else:
+        row[name] = value
+
+
+def check_held(held: Held, simulation: Simulation, exact: bool = True) -> None:
+    """What is held is what ARM answers, and the health of every machine."""
+    events = all_events(simulation)
+    definitions = definitions_of(events)
+    expected: dict[tuple[str, str], Row] = {}
+    newest: dict[tuple[str, str], int] = {}
+    for event in living(events):
+        row = row_of(event, definitions)
+        assert row is not None
+        answer = simulation.get(row["id"])
+        place = str(table_of(event.type)), row["id"].lower()
+        expected[place], newest[place] = shown(answer), event.sequence
+        if row["type"] == MACHINES:
+            health = health_of(answer)
+            expected["healthresources", health["id"].lower()] = health
+    assert held.rows.keys() == expected.keys()
+    for place, (sequence, row) in held.rows.items():
+        assert same(row, expected[place]), (place, row, expected[place])
+        if place in newest:
+            assert sequence == newest[place]
+
+
+def portions(events: list[Event], draw: random.Random) -> Iterator[list[Event]]:
+    while events:
+        size = draw.choice((1, 3, 30, 300))
+        yield events[:size]
+        events = events[size:]
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=25, deadline=None)
+def test_folded_in_any_portions_events_are_what_the_core_holds(seed: int) -> None:
+    draw = random.Random(seed)
+    simulation = world_of(seed, 60).simulation
+    events = all_events(simulation)
+    held, folder = Held(), Folder(definitions_of(events))
+    for portion in portions(events, draw):
+        changes = folder.fold(portion)
+        held.apply(changes)
+        held.apply(changes)
+    check_held(held, simulation)
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=15, deadline=None)
+def test_doubled_lost_and_out_of_order_the_last_event_of_each_resource_is_enough(seed: int) -> None:
+    draw = random.Random(seed)
+    simulation = world_of(seed, 40).simulation
+    events = all_events(simulation)
+    final = {(event.type, event.id.lower()): event for event in events}
+    told = [event for event in events if draw.random() < 0.7 or final[event.type, event.id.lower()] is event]
+    told += draw.choices(told, k=len(told) // 3)
+    draw.shuffle(told)
+    held, folder = Held(), Folder(definitions_of(events))
+    for portion in portions(told, draw):
+        changes = folder.fold(portion, complete=False)
+        assert all(change.hot is None and change.since is None for change in changes)
+        held.apply(changes)
+    check_held(held, simulation)
+
+
+def test_a_resource_that_comes_again_is_a_row_and_no_deletion() -> None:
+    simulation = Simulation(seed=1, features="all")
+    simulation.create_vm("solo")
+    simulation.settle()
+    simulation.act("solo", "delete")
+    simulation.settle()
+    simulation.create_vm("SOLO")
+    simulation.settle()
+    events = all_events(simulation)
+    by_type = {change.resource_type: change for change in Folder(definitions_of(events)).fold(events)}
+    machines = by_type[MACHINES]
+    assert machines.deleted == {}
+    assert machines.hot is None
+    [row] = documents(machines.rows, machines.partition)
+    assert row["name"] == "SOLO"
+    assert row["properties"]["provisioningState"] == "Succeeded"
+    before_it_came_again = next(at for at, event in enumerate(events) if event.name == "SOLO" and event.type.lower() == MACHINES)
+    gone = {change.resource_type: change for change in Folder(definitions_of(events)).fold(events[:before_it_came_again])}
+    assert list(gone[MACHINES].deleted) == [row["id"].lower()]
+    [key] = gone["microsoft.resourcehealth/availabilitystatuses"].deleted
+    assert key.startswith(row["id"].lower())
+
+
+def test_a_cold_change_and_a_hot_one_are_one_row_which_says_since_when() -> None:
+    simulation = Simulation(seed=1, features="all")
+    simulation.create_vm("solo")
+    simulation.settle()
+    events = all_events(simulation)
+    first = simulation.log.last
+    folder = Folder(definitions_of(events))
+    folder.fold(events)
+    path = f"{RG}/providers/Microsoft.Compute/virtualMachines/solo?api-version=2021-07-01"
+    assert simulation.arm("PATCH", path, {"tags": {"x": "y"}}).status < 300
+    simulation.settle()
+    later = [event for event in simulation.events(first) if event.type.lower() == MACHINES]
+    assert len(later) == 2
+    [tagged, settled] = later
+    [machines] = [change for change in folder.fold(later) if change.resource_type == MACHINES]
+    assert machines.hot is None
+    assert machines.rows.column("_seq").to_pylist() == [settled.sequence]
+    assert machines.since is not None
+    assert machines.since.to_pylist() == [tagged.sequence]
+    [machines] = [change for change in folder.fold([settled]) if change.resource_type == MACHINES]
+    assert machines.rows.num_rows == 0
+    assert machines.hot is not None
+    assert machines.hot.column("_seq").to_pylist() == [settled.sequence]
+
+
+def test_texts_that_json_escapes_make_their_leaf_not_plain() -> None:
+    """A shape promises that no string in it has such characters, and each machine of a model could bring one."""
+    simulation = Simulation(seed=1, features="all")
+    simulation.create_vm("solo")
+    simulation.settle()
+    path = f"{RG}/providers/Microsoft.Compute/virtualMachines/solo/extensions/%22x%5C?api-version=2021-07-01"
+    body = {"location": "eastus", "properties": {"publisher": "p", "type": 't"', "typeHandlerVersion": "1.0"}}
+    assert simulation.arm("PUT", path, body).status < 300
+    events = all_events(simulation)
+    for change in Folder(definitions_of(events)).fold(events):
+        if change.resource_type.endswith("/extensions"):
+            [row] = documents(change.rows, change.partition)
+            type_leaf = change.shapes["properties"].member("type")  # type: ignore[union-attr]
+            assert row["properties"]["type"] == 't"'
+            assert not type_leaf.shape.plain  # type: ignore[union-attr]
