@@ -13,6 +13,8 @@ Sources = Sequence[str]
 
 MACHINES = "resources/microsoft.compute/virtualmachines"
 SCALE_SETS = "resources/microsoft.compute/virtualmachinescalesets"
+EXTENSIONS = "resources/microsoft.compute/virtualmachines/extensions"
+DISKS = "resources/microsoft.compute/disks"
 INTERFACES = "resources/microsoft.network/networkinterfaces"
 SHARED = "resources"
 """The table of the types with few rows, whose documents are JSON."""
@@ -41,15 +43,18 @@ class Question:
     any_rows: int | None = None
 
 
-# How the three hot leaves that are inside `extended` come back to where the documents have them.
+# How the hot leaves that are inside `extended` come back to where the documents have them.
 MACHINE_DOCUMENT = """to_json(struct_update(properties,
         provisioningState := _hot_properties_provisioningState,
         platformFaultDomain := _hot_properties_platformFaultDomain,
         extended := CASE WHEN properties.extended IS NOT NULL THEN struct_update(properties.extended,
             instanceView := CASE WHEN properties.extended.instanceView IS NOT NULL THEN struct_update(properties.extended.instanceView,
+                computerName := _hot_properties_extended_instanceView_computerName,
+                osName := _hot_properties_extended_instanceView_osName,
+                osVersion := _hot_properties_extended_instanceView_osVersion,
                 powerState := CASE WHEN properties.extended.instanceView.powerState IS NOT NULL
-                    THEN struct_insert(properties.extended.instanceView.powerState,
-                        code := _hot_properties_extended_instanceView_powerState_code,
+                    THEN struct_pack(code := _hot_properties_extended_instanceView_powerState_code,
+                        level := _hot_properties_extended_instanceView_powerState_level,
                         displayStatus := _hot_properties_extended_instanceView_powerState_displayStatus)
                     END)
                 END)
@@ -58,6 +63,8 @@ MACHINE_DOCUMENT = """to_json(struct_update(properties,
 _DOCUMENTS = {
     MACHINES: MACHINE_DOCUMENT,
     SCALE_SETS: "to_json(struct_update(properties, provisioningState := _hot_properties_provisioningState))",
+    EXTENSIONS: "to_json(struct_update(properties, provisioningState := _hot_properties_provisioningState))",
+    DISKS: "to_json(struct_update(properties, diskState := _hot_properties_diskState))",
     SHARED: "properties",
 }
 
@@ -65,10 +72,6 @@ _SEARCHED_STRINGS = (
     "vmId",
     "timeCreated",
     "hardwareProfile.vmSize",
-    "extended.instanceView.powerState.level",
-    "extended.instanceView.computerName",
-    "extended.instanceView.osName",
-    "extended.instanceView.osVersion",
     "extended.instanceView.hyperVGeneration",
     "virtualMachineScaleSet.id",
     "virtualMachineScaleSet.resourceGroup",
@@ -105,7 +108,11 @@ _SEARCHED_STRINGS = (
 _SEARCHED_HOT = (
     "_hot_properties_provisioningState",
     "_hot_properties_extended_instanceView_powerState_code",
+    "_hot_properties_extended_instanceView_powerState_level",
     "_hot_properties_extended_instanceView_powerState_displayStatus",
+    "_hot_properties_extended_instanceView_computerName",
+    "_hot_properties_extended_instanceView_osName",
+    "_hot_properties_extended_instanceView_osVersion",
 )
 _SEARCHED_LISTS = (
     ("networkProfile.networkInterfaces", ("id", "resourceGroup", "properties.deleteOption")),
