@@ -70,7 +70,7 @@ class ChangeRecords:
         for event in events:
             table = table_of(event.type)
             if table is not None:
-                name = _TABLES.get(table, "resourcechanges")
+                name = TABLES[table == "resourcecontainers"]
                 by_table[name].append(self._record(event))
                 last[name] = max(last.get(name, 0), event.time)
         shaper = self._shaper
