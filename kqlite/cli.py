@@ -150,6 +150,13 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--days", type=_positive, metavar="D", help="simulate D days as fast as possible (default: by the wall's clock)")
     simulate.add_argument("--seed", type=int, default=1, metavar="S", help="equal seeds give equal simulations (default: 1)")
     simulate.add_argument("--speed", type=_positive, metavar="X", help="simulated seconds for each second of the wall (default: 1)")
+    simulate.add_argument(
+        "--lag",
+        default="measured",
+        metavar="LAG",
+        help="how late its inventory shows a change: 30s, 1s..60s, or measured as in the service; after 'per-resource' each on its own "
+        "(default: measured)",
+    )
     simulate.set_defaults(run=_simulate, parser=simulate)
     return parser
 
@@ -302,6 +309,7 @@ def _simulate(options: argparse.Namespace) -> int:
                 seed=options.seed,
                 speed=options.speed or 1.0,
                 faults=options.fault,
+                lag=options.lag,
                 stopped=stopped,
                 progress=lambda share: bar(round(share * hours), hours),
             )

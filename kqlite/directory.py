@@ -3,6 +3,7 @@
 manifest.json     format version, who wrote it, and the name of each part; replaced as a whole
 lock              held while a process has the directory open: shared by readers, alone by a writer, who says in it who he is (`lock.py`)
 socket            where a writer who shares the directory answers the others (`sharing/`)
+events.sqlite     the log of the simulation whose inventory this is, if it is one's
 inventory.duckdb  the store; the manifest names it, so that a later version can put another file in its place
 """
 
@@ -25,6 +26,9 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 PATIENCE = 5.0
 """Seconds for which a writer waits until readers let go of the directory."""
+
+LOG = "events.sqlite"
+"""Where a simulation keeps its log beside the parts; a directory without one is no simulation's."""
 
 _STORE = "store"
 _PARTS = {_STORE: "inventory.duckdb"}
@@ -121,6 +125,11 @@ class DataDirectory:
     def store(self) -> Path:
         """The store's database file."""
         return self.path / self.parts[_STORE]
+
+    @property
+    def log(self) -> Path:
+        """The log of the simulation whose inventory this is, if it is one's."""
+        return self.path / LOG
 
     @property
     def scratch(self) -> Path:

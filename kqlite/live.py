@@ -6,7 +6,6 @@ between two queries, and each brings in what is due. In a data directory the pro
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -16,22 +15,19 @@ from typing import TYPE_CHECKING
 
 from kqlite.access import LocalAccess
 from kqlite.connection import Connection
-from kqlite.directory import DataDirectory
-from kqlite.errors import InventoryError
+from kqlite.directory import MANIFEST, DataDirectory
 from kqlite.orchestration.clock import SECOND, to_datetime
-from kqlite.orchestration.log import EventLog
+from kqlite.orchestration.log import EventLog, SqliteLog
 from kqlite.snapshotter.lag import Lag
-from kqlite.snapshotter.snapshotter import OutOfStep, Snapshotter, Ticker
+from kqlite.snapshotter.snapshotter import Snapshotter, Ticker
+from kqlite.standing import followed, say_missing
 from kqlite.stats import Feed, Percentiles
 
 if TYPE_CHECKING:
-    from kqlite.inventory.store import Store
     from kqlite.sharing.server import Server
 
 RECENT = 60.0
 """Seconds of the wall's clock over which changes per second are counted."""
-
-_logger = logging.getLogger("kqlite")
 
 
 class Feeder:
@@ -90,8 +86,9 @@ def _percentiles(lags: list[int]) -> Percentiles | None:
 class LiveInventory:
     """An inventory that follows a log, and the connection over it.
 
-    log: read by whatever thread brings changes in, so in a directory it is not the one that is written. path: a data directory, made where
-    it is none yet and shared with other processes, with `beside` it what a simulation keeps there; None keeps the inventory in memory.
+    log: read by whatever thread brings changes in, so in a directory it is not the one that is written; closed with this.
+    path: a data directory, made where it is none yet and shared with other processes, with `beside` it what a simulation keeps there; None
+    keeps the inventory in memory.
     now, pass_time: as of `Feeder`. Raises InventoryError where the directory is not to be had.
     """
 
@@ -106,9 +103,13 @@ class LiveInventory:
     ) -> None:
         self._now = now
         with ExitStack() as undo:
-            directory = None if path is None else DataDirectory.open_or_create(path, shares=True, beside=frozenset(beside))
-            if directory is not None:
+            directory = None
+            if path is not None:
+                known = (path / MANIFEST).exists()
+                directory = DataDirectory.open_or_create(path, shares=True, beside=frozenset(beside))
                 undo.callback(directory.close)
+                if known and not directory.store.exists():
+                    say_missing(directory)
             store, self.snapshotter = followed(log, lag, directory)
             undo.callback(store.close)
             feeder = Feeder(self.snapshotter, now, pass_time)
@@ -117,6 +118,7 @@ class LiveInventory:
             self._server = None if directory is None else _serve(self.connection, directory)
             self._ticker = None if pass_time is not None else Ticker(self.snapshotter, now)
             undo.pop_all()
+        self._close_log = log.close if isinstance(log, SqliteLog) else lambda: None
 
     def close(self) -> None:
         """Bring in what is due, and let go of everything; whoever asked this process goes on without it."""
@@ -128,31 +130,10 @@ class LiveInventory:
             self.snapshotter.tick(self._now())
         finally:
             self.connection.close()
+            self._close_log()
 
 
 def _serve(connection: Connection, directory: DataDirectory) -> Server:
     from kqlite.sharing.server import serve
 
     return serve(connection, directory)
-
-
-def followed(log: EventLog, lag: Lag, directory: DataDirectory | None) -> tuple[Store, Snapshotter]:
-    """A store that follows a log, and its snapshotter; made anew from the log where it is missing, damaged, or another log's."""
-    from kqlite.inventory.store import Store
-
-    if directory is None:
-        store = Store.in_memory()
-        return store, Snapshotter(log, store, lag)
-    try:
-        store = Store.open(directory, fed=True)
-        try:
-            return store, Snapshotter(log, store, lag)
-        except OutOfStep:
-            store.close()
-            raise
-    except InventoryError as error:
-        _logger.warning("%s; the inventory is made anew from the log", error)
-    for file in directory.path.glob(f"{directory.store.name}*"):
-        file.unlink()
-    store = Store.open(directory, fed=True)
-    return store, Snapshotter(log, store, lag)

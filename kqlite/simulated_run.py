@@ -57,7 +57,8 @@ def simulate(
     scenario: a scenario file to run first; vms: how many instances to begin with, in sets of up to 1,000 with autoscale; both only
     where the directory is empty, or where the same beginning was interrupted. days: so many simulated days as fast as possible; None:
     on the wall's clock, `speed` times as fast, until `stopped()` says so. faults: injected after the beginning, each as a scenario
-    writes it. lag: how late its inventory shows a change, as of `Simulation`. progress: told the share that is done, from 0 to 1, in a run of `days`.
+    writes it. lag: how late its inventory shows a change, as of `Simulation`. progress: told the share that is done, from 0 to 1, in a run
+    of `days`.
     Raises ScenarioError for a scenario that cannot be read or fails, CoreError for what is no fault.
     """
     start = time.perf_counter()
@@ -115,6 +116,8 @@ def _begun(directory: Path, beginning: _Beginning, lag: str) -> tuple[Simulation
             raise CoreError(f"{directory}: another beginning was interrupted here; begin with the same again, or in another directory")
         if not first or (unfinished and beginning.name):
             _begin(RepeatedLog(log, beginning.name), beginning)
+        elif unfinished:
+            log.commit([], {UNFINISHED: ""})  # time goes on without it
     finally:
         log.close()
     simulation = Simulation(directory, lag=lag)

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from kqlite.connection import Connection
+from kqlite.directory import LOG
 from kqlite.live import LiveInventory
 from kqlite.orchestration import metrics
 from kqlite.orchestration.arm import Answer, FrontDoor
@@ -31,7 +32,7 @@ from kqlite.orchestration.model import Type
 from kqlite.orchestration.saved_state import SavedState
 from kqlite.snapshotter.lag import Lag
 
-LOG_NAME = "events.sqlite"
+LOG_NAME = LOG
 STATE_NAME = "events.state"
 BESIDE = (LOG_NAME, f"{LOG_NAME}-wal", f"{LOG_NAME}-shm", "events.lock", STATE_NAME)
 """What a simulation keeps in its directory."""

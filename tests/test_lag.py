@@ -1,5 +1,6 @@
 """How late changes become visible: bounds, order, and that nothing goes back."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -76,6 +77,11 @@ def test_a_prefix_shows_a_change_when_the_lag_of_its_spell_has_passed(seed: int,
         return max(end + lag._lag_of_spell(end // SPELL) for end in ends)
 
     assert ready(horizon) <= now < ready(horizon + 1)
+
+
+def test_a_lag_is_kept_as_json() -> None:
+    lag = Lag(Law.uniform(1, 5), Mode.PER_RESOURCE, 7, 3, {"microsoft.compute/disks": Law.constant(2)}, 11)
+    assert Lag.read(json.loads(json.dumps(lag.written()))) == lag
 
 
 def test_the_measured_law_is_mostly_seconds() -> None:

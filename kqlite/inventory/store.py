@@ -63,6 +63,10 @@ def lock(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("SET GLOBAL lock_configuration = true")
 
 
+class DamagedError(InventoryError):
+    """The database of a data directory is none any more."""
+
+
 @dataclass(frozen=True)
 class Incoming:
     """Rows of one partition on their way in.
@@ -162,7 +166,9 @@ class Store:
                 self._state_sql = bookkeeping.STATE_BEFORE
         except duckdb.Error as error:
             self._base.close()
-            raise InventoryError(f"{file}: DuckDB cannot open it: {str(error).splitlines()[0]}") from None
+            reason = str(error).splitlines()[0]
+            kind = InventoryError if any(word in reason for word in _NOT_DAMAGED) else DamagedError
+            raise kind(f"{file}: DuckDB cannot open it: {reason}") from None
 
     def _read_worn(self) -> dict[str, int]:
         cursor = self._cursor()
@@ -182,12 +188,16 @@ class Store:
 
     def close(self) -> None:
         """End the store, and let others have its directory; snapshots must have ended."""
+        self.end()
+        if self._directory is not None:
+            self._directory.close()
+
+    def end(self) -> None:
+        """End the store and keep its directory; snapshots must have ended."""
         self._open.close()
         if self._fed:
             self.checkpoint()
         self._base.close()
-        if self._directory is not None:
-            self._directory.close()
 
     def _cursor(self, path: str = "inventory.main,memory.main") -> duckdb.DuckDBPyConnection:
         cursor = self._base.cursor()
@@ -465,6 +475,9 @@ def _bring_in(cursor: duckdb.DuckDBPyConnection, catalog: InventoryCatalog, deli
     beside = shared is not None and shared != stored and shares(shared, delivery.resource_type)
     return merge(cursor, delivery, stored, [delivery.table] if beside else [])
 
+
+_NOT_DAMAGED = ("Could not set lock", "Permission denied", "Cannot open file", "No space left", "Too many open files")
+"""In what DuckDB says where it cannot open a file with which nothing is wrong."""
 
 _NO_ROOM = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException)
 """What DuckDB raises when a disk or memory is full; the last where that happens in a COMMIT."""

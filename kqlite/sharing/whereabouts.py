@@ -164,6 +164,11 @@ class DirectoryAccess:
 
     def _open(self) -> Access:
         directory = DataDirectory.open(self._path)
+        if directory.log.exists():
+            from kqlite.standing import standing
+
+            store, time = standing(directory, self._optimizer)
+            return LocalAccess(store, self._clock or (lambda: time))
         from kqlite.inventory.store import Store  # and with it DuckDB, which is not needed where another process has it
 
         try:

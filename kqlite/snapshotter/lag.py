@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 
 from kqlite.errors import KqliteError
 from kqlite.orchestration.chance import Chance
@@ -111,6 +112,18 @@ class Lag:
             raise LagError(f"not a lag: {lag!r}; write 30s, 1s..60s or measured, perhaps after the word per-resource") from None
         return cls(law, mode, max(BOUND, law.points[-1][1]), seed)
 
+    def written(self) -> dict[str, Any]:
+        """As a JSON document."""
+        by_type = {type_: law.points for type_, law in self.by_type.items()}
+        return {"law": self.law.points, "mode": self.mode, "bound": self.bound, "seed": self.seed, "by_type": by_type, "slow": self.slow}
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Lag:
+        """What `written` gave."""
+        by_type = {type_: _law_from(points) for type_, points in document["by_type"].items()}
+        rest = (document["bound"], document["seed"], by_type, document["slow"])
+        return cls(_law_from(document["law"]), Mode(document["mode"]), *rest)
+
     def horizon(self, now: int) -> int:
         """Everything up to this time is visible at `now` and nothing later: a prefix. It never goes back while `now` does not."""
         spell = (now - self.bound) // SPELL
@@ -133,6 +146,10 @@ class Lag:
         """When this change may show, where each resource is late on its own; an earlier one of the same resource may hold it back."""
         law = self.by_type.get(event.type.lower(), self.law) if self.by_type else self.law
         return event.time + min(law.at(Chance(self.seed).uniform("lag", event.sequence)), self.bound)
+
+
+def _law_from(points: list[tuple[float, int]]) -> Law:
+    return Law(tuple((share, lag) for share, lag in points))
 
 
 def _law_of(text: str) -> Law:

@@ -95,7 +95,7 @@ class Snapshotter:
 
     def _resume(self) -> Pending:
         """Begin at the place that the store has reached."""
-        place = self._place = _Place.read(self._store.position())
+        place = self._place = Place.read(self._store.position())
         if place.sequence:
             last = self._log.at([place.sequence])
             if not last or last[0].time != place.time:
@@ -157,7 +157,7 @@ class Snapshotter:
     def _apply(self, batch: Batch) -> None:
         place = self._place
         if batch.recorded:
-            place = _Place(batch.position, batch.recorded[-1].time, self._feed.faults)
+            place = Place(batch.position, batch.recorded[-1].time, self._feed.faults, self._lag)
         elif not batch.shown and batch.watermark == self._watermark:
             return
         self._define(batch.shown)
@@ -210,22 +210,29 @@ class Snapshotter:
             return self._changed.wait_for(lambda: self.position >= sequence, timeout)
 
 
-class _Place(NamedTuple):
-    """Where in the log a store is: sequence number and time of the last event that is in, and the faults of the feed that hold there."""
+class Place(NamedTuple):
+    """Where in a log a store is, as it is noted in the store.
+
+    sequence, time: of the last event that is in. faults: those of the feed that hold there. lag: by which it has come there.
+    """
 
     sequence: int = 0
     time: int = 0
     faults: tuple[FaultImage, ...] = ()
+    lag: Lag = Lag()
 
     @classmethod
-    def read(cls, text: str | None) -> _Place:
+    def read(cls, text: str | None) -> Place:
+        """The place that a store has noted."""
         if text is None:
             return cls()
-        place = json.loads(text)
-        return cls(place["sequence"], place["time"], tuple(cast("FaultImage", image_of(Type.FAULT, fault)) for fault in place["faults"]))
+        noted = json.loads(text)
+        faults = tuple(cast("FaultImage", image_of(Type.FAULT, fault)) for fault in noted["faults"])
+        return cls(noted["sequence"], noted["time"], faults, Lag.read(noted["lag"]))
 
     def written(self) -> str:
-        return json.dumps(self._asdict())
+        """What is noted."""
+        return json.dumps({**self._asdict(), "lag": self.lag.written()})
 
 
 class Ticker:

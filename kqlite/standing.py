@@ -1,0 +1,134 @@
+"""The store that follows a log: opened, made anew where it must be, and brought up to a log with which nobody goes on.
+
+A killed process leaves the store as of its last checkpoint, and a log that is further. Whoever opens the directory next brings the store
+to where it would be by then: the log's time stands still while nobody simulates.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from kqlite.directory import DataDirectory
+from kqlite.orchestration.clock import to_datetime
+from kqlite.orchestration.log import EventLog, SqliteLog
+from kqlite.snapshotter.lag import Lag
+from kqlite.snapshotter.snapshotter import OutOfStep, Place, Snapshotter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kqlite.inventory.store import Store
+
+_logger = logging.getLogger("kqlite")
+
+
+def followed(log: EventLog, lag: Lag | None, directory: DataDirectory | None) -> tuple[Store, Snapshotter]:
+    """A store that follows a log, and its snapshotter.
+
+    lag: None is the one by which the store has come to where it is. directory: held alone; None keeps the store in memory.
+    A store that is missing, damaged, or was made from another log is made anew; a warning of the logger "kqlite" says so, and what was
+    there is set aside.
+    """
+    from kqlite.inventory.store import DamagedError, Store
+
+    if directory is None:
+        return _with_snapshotter(Store.in_memory(), log, lag)
+    try:
+        store = Store.open(directory, fed=True)
+        try:
+            return _with_snapshotter(store, log, lag)
+        except OutOfStep:
+            store.end()
+            raise
+    except (DamagedError, OutOfStep) as error:
+        # What cannot be read, or tells of other events, is not thrown away: there may be imported rows in it.
+        aside = _set_aside(directory.store)
+        _logger.warning("%s; it is made anew from the log, and the old one is %s", error, aside.name)
+        return _with_snapshotter(Store.open(directory, fed=True), log, lag)
+
+
+def _with_snapshotter(store: Store, log: EventLog, lag: Lag | None) -> tuple[Store, Snapshotter]:
+    return store, Snapshotter(log, store, lag or Place.read(store.position()).lag)
+
+
+def _set_aside(file: Path) -> Path:
+    number = 1
+    while (aside := file.with_name(f"{file.name}.damaged-{number}")).exists():
+        number += 1
+    return file.rename(aside)
+
+
+def standing(directory: DataDirectory, optimizer: bool = True) -> tuple[Store, datetime]:
+    """The store of a simulation's directory that nobody holds, to be read, and the time at which the log in it stands still.
+
+    A store that is behind that log is brought up first, for which the directory is given back and opened again.
+    Raises InventoryError, which is InUseError where somebody holds the directory.
+    """
+    path = directory.path
+    try:
+        log = SqliteLog(directory.log, read_only=True)
+    except BaseException:
+        directory.close()
+        raise
+    try:
+        store = _up_to_date(directory, log, optimizer)
+        if store is None:
+            _catch_up(path, log)
+            store = _opened(DataDirectory.open(path), optimizer)
+        return store, to_datetime(_time_of(log))
+    finally:
+        log.close()
+
+
+def _opened(directory: DataDirectory, optimizer: bool) -> Store:
+    from kqlite.inventory.store import Store
+
+    try:
+        return Store.open(directory, optimizer=optimizer)
+    except BaseException:
+        directory.close()
+        raise
+
+
+def _up_to_date(directory: DataDirectory, log: EventLog, optimizer: bool) -> Store | None:
+    """The store; None, and the directory is closed, where the store is damaged, missing, or lacks what its lag would show by now."""
+    from kqlite.inventory.store import DamagedError
+
+    if not directory.store.exists():
+        directory.close()
+        say_missing(directory)
+        return None
+    try:
+        store = _opened(directory, optimizer)
+    except DamagedError:
+        return None
+    place = Place.read(store.position())
+    ahead = log.read(place.sequence, 1)
+    if log.last < place.sequence or (ahead and ahead[0].time <= place.lag.horizon(_time_of(log))):
+        store.close()
+        return None
+    return store
+
+
+def _catch_up(path: Path, log: EventLog) -> None:
+    directory = DataDirectory.open(path, writable=True)
+    try:
+        store, snapshotter = followed(log, None, directory)
+    except BaseException:
+        directory.close()
+        raise
+    try:
+        snapshotter.tick(_time_of(log))
+    finally:
+        store.close()
+
+
+def say_missing(directory: DataDirectory) -> None:
+    """Warn that a directory has lost its inventory, which can be made anew."""
+    _logger.warning("%s: missing; it is made anew from the log", directory.store)
+
+
+def _time_of(log: EventLog) -> int:
+    return int(log.facts()["now"])
