@@ -1,5 +1,6 @@
 """The simulation as a Python user holds it: its clock, its conveniences, and runs from the command line's side."""
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
@@ -8,7 +9,9 @@ import pytest
 
 from kqlite.orchestration.clock import Clock, DurationError
 from kqlite.orchestration.errors import CoreError
-from kqlite.orchestration.scenario import ScenarioError
+from kqlite.orchestration.events import Event
+from kqlite.orchestration.log import LogError, RepeatedLog, SqliteLog, every_event
+from kqlite.orchestration.scenario import Runner, ScenarioError, Step
 from kqlite.simulated_run import simulate
 from kqlite.simulation import Simulation
 
@@ -213,3 +216,98 @@ def test_an_answer_is_the_callers_own() -> None:
     shown = simulation.get(made["id"])
     assert shown["properties"]["virtualMachineProfile"]["storageProfile"]["imageReference"]["sku"] == "18.04-LTS"
     assert shown["tags"] == {}
+
+
+BEGINNING = """\
+# A set grows, one of its instances is replaced, the process ends and starts again.
+options features=all seed=5
+set web capacity=2 domains=2
+settle
+let one = instance web 0
+delete $one
+advance 10m
+restart
+scale web 3
+settle
+expect instances web name count 3
+expect domains web [2, 1]
+"""
+
+
+def events_of(directory: Path) -> list[Event]:
+    with Simulation(directory) as simulation:
+        return list(every_event(simulation.log))
+
+
+@pytest.mark.parametrize("steps", range(1, 10))
+def test_a_beginning_that_was_interrupted_is_taken_up(steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "begin.scenario"
+    file.write_text(BEGINNING, encoding="utf-8")
+    simulate(tmp_path / "straight", scenario=file, days=0.1)
+    left = [steps]
+    step = Runner._step
+
+    def stop(self: Runner, each: Step) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        step(self, each)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Runner, "_step", stop)
+        with pytest.raises(KeyboardInterrupt):
+            simulate(tmp_path / "cut", scenario=file, days=0.1)
+    other = tmp_path / "other.scenario"
+    other.write_text("settle", encoding="utf-8")
+    with pytest.raises(CoreError, match="another beginning was interrupted here"):
+        simulate(tmp_path / "cut", scenario=other, days=0.1)
+    simulate(tmp_path / "cut", scenario=file, days=0.1)
+    assert events_of(tmp_path / "cut") == events_of(tmp_path / "straight")
+    after = len(events_of(tmp_path / "cut"))
+    simulate(tmp_path / "cut", scenario=file, days=0.1)
+    assert len(events_of(tmp_path / "cut")) >= after, "a beginning that is over is not run again"
+
+
+def test_who_names_no_beginning_goes_on_from_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Simulation, "create_scale_set", stop)
+        with pytest.raises(KeyboardInterrupt):
+            simulate(tmp_path, vms=5, days=0.1)
+    assert simulate(tmp_path, days=0.1).simulated_seconds == 0.1 * 86400
+    simulate(tmp_path, vms=5, days=0.1)
+    with Simulation(tmp_path) as simulation:
+        assert not any(simulation.plane.fleet.all_groups()), "its time for a beginning has passed"
+
+
+def test_a_log_that_was_begun_otherwise_is_not_repeated(tmp_path: Path) -> None:
+    with closing(SqliteLog(tmp_path / "log.sqlite")) as log:
+        Simulation(seed=1, features="all", _log=RepeatedLog(log, "b")).create_group("one")
+        assert log.facts()["unfinished"] == "b"
+        other = Simulation(seed=2, features="all", _log=RepeatedLog(log, "b"))
+        with pytest.raises(LogError, match="is not the one that the log holds"):
+            other.create_group("two")
+        Simulation(_log=log).advance("1h")
+        late = Simulation(seed=1, features="all", _log=RepeatedLog(log, "b"))
+        late.create_group("one")
+        with pytest.raises(LogError, match="comes before the time that the log has reached"):
+            late.create_group("two")
+
+
+def test_faults_come_after_the_beginning(tmp_path: Path) -> None:
+    summary = simulate(tmp_path, vms=5, days=0.25, faults=["allocation region=eastus start=1h duration=1h", "rack_outage set=set0"])
+    assert summary.faults == 2
+    with pytest.raises(CoreError, match="no fault 'flood'"):
+        simulate(tmp_path, days=0.1, faults=["flood"])
+
+
+def test_the_clock_goes_on_from_where_time_was_moved_to() -> None:
+    wall = [0.0]
+    simulation = Simulation(clock=Clock("scaled", 1.0, read=lambda: wall[0]), features="all")
+    simulation.advance("1h")
+    wall[0] = 5.0
+    simulation.arm("GET", "/subscriptions?api-version=2021-04-01")
+    assert simulation.now - datetime(2021, 8, 11, tzinfo=UTC) == timedelta(hours=1, seconds=5)

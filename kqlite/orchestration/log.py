@@ -345,8 +345,11 @@ class RepeatedLog:
                 raise LogError(f"event {new.sequence} is not the one that the log holds: it was begun otherwise, or by another version")
         self._last += len(events)
         self._facts = {**facts, UNFINISHED: self._beginning}
-        if self._last >= self._log.last and int(facts["now"]) >= int(self._log.facts().get("now", 0)):
-            self._log.commit(events[len(known) :], self._facts)
+        fresh, reached = events[len(known) :], int(self._log.facts().get("now", 0))
+        if fresh and fresh[0].time < reached:
+            raise LogError(f"event {fresh[0].sequence} comes before the time that the log has reached")
+        if self._last >= self._log.last and int(facts["now"]) >= reached:
+            self._log.commit(fresh, self._facts)
 
     def finish(self) -> None:
         """The beginning is over."""
