@@ -7,7 +7,7 @@ from same_documents import exact
 from kqlite.inventory.batches import BatchBuilder, Drafts, columns_of, documents, fault_of, partition
 from kqlite.inventory.columns import array_of
 from kqlite.inventory.documents import DocumentError, Exact, decode, decode_all, encode, without_nulls
-from kqlite.language.schema import JSON, Array, Leaf, Member, Object
+from kqlite.language.schema import Array, JsonLeaf, Leaf, Member, Object
 from kqlite.language.types import Type
 
 VM = "microsoft.compute/virtualmachines"
@@ -144,7 +144,7 @@ def test_rows_come_back_from_a_partition_that_types_share():
     drafts = Drafts()
     drafts.widen(ODD)
     part = partition("t", drafts.json_shapes(), {VM})
-    assert set(part.shapes.values()) == {JSON}
+    assert all(isinstance(shape, JsonLeaf) for shape in part.shapes.values())
     batch = BatchBuilder(part).build(ODD)
     assert [exact(found) for found in documents(batch, part)] == [exact(given) for given in ODD]
 

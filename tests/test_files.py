@@ -20,7 +20,7 @@ from kqlite.connection import Connection
 from kqlite.directory import DataDirectory
 from kqlite.errors import InventoryError
 from kqlite.inventory import export as export_module
-from kqlite.inventory import files, intake
+from kqlite.inventory import files, gathering
 from kqlite.inventory.batches import documents
 from kqlite.inventory.documents import decode, is_standard
 from kqlite.inventory.export import export
@@ -396,7 +396,7 @@ def test_whoever_stops_taking_stops_the_maker():
             made.append(number)
             yield number
 
-    taken = intake.ahead(numbers_())
+    taken = gathering.ahead(numbers_())
     assert [next(taken) for _ in range(3)] == [0, 1, 2]
     taken.close()
     assert len(made) < 20
@@ -407,7 +407,7 @@ def test_a_fault_of_the_maker_reaches_the_taker():
         yield 1
         raise ZeroDivisionError
 
-    taken = intake.ahead(broken())
+    taken = gathering.ahead(broken())
     assert next(taken) == 1
     with pytest.raises(ZeroDivisionError):
         next(taken)

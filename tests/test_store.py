@@ -24,7 +24,7 @@ from kqlite.inventory.rows import incoming
 from kqlite.inventory.shapes import from_json, held_leaves, whole
 from kqlite.inventory.store import Store
 from kqlite.inventory.tables import COLUMNS, HOT_LEAVES
-from kqlite.language.schema import JSON, Leaf
+from kqlite.language.schema import JsonLeaf, Leaf
 from kqlite.language.types import Type
 
 VM = "microsoft.compute/virtualmachines"
@@ -87,7 +87,7 @@ def test_types_with_rows_enough_have_a_partition_of_their_own(store):
         assert set(parts) == {"resources", f"resources/{VM}", f"resources/{DISK}"}
         assert parts[f"resources/{DISK}"].types == {"Microsoft.Compute/Disks"}
         assert parts["resources"].types == {"x/y", "w/w"}
-        assert parts["resources"].shapes == {"zones": JSON}
+        assert parts["resources"].shapes == {"zones": JsonLeaf(plain=True)}
         assert list(snapshot.run('SELECT type FROM "resources"').column(0).to_pylist()) == ["w/w", "x/y"]
     assert by_id(stored(store).values()) == by_id(rows)
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from kqlite.inventory.columns import ColumnBuilder, marked_array
 from kqlite.inventory.documents import Value, decode
-from kqlite.inventory.shapes import Draft, arrow_type, duckdb_type, freeze, held_leaves, hold, widen
+from kqlite.inventory.growing import cover
+from kqlite.inventory.shapes import Draft, Kind, arrow_type, duckdb_type, freeze, held_leaves, hold, widen
 from kqlite.inventory.tables import COLUMNS, HOT_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
-from kqlite.language.schema import JSON, Array, JsonLeaf, Leaf, Member, Object, Partition, Shape
+from kqlite.language.schema import Array, JsonLeaf, Leaf, Member, Object, Partition, Shape
 from kqlite.language.types import Type
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ STRINGS = tuple(column.name for column in COLUMNS if column.type is Type.STRING)
 DYNAMICS = tuple(column.name for column in COLUMNS if column.type is Type.DYNAMIC)
 _KNOWN = frozenset(COLUMNS.names())
 _REQUIRED = ("id", "type")
+_TEXT_OR_NOTHING = frozenset((str, type(None)))
 
 
 def key_of(identifier: str) -> str:
@@ -47,6 +49,15 @@ def fault_of(row: Value) -> str | None:
     return None
 
 
+def first_fault(rows: Sequence[Value]) -> tuple[int, str] | None:
+    """The index of the first value that is no row of a resource table, and why; None where all are rows."""
+    if set(map(type, rows)) == {dict}:
+        are_texts = (_TEXT_OR_NOTHING.issuperset(map(type, [row.get(name) for row in rows])) for name in STRINGS)
+        if all(are_texts) and all(row.get(name) for name in _REQUIRED for row in rows):
+            return None
+    return next(((index, fault) for index, row in enumerate(rows) if (fault := fault_of(row)) is not None), None)
+
+
 def other_members(row: Row) -> dict[str, Value] | None:
     """The members that no column takes, or None where there are none."""
     if row.keys() <= _KNOWN:
@@ -60,6 +71,8 @@ class Drafts:
     def __init__(self, known: Mapping[str, Draft] | None = None) -> None:
         self.columns = {name: Draft() for name in DYNAMICS} | dict(known or {})
         self.has_other = False
+        self.other = Draft()
+        self.other.become_json()
 
     def widen(self, rows: Sequence[Row], plain: bool = False) -> None:
         """Cover the dynamic columns of `rows`. plain: no string in them has a character that JSON must escape."""
@@ -67,17 +80,27 @@ class Drafts:
             return
         for name, draft in self.columns.items():
             widen(draft, [row.get(name) for row in rows], plain)
-        self.has_other = self.has_other or not set().union(*rows) <= _KNOWN
+        if not set().union(*rows) <= _KNOWN:
+            self.has_other = True
+            widen(self.other, [other_members(row) for row in rows])
+
+    def cover(self, other: "Drafts") -> None:
+        """Cover what other drafts have seen."""
+        for name, draft in self.columns.items():
+            cover(draft, other.columns[name])
+        self.has_other = self.has_other or other.has_other
+        cover(self.other, other.other)
 
     def shapes(self, resource_type: str) -> dict[str, Shape]:
         """The shapes of a partition of this type alone, hot leaves held beside."""
         frozen = {name: shape for name, shape in ((name, freeze(draft)) for name, draft in self.columns.items()) if shape is not None}
         held = hold(frozen, HOT_LEAVES.get(resource_type.lower(), ()))
-        return held | {OTHER_COLUMN: JSON} if self.has_other else held
+        return held | {OTHER_COLUMN: JsonLeaf(self.other.plain)} if self.has_other else held
 
     def json_shapes(self) -> dict[str, Shape]:
         """The shapes of a partition shared by many types: JSON wherever there is a value."""
-        return dict.fromkeys(self.shapes(""), JSON)
+        columns = self.columns | {OTHER_COLUMN: self.other} if self.has_other else self.columns
+        return {name: JsonLeaf(draft.is_plain_as_json()) for name, draft in columns.items() if draft.kind is not Kind.NOTHING}
 
 
 def partition(source: str, shapes: Mapping[str, Shape], types: Iterable[str]) -> Partition:

@@ -4,8 +4,8 @@ pyarrow itself would take lists of dicts, but is slower, and like this module it
 dropped, and 1.5 becomes 1 where whole numbers are asked for. So `shapes.widen` must have seen every value before.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import accumulate, chain
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate, chain, repeat
 from typing import TYPE_CHECKING
 
 from kqlite.inventory.documents import Value, encode
@@ -72,7 +72,7 @@ def _list_builder(shape: Array) -> _Builder:
     build_element = _builder(shape.element)
 
     def build(values: Sequence[Value], hot: "dict[str, pa.Array]") -> "pa.Array":
-        validity = _validity(values)
+        validity = validity_of(values)
         lists = values if validity is None else [value or () for value in values]
         elements = build_element(list(chain.from_iterable(lists)), hot)
         offsets = pa.array(accumulate(map(len, lists), initial=0), offsets_type)
@@ -89,8 +89,8 @@ def _struct_builder(shape: Object) -> _Builder:
     held = [(member.name, member.held_in, _builder(member.shape)) for member in shape.members if member.held_in is not None]
 
     def build(values: Sequence[Value], hot: "dict[str, pa.Array]") -> "pa.Array":
-        validity = _validity(values)
-        columns = _columns(values if validity is None else [_ABSENT if value is None else value for value in values])
+        validity = validity_of(values)
+        columns = columns_of_objects(values if validity is None else [_ABSENT if value is None else value for value in values])
         nothing = (None,) * len(values)
         for name, column, build_member in held:
             hot[column] = build_member(columns.get(name, nothing), hot)
@@ -101,16 +101,16 @@ def _struct_builder(shape: Object) -> _Builder:
     return build
 
 
-def _columns(objects: Iterable[dict[str, Value]]) -> Mapping[str, Sequence[Value]]:
+def columns_of_objects(objects: Sequence[dict[str, Value]]) -> Mapping[str, Sequence[Value]]:
     """For each name that an object has, the members of that name, None where an object has none."""
-    orders = dict.fromkeys(map(tuple, objects))
+    orders = set(map(tuple, objects))
     if len(orders) == 1:
         [names] = orders
         return dict(zip(names, zip(*map(dict.values, objects), strict=True), strict=True))
-    return {name: [value.get(name) for value in objects] for name in dict.fromkeys(chain.from_iterable(orders))}
+    return {name: list(map(dict.get, objects, repeat(name))) for name in dict.fromkeys(chain.from_iterable(objects))}
 
 
-def _validity(values: Sequence[Value]) -> "pa.Buffer | None":
+def validity_of(values: Sequence[Value]) -> "pa.Buffer | None":
     """The bitmap of which values are there, or None where all are.
 
     Arrays are put together from buffers: `from_arrays(.., mask=)` loads pyarrow.compute, which takes 15 ms.

@@ -1,8 +1,10 @@
 """Files into an inventory, all of them or nothing: JSON arrays, JSON lines, what `az graph query` prints, Parquet and Arrow."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from kqlite.directory import MANIFEST, DataDirectory
 from kqlite.inventory.batches import Row, fault_of
@@ -56,19 +58,15 @@ def _rows(path: Path) -> Iterator[Row]:
 def _load_in_two_passes(
     paths: Sequence[Path], store: Store, written: datetime, progress: Progress, enough_rows: int, scratch: Path | None
 ) -> int:
-    from kqlite.inventory.intake import Intake, without_garbage_collection
+    from kqlite.inventory.gathering import Gathering
+    from kqlite.inventory.intake import without_garbage_collection
+    from kqlite.inventory.readers import taken
 
-    intake = Intake(scratch)
-    try:
-        with without_garbage_collection():
-            for path in paths:
-                for chunk in chunks(path):
-                    intake.add(chunk)
-                    progress(intake.count, 0)
-            store.load(intake.incoming(enough_rows, store.shaped_types(), lambda done: progress(done, intake.count)), written)
-        return intake.count
-    finally:
-        intake.close()
+    with TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True) as folder, without_garbage_collection():
+        gathering = Gathering(taken(paths, Path(folder), lambda done: progress(done, 0)), lambda done: progress(done, gathering.count))
+        with closing(gathering):
+            store.load(gathering.incoming(enough_rows, store.shaped_types()), written)
+            return gathering.count
 
 
 def import_files(paths: Sequence[Path], directory: Path, progress: Progress = _silent, enough_rows: int = ENOUGH_ROWS) -> int:

@@ -1,296 +1,246 @@
-"""Documents of any number into a store, in two passes, so that memory stays bounded and nothing is written before all is known to be right.
+"""The first pass of a large import: documents become Arrow while their shape is still in the making, and wait in sorted runs in a spool.
 
-The first pass checks every document, widens the shape of its type, and writes its text into a spool. Then the rows of each type are sorted
-by subscription, resource group and name, and the second pass reads them from the spool in that order and makes batches, a few ahead of
-DuckDB, which inserts them meanwhile.
+A run has rows of one type, sorted by subscription, resource group and name, in record batches of few rows, so that `gathering` can read
+many runs side by side. How much waits in memory is bounded by the size of the documents. What `Intake.finish` gives is all that the second
+pass needs, and can be sent from one process to another.
 """
 
 import gc
-import os
-import threading
+import zlib
 from array import array
-from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Full, Queue
-from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-from kqlite.inventory.batches import BatchBuilder, Drafts, Row, fault_of, key_of
-from kqlite.inventory.documents import InventoryError, decode, decode_all
+from kqlite.inventory.batches import DYNAMICS, OTHER_COLUMN, STRINGS, Drafts, first_fault, key_of, other_members
+from kqlite.inventory.columns import columns_of_objects
+from kqlite.inventory.documents import Value
+from kqlite.inventory.growing import Growth, fitted
 from kqlite.inventory.reading import Chunk
-from kqlite.inventory.rows import BATCH_ROWS, has_own_partition
-from kqlite.inventory.store import Incoming
-from kqlite.inventory.tables import table_of
-from kqlite.language.schema import Partition, Shape
+from kqlite.inventory.spool import Place, SpoolWriter
+from kqlite.inventory.tables import KEY_COLUMN
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_BATCHES_AHEAD = 3
-_NAMES_AT_ONCE = 4_096
-_BUILT_AT_ONCE = 120
-"""Documents decoded and built at once: with more of them the processor's cache is too small, and either takes half as long again."""
-_WIDENED_AT_ONCE = 100
+ROWS_OF_A_PLACE = 256
+"""Rows of a batch in the spool: the second pass holds one batch of every run."""
+
+_GROWN_AT_ONCE = 120
+"""Rows of one type that become Arrow at once: enough for loops over one path of all, few enough to stay in the processor's cache."""
+
 _MOST_WAITING = 5_000
-"""Rows of all types together that may wait until there are enough of one type to widen its shape by."""
+"""Rows of all types together that may wait until there are enough of one type."""
+
+_MOST_BYTES = 48 << 20
+"""Documents of so many bytes together are held as Arrow, which is about as large, before the larger half of them goes into the spool."""
+
+_FILE_BITS = 40
+
+
+def order_of(file: int, place: int) -> int:
+    """A number that is greater for what comes later. file: how many files there are before; place: the line or row in it."""
+    return file << _FILE_BITS | place
+
+
+@dataclass
+class Run:
+    """Sorted rows of one type in the spool: the batches, `ROWS_OF_A_PLACE` rows in each but the last, and by row what the second pass asks.
+
+    hashes: of the keys. orders: as `order_of` gives them. groups: index into `TakenType.groups`.
+    """
+
+    schema: "pa.Schema"
+    places: list[Place]
+    names: "pa.Array"
+    groups: "pa.Array"
+    hashes: "pa.Array"
+    orders: "pa.Array"
+
+
+@dataclass
+class TakenType:
+    """What came of one type. groups: subscription and resource group."""
+
+    type: str
+    spool: Path
+    spellings: set[str] = field(default_factory=set)
+    drafts: Drafts = field(default_factory=Drafts)
+    groups: list[tuple[str, str]] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
 
 
 class Intake:
-    """Documents on their way in; `close` deletes the spool."""
+    """Documents on their way in."""
 
-    def __init__(self, scratch: Path | None) -> None:
-        """scratch: where the spool lies; None for the system's own place."""
-        self._spool: IO[bytes] = TemporaryFile(dir=scratch)  # noqa: SIM115  `close` closes it
-        self._length = 0
+    def __init__(self, spool: Path) -> None:
+        """spool: a file to be made."""
+        self._spool = SpoolWriter(spool)
         self._types: dict[str, _TypeIntake] = {}
         self._waiting = 0
-        self.count = 0
+        self._bytes = 0
+
+    def add(self, chunk: Chunk, file: int) -> None:
+        """Take in some documents of a file. Raises InventoryError naming file, place and reason."""
+        fault = first_fault(chunk.values)
+        if fault is not None:
+            raise chunk.fault(*fault)
+        by_type: dict[str, list[int]] = defaultdict(list)
+        values = chunk.values
+        for index, row in enumerate(values):
+            by_type[row["type"]].append(index)
+        bytes_each = chunk.size // len(values)
+        for type_, indices in by_type.items():
+            folded = type_.lower()
+            intake = self._types.get(folded) or self._types.setdefault(folded, _TypeIntake(folded, self._spool))
+            intake.taken.spellings.add(type_)
+            intake.bytes += bytes_each * len(indices)
+            for index in indices:
+                intake.add(values[index], order_of(file, chunk.places[index]), chunk.plain[index])
+        self._waiting += len(values)
+        self._bytes += chunk.size
+        if self._waiting > _MOST_WAITING:
+            for intake in self._types.values():
+                intake.grow()
+            self._waiting = 0
+        if self._bytes > _MOST_BYTES:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        for intake in sorted(self._types.values(), key=lambda intake: -intake.bytes):
+            intake.flush()
+            self._bytes = sum(intake.bytes for intake in self._types.values())
+            if self._bytes < _MOST_BYTES // 2:
+                break
+
+    def finish(self) -> list[TakenType]:
+        """What came, by type, all of it in the spool now. Raises InventoryError where there is no room."""
+        for intake in self._types.values():
+            intake.flush()
+        self._spool.close()
+        return [intake.taken for intake in self._types.values()]
 
     def close(self) -> None:
         self._spool.close()
 
-    def add(self, chunk: Chunk) -> None:
-        """Take in some documents. Raises InventoryError naming file, place and reason."""
-        by_type: dict[str, list[int]] = defaultdict(list)
-        for index, row in enumerate(chunk.values):
-            fault = fault_of(row)
-            if fault is not None:
-                raise chunk.fault(index, fault)
-            by_type[row["type"]].append(index)
-        texts = [text.encode("utf-8") for text in chunk.texts]
-        with _room_is_told():
-            self._spool.write(b"".join(texts))
-        offsets = array("Q", [self._length])
-        for text in texts:
-            offsets.append(offsets[-1] + len(text))
-        self._length = offsets.pop()
-        for type_, indices in by_type.items():
-            folded = type_.lower()
-            intake = self._types.get(folded) or self._types.setdefault(folded, _TypeIntake(folded))
-            intake.spellings.add(type_)
-            intake.add([chunk.values[index] for index in indices], [chunk.texts[index] for index in indices])
-            intake.place([offsets[index] for index in indices], [len(texts[index]) for index in indices])
-        self.count += len(texts)
-        self._waiting += len(texts)
-        if self._waiting > _MOST_WAITING:
-            self._widen_all()
-
-    def _widen_all(self) -> None:
-        for intake in self._types.values():
-            intake.widen()
-        self._waiting = 0
-
-    def incoming(self, enough_rows: int, shaped_types: Container[str], report: Callable[[int], None]) -> list[Incoming]:
-        """What came, by partition; of two rows with one id in one table the last is kept.
-
-        enough_rows: how many rows of a type make a partition of its own. shaped_types: those that have one already.
-        report: called with how many rows have gone into batches.
-        """
-        with _room_is_told():
-            self._spool.flush()
-        self._widen_all()
-        by_table: dict[str, list[_TypeIntake]] = defaultdict(list)
-        for folded in sorted(self._types):
-            by_table[table_of(folded)].append(self._types[folded])
-        second_pass = _SecondPass(self._spool, report)
-        ready = []
-        for table, intakes in by_table.items():
-            dropped = self._superseded(intakes)
-            own = [intake for intake in intakes if has_own_partition(intake.type, intake.count, enough_rows, shaped_types)]
-            shared = [intake for intake in intakes if intake not in own]
-            for intake in own:
-                shapes = intake.drafts.shapes(intake.type)
-                ready.append(Incoming(table, intake.type, shapes, frozenset(intake.spellings), second_pass.of([intake], dropped)))
-            if shared:
-                ready.append(Incoming(table, None, _json_shapes(shared), _spellings(shared), second_pass.of(shared, dropped)))
-        return ready
-
-    def _superseded(self, intakes: Sequence["_TypeIntake"]) -> set[int]:
-        """The offsets of rows after which another of the same id came."""
-        hashes = [intake.hash_array() for intake in intakes]
-        if sum(map(len, hashes)) == _distinct(hashes):
-            return set()
-        repeated = {value for value, times in Counter(value for hash_ in hashes for value in hash_.to_pylist()).items() if times > 1}
-        newest: dict[str, int] = {}
-        dropped = set()
-        for offset, length in sorted(place for intake in intakes for place in intake.places_of(repeated)):
-            key = key_of(decode(_text(self._spool, offset, length))["id"])
-            if key in newest:
-                dropped.add(newest[key])
-            newest[key] = offset
-        return dropped
-
-
-@contextmanager
-def _room_is_told() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InventoryError(f"no room for the documents while they are read: {error.strerror}") from None
-
-
-def _distinct(hashes: "Sequence[pa.Array]") -> int:
-    import pyarrow as pa
-
-    return len(pa.chunked_array(hashes).unique())
-
-
-def _json_shapes(intakes: Iterable["_TypeIntake"]) -> dict[str, Shape]:
-    shapes: dict[str, Shape] = {}
-    for intake in intakes:
-        shapes |= intake.drafts.json_shapes()
-    return shapes
-
-
-def _spellings(intakes: Iterable["_TypeIntake"]) -> frozenset[str]:
-    return frozenset(spelling for intake in intakes for spelling in intake.spellings)
-
-
-def _text(spool: IO[bytes], offset: int, length: int) -> str:
-    return os.pread(spool.fileno(), length, offset).decode("utf-8")
-
 
 class _TypeIntake:
-    """The rows of one type: their shape, and for each where it lies in the spool and what it is sorted by."""
+    """The rows of one type."""
 
-    def __init__(self, folded: str) -> None:
-        self.type = folded
-        self.spellings: set[str] = set()
-        self.drafts = Drafts()
-        self._offsets, self._lengths = array("Q"), array("L")
-        self._hashes, self._groups = array("q"), array("l")
-        self._plain: list[Row] = []
-        self._other: list[Row] = []
-        self._group_codes: dict[tuple[str, str], int] = {}
-        self._names: list[str] = []
-        self._packed_names: list[pa.Array] = []
+    def __init__(self, folded: str, spool: SpoolWriter) -> None:
+        self.taken = TakenType(folded, spool.path)
+        self.bytes = 0
+        self._spool = spool
+        self._growths = {name: Growth(draft) for name, draft in self.taken.drafts.columns.items()}
+        # By whether no string in them has a character that JSON must escape.
+        self._waiting: dict[bool, tuple[list[dict[str, Value]], list[int]]] = {True: ([], []), False: ([], [])}
+        self._codes: dict[tuple[str, str], int] = {}
+        self._parts: list[dict[str, pa.Array]] = []
+        self._hashes, self._orders, self._groups = array("q"), array("q"), array("q")
 
-    @property
-    def count(self) -> int:
-        return len(self._offsets)
+    def add(self, row: dict[str, Value], order: int, plain: bool) -> None:
+        rows, orders = self._waiting[plain]
+        rows.append(row)
+        orders.append(order)
+        if len(rows) >= _GROWN_AT_ONCE:
+            self._grow(rows, orders, plain)
 
-    def add(self, rows: Sequence[Row], texts: Sequence[str]) -> None:
-        """Take in some rows. texts: of each; in one without a backslash every string stands as it is, and none needs to be looked at."""
-        self._plain += [row for row, text in zip(rows, texts, strict=True) if "\\" not in text]
-        self._other += [row for row, text in zip(rows, texts, strict=True) if "\\" in text]
-        if len(self._plain) + len(self._other) >= _WIDENED_AT_ONCE:
-            self.widen()
-        codes = self._group_codes
-        self._groups.extend(codes.setdefault((row.get("subscriptionId") or "", row.get("resourceGroup") or ""), len(codes)) for row in rows)
-        self._hashes.extend(hash(key_of(row["id"])) for row in rows)
-        self._names += [row.get("name") or "" for row in rows]
-        if len(self._names) >= _NAMES_AT_ONCE:
-            self._pack_names()
+    def grow(self) -> None:
+        """Make Arrow of the rows that wait; many at once, because it costs the same for a few."""
+        for plain, (rows, orders) in self._waiting.items():
+            if rows:
+                self._grow(rows, orders, plain)
 
-    def widen(self) -> None:
-        """Widen the shape by the rows that wait for it; many at once, because it costs the same for a few."""
-        self.drafts.widen(self._plain, plain=True)
-        self.drafts.widen(self._other)
-        self._plain, self._other = [], []
-
-    def place(self, offsets: Sequence[int], lengths: Sequence[int]) -> None:
-        """Where the rows just added lie in the spool."""
-        self._offsets.extend(offsets)
-        self._lengths.extend(lengths)
-
-    def _pack_names(self) -> None:
+    def _grow(self, rows: list[dict[str, Value]], orders: list[int], plain: bool) -> None:
         import pyarrow as pa
 
-        self._packed_names.append(pa.array(self._names, pa.string()))
-        self._names = []
+        columns = columns_of_objects(rows)
+        part = {name: _strings(columns.get(name), len(rows)) for name in STRINGS}
+        keys = [key_of(identifier) for identifier in columns["id"]]
+        part[KEY_COLUMN] = pa.array(keys, pa.string())
+        for name in DYNAMICS:
+            if name in columns:
+                part[name] = self._growths[name].grow(columns[name], plain)
+        if not self._growths.keys() >= columns.keys() - set(STRINGS):
+            self.taken.drafts.has_other = True
+            if OTHER_COLUMN not in self._growths:
+                self._growths[OTHER_COLUMN] = Growth(self.taken.drafts.other)
+            part[OTHER_COLUMN] = self._growths[OTHER_COLUMN].grow([other_members(row) for row in rows])
+        self._parts.append(part)
+        nothing = ("",) * len(rows)
+        codes = self._codes
+        places = zip(columns.get("subscriptionId", nothing), columns.get("resourceGroup", nothing), strict=True)
+        self._groups.extend([codes.setdefault((subscription or "", group or ""), len(codes)) for subscription, group in places])
+        self._hashes.extend(map(_hash, keys))
+        self._orders.extend(orders)
+        rows.clear()
+        orders.clear()
 
-    def hash_array(self) -> "pa.Array":
-        """A hash of each row's key."""
-        return _arrow(self._hashes)
-
-    def places_of(self, hashes: set[int]) -> Iterator[tuple[int, int]]:
-        """Offset and length of the rows whose key has one of these hashes."""
-        return ((self._offsets[index], self._lengths[index]) for index, value in enumerate(self._hashes) if value in hashes)
-
-    def sorted_places(self) -> Iterator[list[tuple[int, int]]]:
-        """Offsets and lengths by subscription, group and name, some thousand at once."""
+    def flush(self) -> None:
+        """Put what there is into the spool, as a run."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        self._pack_names()
-        ranks = {code: rank for rank, (_, code) in enumerate(sorted(self._group_codes.items()))}
-        rank_of_code = pa.array([ranks[code] for code in range(len(ranks))], pa.int64())
-        rows = pa.table({"group": rank_of_code.take(_arrow(self._groups)), "name": pa.chunked_array(self._packed_names)})
-        order = pc.sort_indices(rows, [("group", "ascending"), ("name", "ascending")])
-        offsets, lengths = _arrow(self._offsets), _arrow(self._lengths)
-        for start in range(0, len(order), BATCH_ROWS):
-            part = order.slice(start, BATCH_ROWS)
-            yield list(zip(offsets.take(part).to_pylist(), lengths.take(part).to_pylist(), strict=True))
+        self.grow()
+        self.bytes = 0
+        if not self._parts:
+            return
+        rows = pa.concat_batches(self._fitted_parts())
+        self._parts = []
+        ranks = pa.array(ranks_of(list(self._codes)), pa.int64())
+        groups = _arrow(self._groups)
+        keys = pa.table({"group": ranks.take(groups), "name": rows.column("name")})
+        order = pc.sort_indices(keys, [("group", "ascending"), ("name", "ascending")])
+        rows = rows.take(order)
+        places = [self._spool.write(rows.slice(start, ROWS_OF_A_PLACE)) for start in range(0, rows.num_rows, ROWS_OF_A_PLACE)]
+        hashes, orders = _arrow(self._hashes).take(order), _arrow(self._orders).take(order)
+        self.taken.groups = list(self._codes)
+        self.taken.runs.append(Run(rows.schema, places, rows.column("name"), groups.take(order), hashes, orders))
+        self._hashes, self._orders, self._groups = array("q"), array("q"), array("q")
+
+    def _fitted_parts(self) -> "Iterator[pa.RecordBatch]":
+        """The parts with equal schemas."""
+        import pyarrow as pa
+
+        types = {KEY_COLUMN: pa.string()} | dict.fromkeys(STRINGS, pa.string())
+        types |= {name: growth.type for name, growth in self._growths.items() if not growth.type.equals(pa.null())}
+        schema = pa.schema(list(types.items()))
+        for part in self._parts:
+            rows = len(part[KEY_COLUMN])
+            arrays = [fitted(part[name], type_) if name in part else pa.nulls(rows, type_) for name, type_ in types.items()]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _strings(values: "Sequence[str | None] | None", rows: int) -> "pa.Array":
+    import pyarrow as pa
+
+    if values is None:
+        return pa.repeat("", rows)
+    return pa.array([value or "" for value in values], pa.string())
+
+
+def _hash(key: str) -> int:
+    """A hash which is the same in all processes."""
+    encoded = key.encode()
+    return zlib.crc32(encoded) << 31 ^ zlib.adler32(encoded)
+
+
+def ranks_of(groups: Sequence[tuple[str, str]]) -> list[int]:
+    """The place of each among all of them, sorted."""
+    ranks = [0] * len(groups)
+    for rank, code in enumerate(sorted(range(len(groups)), key=groups.__getitem__)):
+        ranks[code] = rank
+    return ranks
 
 
 def _arrow(numbers: "array[int]") -> "pa.Array":
     """The numbers without a copy."""
     import pyarrow as pa
 
-    types = {"Q": pa.uint64(), "L": pa.uint64() if numbers.itemsize == 8 else pa.uint32(), "q": pa.int64(), "l": pa.int64()}
-    return pa.Array.from_buffers(types[numbers.typecode], len(numbers), [None, pa.py_buffer(numbers)])
-
-
-class _SecondPass:
-    """From the spool to batches."""
-
-    def __init__(self, spool: IO[bytes], report: Callable[[int], None]) -> None:
-        self._spool, self._report = spool, report
-        self._done = 0
-
-    def of(self, intakes: Sequence[_TypeIntake], dropped: set[int]) -> "Callable[[Partition], Iterator[pa.RecordBatch]]":
-        """What gives the batches of these types in one partition; `dropped` are offsets left out."""
-        return lambda partition: ahead(self._batches(intakes, dropped, partition))
-
-    def _batches(self, intakes: Sequence[_TypeIntake], dropped: set[int], partition: Partition) -> "Iterator[pa.RecordBatch]":
-        import pyarrow as pa
-
-        builder = BatchBuilder(partition)
-        for intake in intakes:
-            for places in intake.sorted_places():
-                texts = [_text(self._spool, offset, length) for offset, length in places if offset not in dropped]
-                parts = (texts[start : start + _BUILT_AT_ONCE] for start in range(0, len(texts), _BUILT_AT_ONCE))
-                batches = [builder.build(decode_all(part)) for part in parts]
-                if batches:
-                    yield pa.concat_batches(batches)
-                self._done += len(places)
-                self._report(self._done)
-
-
-def ahead(items: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
-    """The items, made by a thread of its own a few ahead of whoever takes them."""
-    queue: Queue[pa.RecordBatch | BaseException | None] = Queue(_BATCHES_AHEAD)
-    stopped = threading.Event()
-
-    def put(item: "pa.RecordBatch | BaseException | None") -> None:
-        while not stopped.is_set():
-            try:
-                return queue.put(item, timeout=0.1)
-            except Full:
-                continue
-
-    def make() -> None:
-        try:
-            for item in items:
-                put(item)
-                if stopped.is_set():
-                    return
-            put(None)
-        except BaseException as error:  # whoever takes the items raises it
-            put(error)
-
-    maker = threading.Thread(target=make, daemon=True)
-    maker.start()
-    try:
-        while (item := queue.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stopped.set()
-        maker.join()
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
 
 
 @contextmanager

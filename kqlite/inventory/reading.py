@@ -5,14 +5,17 @@ What a file is, is told from how it begins, not from its name. Every document co
 
 import codecs
 import json
+import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from kqlite.inventory.batches import OTHER_COLUMN
-from kqlite.inventory.documents import DocumentError, InventoryError, Value, decode, decode_all, decode_at, encode, fault_text
+from kqlite.inventory.documents import DocumentError, InventoryError, Value, decode, decode_all, decode_at, fault_text
 from kqlite.inventory.forms import document, is_text, parsed, refused
 from kqlite.inventory.tables import COLUMNS
 from kqlite.language.types import Type
@@ -31,15 +34,18 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some documents of one file: where each stands, what it holds, and its JSON text.
+    """Some documents of one file: where each stands, and what it holds.
 
+    plain: of each document, whether it is known that no string in it has a character which JSON must escape.
+    size: about how many bytes of JSON all of them are.
     unit: what a place counts, `line` or `row`.
     """
 
     path: Path
     places: Sequence[int]
     values: Sequence[Value]
-    texts: Sequence[str]
+    plain: Sequence[bool]
+    size: int
     unit: str = "line"
 
     def fault(self, index: int, reason: str) -> InventoryError:
@@ -53,17 +59,24 @@ def _fault(path: Path, place: int, reason: str, unit: str = "line") -> Inventory
 
 def chunks(path: Path) -> Iterator[Chunk]:
     """All documents of a file. Raises InventoryError naming file, place and reason."""
+    with _opened(path) as stream:
+        if is_arrow(stream) or is_parquet(stream):
+            yield from _arrow_chunks(path)
+        elif _is_lines(stream):
+            for block in _line_blocks(stream):
+                yield from block_chunks(path, block)
+        else:
+            yield from _value_chunks(path, stream)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """A file at its start. Raises InventoryError where the system refuses to read it, now or later."""
     try:
         with path.open("rb") as stream:
-            yield from _chunks(path, stream)
+            yield stream
     except OSError as error:
         raise InventoryError(f"{path}: {error.strerror or error}") from None
-
-
-def _chunks(path: Path, stream: IO[bytes]) -> Iterator[Chunk]:
-    if is_arrow(stream) or is_parquet(stream):
-        return _arrow_chunks(path)
-    return _line_chunks(path, stream) if _is_lines(stream) else _value_chunks(path, stream)
 
 
 def is_parquet(stream: IO[bytes]) -> bool:
@@ -85,6 +98,18 @@ def _start(stream: IO[bytes], length: int) -> bytes:
 # JSON lines
 
 
+def is_lines(path: Path) -> bool:
+    """Whether each line of a file is a document. Raises InventoryError."""
+    with _opened(path) as stream:
+        return not is_arrow(stream) and not is_parquet(stream) and _is_lines(stream)
+
+
+def line_blocks(path: Path) -> "Iterator[Block]":
+    """All lines of a file. Raises InventoryError."""
+    with _opened(path) as stream:
+        yield from _line_blocks(stream)
+
+
 def _is_lines(stream: IO[bytes]) -> bool:
     """Whether each line is a document: the first that is not blank is a whole object, not an answer with `data`, or is no JSON at all."""
     first = b"\n"
@@ -100,32 +125,61 @@ def _is_lines(stream: IO[bytes]) -> bool:
     return isinstance(value, dict) and not isinstance(value.get("data"), list)
 
 
-def _line_chunks(path: Path, stream: IO[bytes]) -> Iterator[Chunk]:
-    number = 1
-    for lines in _blocks_of_lines(path, stream):
-        for start in range(0, len(lines), CHUNK):
-            chunk = _decoded_lines(path, number + start, lines[start : start + CHUNK])
-            if chunk.values:
-                yield chunk
-        number += len(lines)
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole lines of a file. number: of the first of them. offset: where in the file they begin."""
+
+    number: int
+    offset: int
+    content: bytes
 
 
-def _blocks_of_lines(path: Path, stream: IO[bytes]) -> Iterator[list[str]]:
-    rest = b""
-    number = 1
-    while block := stream.read(_BLOCK_BYTES):
-        if number == 1 and not rest:
-            block = block.removeprefix(_BOM)
-        whole, end, tail = block.rpartition(b"\n")
+def _line_blocks(stream: IO[bytes]) -> Iterator[Block]:
+    number, offset, rest = 1, 0, b""
+    while content := stream.read(_BLOCK_BYTES):
+        whole, end, tail = content.rpartition(b"\n")
         if not end:
-            rest += block
+            rest += content
             continue
-        lines = _text(path, number, rest + whole).split("\n")
-        yield lines
-        number += len(lines)
+        yield Block(number, offset, rest + whole)
+        number += whole.count(b"\n") + 1
+        offset += len(rest) + len(whole) + 1
         rest = tail
     if rest:
-        yield [_text(path, number, rest)]
+        yield Block(number, offset, rest)
+
+
+def block_chunks(path: Path, block: Block) -> Iterator[Chunk]:
+    """The documents of a block, in order. Raises InventoryError naming file, line and reason."""
+    lines = _lines(path, block)
+    places = range(block.number, block.number + len(lines))
+    for start in range(0, len(lines), CHUNK):
+        yield from _decoded_lines(path, places[start : start + CHUNK], lines[start : start + CHUNK])
+
+
+def sorted_chunks(path: Path, block: Block) -> Iterator[Chunk]:
+    """The documents of a block, those of one type mostly together. Raises InventoryError naming file, line and reason."""
+    groups: dict[str, tuple[list[int], list[str]]] = defaultdict(lambda: ([], []))
+    for number, line in enumerate(_lines(path, block), block.number):
+        found = _TYPE.search(line)
+        places, lines = groups[found[0] if found else ""]
+        places.append(number)
+        lines.append(line)
+        if len(places) == CHUNK:
+            yield from _decoded_lines(path, places, lines)
+            places.clear()
+            lines.clear()
+    for places, lines in groups.values():
+        yield from _decoded_lines(path, places, lines)
+
+
+_TYPE = re.compile(r'"type" ?: ?"[^"]*"')
+"""The first that looks like the type of a document; some other member's does no harm."""
+
+
+def _lines(path: Path, block: Block) -> list[str]:
+    content = block.content if block.offset else block.content.removeprefix(_BOM)
+    return _text(path, block.number, content).split("\n")
 
 
 def _text(path: Path, number: int, block: bytes) -> str:
@@ -135,16 +189,19 @@ def _text(path: Path, number: int, block: bytes) -> str:
         raise _fault(path, number + block.count(b"\n", 0, error.start), "not UTF-8") from None
 
 
-def _decoded_lines(path: Path, number: int, lines: Sequence[str]) -> Chunk:
+def _decoded_lines(path: Path, numbers: Sequence[int], lines: Sequence[str]) -> Iterator[Chunk]:
+    """One chunk, or none where all lines are blank."""
     stripped = [line.strip(_SPACE) for line in lines]
-    places = [place for place, text in enumerate(stripped, number) if text]
+    places = [number for number, text in zip(numbers, stripped, strict=True) if text]
     texts = [text for text in stripped if text]
     try:
-        return Chunk(path, places, decode_all(texts), texts)
+        values = decode_all(texts)
     except DocumentError:
         for place, text in zip(places, texts, strict=True):
             _check_line(path, place, text)
         raise
+    if values:
+        yield Chunk(path, places, values, ["\\" not in text for text in texts], sum(map(len, texts)))
 
 
 def _check_line(path: Path, place: int, text: str) -> None:
@@ -158,7 +215,10 @@ def _check_line(path: Path, place: int, text: str) -> None:
 
 
 class _Window:
-    """What is in reach of a text that is read piece by piece."""
+    """What is in reach of a text that is read piece by piece.
+
+    size: how many characters all values so far are. escapes: how many of them have a backslash.
+    """
 
     def __init__(self, path: Path, stream: IO[bytes]) -> None:
         self._path, self._stream = path, stream
@@ -168,6 +228,8 @@ class _Window:
         self._line = 1
         self._ended = False
         self._block_bytes = 1 << 16
+        self.size = 0
+        self.escapes = 0
 
     def _more(self) -> None:
         """Read on, and let go of what lies behind."""
@@ -221,6 +283,8 @@ class _Window:
                 raise self.fault(str(error)) from None
             else:
                 if end < len(self._text) or self._ended:
+                    self.size += end - self._at
+                    self.escapes += self._text.find("\\", self._at, end) >= 0
                     self._at = end
                     return value
             self._more()
@@ -231,10 +295,13 @@ def _reason(error: json.JSONDecodeError, length: int) -> str:
 
 
 def _value_chunks(path: Path, stream: IO[bytes]) -> Iterator[Chunk]:
-    documents = _values(_Window(path, stream))
+    window = _Window(path, stream)
+    documents = _values(window)
+    size, escapes = 0, 0
     while taken := list(islice(documents, CHUNK)):
-        values = [value for _, value in taken]
-        yield Chunk(path, [place for place, _ in taken], values, [encode(value) for value in values])
+        plain = [window.escapes == escapes] * len(taken)
+        yield Chunk(path, [place for place, _ in taken], [value for _, value in taken], plain, window.size - size)
+        size, escapes = window.size, window.escapes
 
 
 def _values(window: _Window) -> Iterator[tuple[int, Value]]:
@@ -293,7 +360,7 @@ def _arrow_chunks(path: Path) -> Iterator[Chunk]:
         for start in range(0, batch.num_rows, CHUNK):
             part = batch.slice(start, CHUNK)
             values = list(_rows(path, part))
-            yield Chunk(path, range(place, place + len(values)), values, [encode(value) for value in values], "row")
+            yield Chunk(path, range(place, place + len(values)), values, [False] * len(values), part.nbytes, "row")
             place += len(values)
 
 
@@ -303,7 +370,7 @@ def arrow_batches(path: Path) -> "tuple[pa.Schema, Iterator[pa.RecordBatch]]":
 
     stream = path.open("rb")
     try:
-        schema, batches = _opened(stream)
+        schema, batches = _opened_arrow(stream)
     except (pa.ArrowException, ValueError, OSError) as error:
         stream.close()
         raise InventoryError(f"{path}: {error}") from None
@@ -320,7 +387,7 @@ def _told(path: Path, stream: IO[bytes], batches: "Iterable[pa.RecordBatch]") ->
             raise InventoryError(f"{path}: {error}") from None
 
 
-def _opened(stream: IO[bytes]) -> "tuple[pa.Schema, Iterable[pa.RecordBatch]]":
+def _opened_arrow(stream: IO[bytes]) -> "tuple[pa.Schema, Iterable[pa.RecordBatch]]":
     import pyarrow as pa
 
     if is_parquet(stream):

@@ -29,7 +29,7 @@ DEEPEST = 24
 
 PLAIN_JSON = JsonLeaf(plain=True)
 
-_NOT_PLAIN = re.compile(r'["\\\x00-\x1f]')
+NOT_PLAIN = re.compile(r'["\\\x00-\x1f]')
 
 
 class Kind(Enum):
@@ -43,7 +43,7 @@ class Kind(Enum):
     JSON = "json"
 
 
-_KIND_OF: dict[type, Kind] = {bool: Kind.BOOL, int: Kind.LONG, float: Kind.REAL, str: Kind.STRING, dict: Kind.OBJECT, list: Kind.ARRAY}
+KIND_OF: dict[type, Kind] = {bool: Kind.BOOL, int: Kind.LONG, float: Kind.REAL, str: Kind.STRING, dict: Kind.OBJECT, list: Kind.ARRAY}
 _LEAF_KINDS = {Type.BOOL: Kind.BOOL, Type.LONG: Kind.LONG, Type.REAL: Kind.REAL, Type.STRING: Kind.STRING}
 _LEAF_TYPES = {kind: type_ for type_, kind in _LEAF_KINDS.items()}
 
@@ -107,13 +107,13 @@ def _widen(draft: Draft, values: Sequence[Value], plain: bool, depth: int) -> bo
     types.discard(NoneType)
     if not types:
         return True
-    kind = _KIND_OF.get(types.pop(), Kind.JSON)
+    kind = KIND_OF.get(types.pop(), Kind.JSON)
     if types or draft.kind not in (Kind.NOTHING, kind) or depth > DEEPEST:
         return False
     draft.kind = kind
     if kind is Kind.STRING:
         if not plain and draft.plain:
-            draft.plain = _NOT_PLAIN.search("".join(filter(None, values))) is None
+            draft.plain = NOT_PLAIN.search("".join(filter(None, values))) is None
         return True
     if kind is Kind.BOOL or kind is Kind.REAL:
         return True
@@ -132,7 +132,7 @@ def _widen(draft: Draft, values: Sequence[Value], plain: bool, depth: int) -> bo
 
 def _widen_object(draft: Draft, present: list[dict[str, Value]], plain: bool, depth: int) -> bool:
     columns = _columns(present)
-    if not _admit(draft, [name for name in columns if name not in draft.members]):
+    if not admit(draft, [name for name in columns if name not in draft.members]):
         return False
     for name, values in columns.items():
         widen(draft.members[name], values, plain, depth + 1)
@@ -152,7 +152,7 @@ def _columns(objects: list[dict[str, Value]]) -> dict[str, list[Value]]:
     return columns
 
 
-def _admit(draft: Draft, names: list[str]) -> bool:
+def admit(draft: Draft, names: list[str]) -> bool:
     """Add members of these names; False when one of them cannot be the field of a struct."""
     for name in names:
         folded = name.lower()
@@ -224,7 +224,7 @@ def _joined_as_json(*shapes: Shape) -> JsonLeaf:
 def _join_objects(left: Object, right: Object) -> Shape:
     draft = Draft()
     names = dict.fromkeys(member.name for member in left.members + right.members)
-    if not _admit(draft, list(names)):
+    if not admit(draft, list(names)):
         return _joined_as_json(left, right)
     members = []
     for name in names:
