@@ -4,6 +4,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,9 @@ IMMUTABLE = {
 class World:
     """A simulation, what is done to it, and what must hold after each step."""
 
+    weights: Mapping[str, float] = WEIGHTS
+    faults: Sequence[Mapping[str, Any]] = FAULTS
+
     def __init__(self, seed: int) -> None:
         self.simulation = Simulation(seed=seed, features="all")
         self.simulation.create_group()
@@ -77,7 +81,7 @@ class World:
         return status
 
     def do(self, draw: random.Random) -> None:
-        kind = draw.choices(tuple(WEIGHTS), tuple(WEIGHTS.values()))[0]
+        kind = draw.choices(tuple(self.weights), tuple(self.weights.values()))[0]
         name = draw.choice(NAMES)
         if kind == "set":
             repairs = {"automaticRepairsPolicy": {"enabled": True, "gracePeriod": "PT30M"}} if draw.random() < 0.5 else {}
@@ -116,7 +120,7 @@ class World:
             self.simulation.advance("30m")
             self.arm("PUT", RG, {"location": "eastus"})
         elif kind == "fault":
-            self.simulation.inject(draw.choice(FAULTS))
+            self.simulation.inject(draw.choice(self.faults))
         else:
             self.simulation.advance(draw.choice((0, 1, 10, 60, 300, 3600)))
 
