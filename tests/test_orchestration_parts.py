@@ -1,5 +1,6 @@
 """The small parts that everything stands on: durations, chance, timers, time zones, the shapes of bodies."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 from kqlite.orchestration.chance import Chance, derived_guid
 from kqlite.orchestration.clock import START, duration, from_datetime, iso, iso_duration, to_datetime
 from kqlite.orchestration.errors import ArmError
+from kqlite.orchestration.paging import Listings, Page
 from kqlite.orchestration.requests import schema
 from kqlite.orchestration.timers import Timers, Wake
 from kqlite.orchestration.zones import WINDOWS, zone_of
+from kqlite.simulation import Simulation
 
 
 @pytest.mark.parametrize(
@@ -120,3 +123,66 @@ def test_an_unknown_member_is_told_with_its_path_and_place() -> None:
         "Could not find member 'colour' on object of type 'Properties'. Path 'properties.virtualMachineProfile.colour', line 1, "
         "position 51."
     )
+
+
+SUB = "/subscriptions/00000000-0000-0000-0000-000000000001"
+
+
+def pages(simulation: Simulation, path: str) -> Iterator[list[str]]:
+    while path:
+        body = simulation.arm("GET", path.removeprefix("https://management.azure.com")).body
+        yield [item["name"] for item in body["value"]]
+        path = body.get("nextLink", "")
+
+
+def test_a_list_goes_on_as_it_was_when_it_was_begun() -> None:
+    simulation = Simulation(features="all")
+    simulation.create_scale_set("web", capacity=450)
+    simulation.settle()
+    path = f"{SUB}/providers/Microsoft.Compute/virtualMachines?api-version=2021-07-01&statusOnly=true"
+    before = sorted(vm["name"] for vm in simulation.instances("web"))
+    reading = pages(simulation, path)
+    shown = next(reading)
+    assert len(shown) == 200
+    simulation.scale("web", 10)
+    simulation.create_vm("zzz")
+    simulation.settle()
+    for page in reading:
+        shown += page
+    assert shown == before
+    assert len(next(pages(simulation, path))) == 11
+
+
+def test_a_list_that_is_not_kept_goes_on_after_the_last_key() -> None:
+    items = [(f"{number:03d}", lambda number=number: {"number": number}) for number in range(25)]
+    first, token = Listings().cut(Page(items, 10), "list", "", 7)
+    assert [item["number"] for item in first] == list(range(10))
+    second, token = Listings().cut(Page([*items[:5], *items[12:]], 10), "list", token, 9)
+    assert [item["number"] for item in second] == list(range(12, 22))
+    last, token = Listings().cut(Page(items, 10), "list", token, 9)
+    assert [item["number"] for item in last] == [22, 23, 24]
+    assert token == ""
+
+
+def test_a_list_too_long_to_keep_is_read_by_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Listings, "MOST", 20)
+    items = [(f"{number:03d}", lambda number=number: {"number": number}) for number in range(45)]
+    listings, token, found = Listings(), "", []
+    while True:
+        page, token = listings.cut(Page(iter(items), 10), "list", token, 7)
+        found += [item["number"] for item in page]
+        if not token:
+            break
+    assert found == list(range(45))
+
+
+@pytest.mark.parametrize("token", ["", "x", "1.2", "9.9.9.9", "..", "a.5.010", "7.².x", "7.99999.x"])
+def test_a_token_may_be_anything(token: str) -> None:
+    items = [(f"{number:03d}", lambda number=number: {"number": number}) for number in range(25)]
+    found, _ = Listings().cut(Page(items, 10), "list", token, 7)
+    assert len(found) <= 10
+
+
+def test_the_managers_own_versions_have_a_first_one() -> None:
+    answer = Simulation().arm("GET", f"{SUB}/resourceGroups?api-version=2014-04-01")
+    assert answer.body["error"]["code"] == "InvalidApiVersionParameter"

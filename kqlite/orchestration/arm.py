@@ -23,8 +23,9 @@ from kqlite.orchestration.errors import ArmError
 from kqlite.orchestration.faults import key_of, strikes
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.model import FaultImage, OperationImage, Type
+from kqlite.orchestration.paging import Listings, Page
 from kqlite.orchestration.requests.call import Call, Outcome
-from kqlite.orchestration.routes import Page, Route, find_route
+from kqlite.orchestration.routes import Route, find_route
 from kqlite.orchestration.throttling import HOURLY, Limits, kind_of
 
 MAX_BODY = 4 * 1024 * 1024
@@ -57,6 +58,7 @@ class FrontDoor:
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
         self._requests = 0
+        self._listings = Listings()
         self._limits = Limits()
         self._left: dict[str, str] = {}  # what the answer to the request under way tells of the limits
 
@@ -190,7 +192,9 @@ class FrontDoor:
         return Answer(204 if operation.verb.endswith("/delete") and "resourceGroups" not in operation.verb else 200)
 
     def _page(self, request: _Request, page: Page) -> Answer:
-        items, token = page.cut(request.query.get("$skiptoken", ""))
+        others = "&".join(f"{name}={value}" for name, value in sorted(request.query.items()) if name != "$skiptoken")
+        place = f"{request.path.lower()}?{others}"
+        items, token = self._listings.cut(page, place, request.query.get("$skiptoken", ""), self._plane.fleet.sequence)
         body: dict[str, Any] = {"value": items}
         if token:
             query = {name: value for name, value in request.sent_query.items() if name.lower() != "$skiptoken"}

@@ -6,7 +6,7 @@ Everything in a path compares without case.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,35 +14,14 @@ from kqlite.orchestration import documents, errors
 from kqlite.orchestration.catalogue import REGIONS, region_name
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.model import GroupImage, ResourceImage, ScaleSetImage, SettingImage, SubscriptionImage, Type, VmImage
+from kqlite.orchestration.paging import PAGE, VIEW_PAGE, Page
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import autoscale_settings, extensions, groups, power, registrations, resources, scale_sets, vms
 from kqlite.orchestration.requests.call import Call, Outcome, check_registered, group_of_id, last_segment
 from kqlite.orchestration.requests.named_vm import find as find_vm
 from kqlite.orchestration.requests.named_vm import show as show_vm
 
-PAGE, VIEW_PAGE = 1000, 200
 Handler = Callable[[Recorder, Call], "Outcome | Page"]
-
-
-class Page:
-    """A list, cut into pages: (key, what makes the item), in the order of the keys."""
-
-    def __init__(self, items: Iterable[tuple[str, Callable[[], dict[str, Any]]]], size: int = PAGE) -> None:
-        self._items = items
-        self._size = size
-
-    def cut(self, after: str) -> tuple[list[dict[str, Any]], str]:
-        """The items after a key, at most a page, and the key to go on after; "" at the end."""
-        found: list[dict[str, Any]] = []
-        last = ""
-        for key, make in self._items:
-            if after and key <= after:
-                continue
-            if len(found) == self._size:
-                return found, last
-            found.append(make())
-            last = key
-        return found, ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +63,7 @@ def find_route(rec: Recorder, method: str, path: str, query: dict[str, str]) -> 
     version = query.get("api-version", "")
     if not version:
         raise errors.api_version_missing()
-    if not _VERSION.fullmatch(version):
+    if not _VERSION.fullmatch(version) or ("providers" not in low and version < _MANAGEMENT[0]):
         raise errors.api_version_invalid(version, _MANAGEMENT)
     if len(low) == 1:
         call = Call(method, rec.fleet.root, "", "", "", None, query, {})
