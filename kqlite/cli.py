@@ -41,6 +41,7 @@ examples:
   kqlite import exports/*.json inventory/ && kqlite query "resources | count" --data inventory/
   kqlite sample --vms 100000 --seed 7 inventory/
   kqlite simulate fleet-sim/ --vms 50 --days 1 --seed 7
+  kqlite status fleet-sim/
 """
 
 
@@ -158,6 +159,15 @@ def _parser() -> argparse.ArgumentParser:
         "(default: measured)",
     )
     simulate.set_defaults(run=_simulate, parser=simulate)
+
+    status = commands.add_parser(
+        "status",
+        help="say how far an inventory has come, how large it is, who holds it",
+        description="Says of a data directory how far its inventory has come, how large it is and which process holds it, if one does.",
+    )
+    status.add_argument("directory", type=Path, metavar="DIR", help="the data directory")
+    status.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program (default: text)")
+    status.set_defaults(run=_status, parser=status)
     return parser
 
 
@@ -318,6 +328,16 @@ def _simulate(options: argparse.Namespace) -> int:
         finally:
             bar.clear()
     print(summary)
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from kqlite.connection import connect
+    from kqlite.status import as_json, as_text
+
+    with connect(options.directory) as connection:
+        stats = connection.stats()
+    print(as_json(stats) if options.format == "json" else as_text(stats))
     return 0
 
 

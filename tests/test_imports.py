@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "sharing": {"access", "directory", "engine", "inventory", "language", "lock", "parameters", "result", "stats"},
     "connection": {"access", "sharing", "engine", "parameters", "result", "stats", "inventory", "directory", "language"},
     "terminal": {"formats"},
+    "status": {"stats", "terminal"},
     "repl": {"terminal", "formats", "connection", "language"},
     "cli": {"terminal", "formats", "connection", "language", "repl", "inventory", "version", "simulation", "simulated_run"},
     "__init__": {"connection", "result", "language", "simulation"},
