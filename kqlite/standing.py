@@ -113,7 +113,8 @@ def _up_to_date(directory: DataDirectory, log: EventLog, optimizer: bool) -> Sto
 
 
 def _catch_up(path: Path, log: EventLog) -> None:
-    directory = DataDirectory.open(path, writable=True)
+    # Shared, so that other readers, who find this process here, wait until it is done.
+    directory = DataDirectory.open(path, writable=True, shares=True)
     try:
         store, snapshotter = followed(log, None, directory)
     except BaseException:
