@@ -292,6 +292,22 @@ def test_a_store_that_cannot_be_opened_lets_go_of_its_directory(directory):
     DataDirectory.open(directory, writable=True, patience=0.0).close()
 
 
+EMPTY = """
+import os, sys
+from pathlib import Path
+from kqlite.directory import DataDirectory
+from kqlite.inventory.store import Store
+Store.open(DataDirectory.create(Path(sys.argv[1])), fed=True)
+os._exit(0)
+"""
+
+
+def test_a_process_that_died_before_it_wrote_anything_is_told(tmp_path):
+    subprocess.run([sys.executable, "-c", EMPTY, str(tmp_path / "i")], cwd=ROOT, check=True)
+    with pytest.raises(InventoryError, match="empty; the process that made it ended too early"):
+        kqlite.connect(tmp_path / "i")
+
+
 def test_a_closed_connection_does_not_open_the_directory_again(directory):
     connection = kqlite.connect(directory)
     connection.close()

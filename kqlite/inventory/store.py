@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -162,13 +163,23 @@ class Store:
             if directory.writable:
                 self._execute(*bookkeeping.TABLES)
                 self.wear = Wear(self._read_worn())
-            elif not self._base.execute(_HAS_STATE).fetchall():
-                self._state_sql = bookkeeping.STATE_BEFORE
+            else:
+                self._state_sql = self._readable_state(file)
         except duckdb.Error as error:
             self._base.close()
             reason = str(error).splitlines()[0]
             kind = InventoryError if any(word in reason for word in _NOT_DAMAGED) else DamagedError
             raise kind(f"{file}: DuckDB cannot open it: {reason}") from None
+
+    def _readable_state(self, file: Path) -> str:
+        """How the state of this file is read; an earlier version keeps it elsewhere. Raises DamagedError where there is none."""
+        tables = {name for (name,) in self._base.execute(_TABLE_NAMES).fetchall()}
+        if "_state" in tables:
+            return bookkeeping.STATE
+        if "_catalog" in tables:
+            return bookkeeping.STATE_BEFORE
+        self._base.close()
+        raise DamagedError(f"{file}: empty; the process that made it ended too early")
 
     def _read_worn(self) -> dict[str, int]:
         cursor = self._cursor()
@@ -486,7 +497,7 @@ _REGISTRATION_BITS = 24
 """A catalog's version is the stored one, and below it how many tables were registered since the store was opened."""
 
 
-_HAS_STATE = "SELECT 1 FROM duckdb_tables() WHERE database_name = 'inventory' AND table_name = '_state'"
+_TABLE_NAMES = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'inventory'"
 
 
 _AT_TIMES_OF_OUR_OWN = (
