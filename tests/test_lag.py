@@ -79,6 +79,13 @@ def test_a_prefix_shows_a_change_when_the_lag_of_its_spell_has_passed(seed: int,
     assert ready(horizon) <= now < ready(horizon + 1)
 
 
+def test_slow_fields_are_named_after_the_rest() -> None:
+    assert Lag.of("per-resource 1s slow 10m").slow == 10 * MINUTE
+    assert Lag.of("measured slow 1h").law == Law.measured()
+    with pytest.raises(LagError):
+        Lag.of("1s slow")
+
+
 def test_a_lag_is_kept_as_json() -> None:
     lag = Lag(Law.uniform(1, 5), Mode.PER_RESOURCE, 7, 3, {"microsoft.compute/disks": Law.constant(2)}, 11)
     assert Lag.read(json.loads(json.dumps(lag.written()))) == lag

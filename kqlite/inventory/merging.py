@@ -83,7 +83,8 @@ def _update_leaves(cursor: Cursor, change: Changes, leaves: "pa.RecordBatch", st
             f"CREATE OR REPLACE TEMP TABLE arriving AS SELECT row_number() OVER () AS {_AT}, {KEY_COLUMN}, {SEQUENCE_COLUMN}, "
             f"0 AS {_SINCE}, {selections(change.partition, stored, {name: types[name] for name in hot})} FROM changes"
         )
-        differing = _meet(cursor, stored, hot)
+        # What comes again may have leaves that did not show the first time.
+        differing = _meet(cursor, stored, hot, stale_from=">")
         _, updated = _update_warm(cursor, stored, differing)
         return updated
     finally:
@@ -135,9 +136,18 @@ def _arrive(cursor: Cursor, change: Changes, stored: Partition, hot: Sequence[st
         f"SELECT {_AT}, {KEY_COLUMN}, {SEQUENCE_COLUMN}, {_SINCE}{given} FROM changes "
         f"UNION ALL BY NAME SELECT {KEY_COLUMN}, {SEQUENCE_COLUMN} FROM dead) AS change "
         f"WHERE NOT EXISTS (FROM _tombstones AS old WHERE \"table\" = '{change.table}' "
-        f"AND old.{KEY_COLUMN} = change.{KEY_COLUMN} AND old.{SEQUENCE_COLUMN} >= change.{SEQUENCE_COLUMN}) "
-        f"QUALIFY row_number() OVER (PARTITION BY {KEY_COLUMN} ORDER BY {SEQUENCE_COLUMN} DESC) = 1"
+        f"AND old.{KEY_COLUMN} = change.{KEY_COLUMN} AND old.{SEQUENCE_COLUMN} >= change.{SEQUENCE_COLUMN})"
+        f"{'' if _are_unique(change) else _NEWEST}"
     )
+
+
+_NEWEST = f" QUALIFY row_number() OVER (PARTITION BY {KEY_COLUMN} ORDER BY {SEQUENCE_COLUMN} DESC) = 1"
+
+
+def _are_unique(change: Changes) -> bool:
+    """Whether no key comes twice, which is looked for faster here than in the engine."""
+    keys = change.rows.column(KEY_COLUMN).to_pylist()
+    return len(change.deleted.keys() | keys) == len(keys) + len(change.deleted)
 
 
 def _replace_elsewhere(cursor: Cursor, source: str) -> None:
@@ -147,13 +157,16 @@ def _replace_elsewhere(cursor: Cursor, source: str) -> None:
     cursor.execute(f"DELETE FROM {quoted(source)} AS old WHERE EXISTS (FROM arriving WHERE {of_key} < arriving.{SEQUENCE_COLUMN})")
 
 
-def _meet(cursor: Cursor, stored: Partition, hot: Sequence[str]) -> Mapping[str, str]:
-    """The table `met`: what is known of the stored rows whose keys arrive. For each hot column, the column which says that it differs."""
+def _meet(cursor: Cursor, stored: Partition, hot: Sequence[str], stale_from: str = ">=") -> Mapping[str, str]:
+    """The table `met`: what is known of the stored rows whose keys arrive. For each hot column, the column which says that it differs.
+
+    stale_from: how the number of a stored row compares with that of what arrives, and is not touched by it.
+    """
     differing = {name: f"_differs_{number}" for number, name in enumerate(hot)}
     flags = "".join(f", old.{quoted(name)} IS DISTINCT FROM arriving.{quoted(name)} AS {flag}" for name, flag in differing.items())
     cursor.execute(
         f"CREATE OR REPLACE TEMP TABLE met AS SELECT {_AT}, old.rowid AS {_ROW}, "
-        f"old.{SEQUENCE_COLUMN} >= arriving.{SEQUENCE_COLUMN} AS {_STALE}, "
+        f"old.{SEQUENCE_COLUMN} {stale_from} arriving.{SEQUENCE_COLUMN} AS {_STALE}, "
         f"coalesce(old.{SEQUENCE_COLUMN} >= {_SINCE}, false) AND {_AT} IS NOT NULL AS {_WARM}{flags} "
         f"FROM arriving JOIN {quoted(stored.source)} AS old USING ({KEY_COLUMN})"
     )
@@ -177,15 +190,23 @@ def _write(cursor: Cursor, change: Changes, stored: Partition, differing: Mappin
     gone, updated = _update_warm(cursor, stored, differing)
     if gone:
         cursor.execute(f"DELETE FROM {source} WHERE rowid IN (SELECT {_ROW} FROM met WHERE NOT {_STALE} AND NOT {_WARM})")
-    columns = columns_of(stored)
-    [(inserted,)] = cursor.execute(
-        f"INSERT INTO {source} ({', '.join(map(quoted, columns))}) SELECT {selections(change.partition, stored, columns)} FROM changes "
-        f"WHERE {_AT} IN (SELECT {_AT} FROM arriving WHERE {_AT} IS NOT NULL) "
-        f"AND NOT EXISTS (FROM met WHERE met.{_AT} = changes.{_AT} AND ({_STALE} OR {_WARM}))"
-    ).fetchall()
+    inserted = _insert(cursor, change, stored)
     if change.deleted:
         _bury(cursor, change.table)
     return Merged(updated, gone, inserted)
+
+
+def _insert(cursor: Cursor, change: Changes, stored: Partition) -> int:
+    """Insert the rows that arrive for good: those with no stored row, and those whose stored row was deleted; how many."""
+    arriving = (
+        f"SELECT {_AT} FROM arriving WHERE {_AT} IS NOT NULL "
+        f"AND NOT EXISTS (FROM met WHERE met.{_AT} = arriving.{_AT} AND ({_STALE} OR {_WARM}))"
+    )
+    places = [at for (at,) in cursor.execute(arriving).fetchall()]
+    if places:
+        # Few of a large batch: to select them in the engine, it would read all columns of all rows first.
+        insert(cursor, stored, change.partition, change.rows if len(places) == change.rows.num_rows else change.rows.take(places))
+    return len(places)
 
 
 def _update_warm(cursor: Cursor, stored: Partition, differing: Mapping[str, str]) -> tuple[int, int]:
@@ -235,14 +256,18 @@ def append(cursor: Cursor, records: Records, stored: Partition) -> Merged:
     """Add records to their table. stored: the partition that takes them and covers them."""
     if not records.rows.num_rows:
         return Merged()
-    columns = columns_of(stored)
-    cursor.register("records", records.rows)
-    try:
-        cursor.execute(
-            f"INSERT INTO {quoted(stored.source)} ({', '.join(map(quoted, columns))}) "
-            f"SELECT {selections(records.partition, stored, columns)} FROM records"
-        )
-    finally:
-        cursor.unregister("records")
+    insert(cursor, stored, records.partition, records.rows)
     note_records(cursor, records.table, max(records.rows.column(SEQUENCE_COLUMN).to_pylist()), records.until)
     return Merged(appended=records.rows.num_rows)
+
+
+def insert(cursor: Cursor, stored: Partition, given: Partition, rows: "pa.RecordBatch") -> None:
+    """Insert rows made for the partition `given` into the table of `stored`, which covers it."""
+    columns = columns_of(stored)
+    cursor.register("rows", rows)
+    try:
+        cursor.execute(
+            f"INSERT INTO {quoted(stored.source)} ({', '.join(map(quoted, columns))}) SELECT {selections(given, stored, columns)} FROM rows"
+        )
+    finally:
+        cursor.unregister("rows")

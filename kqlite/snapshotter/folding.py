@@ -20,6 +20,7 @@ from kqlite.snapshotter import health
 from kqlite.snapshotter.hot import HotLeaves
 from kqlite.snapshotter.rows import Definitions, Row, id_of, row, table_of, timestamp
 from kqlite.snapshotter.shaping import Shaper
+from kqlite.snapshotter.slow import SlowGuests
 
 _NOT_PLAIN = re.compile(r'["\\\x00-\x1f]')
 
@@ -52,11 +53,13 @@ class _Sheet:
 class Folder:
     """Folds the events of one log.
 
-    definitions: grows as events define more; whoever folds has put in those that the events refer to.
+    definitions: grows as events define more; whoever folds has put in those that the events refer to. slow: the machines that show what
+    their guests reported before; None where there are none.
     """
 
-    def __init__(self, definitions: Definitions) -> None:
+    def __init__(self, definitions: Definitions, slow: SlowGuests | None = None) -> None:
         self._definitions = definitions
+        self._slow = slow or SlowGuests(0, definitions)
         self._hot = HotLeaves(definitions)
         self._shapers: dict[str, Shaper] = {}
 
@@ -89,6 +92,13 @@ class Folder:
                 _tell_health(sheets[health.TABLE, health.TYPE], event, key, health_since[key])
         return [self._changes(table, type_, sheet, complete) for (table, type_), sheet in sheets.items()]
 
+    def fold_released(self, events: Iterable[Event]) -> list[Changes]:
+        """Changes of machines whose guests' reports show from now on; of each its last event, which was folded before."""
+        sheet = _Sheet()
+        for event in events:
+            sheet.hot(self._key(event), event.sequence, self._hot.values(event, event.image))
+        return [self._changes("resources", Type.VM.lower(), sheet, True)] if sheet.hot_keys else []
+
     def _key(self, event: Event) -> str:
         return (event.scope + event.name).lower() if event.type != Type.LOCK else id_of(event, self._definitions).lower()
 
@@ -97,9 +107,10 @@ class Folder:
         if event.kind is Kind.DELETED:
             sheet.deleted[key] = event.sequence
         elif since:
-            sheet.whole(row(event, event.image, self._definitions), event.sequence, since, _template(event))
+            shown = self._slow.in_row(key, row(event, event.image, self._definitions))
+            sheet.whole(shown, event.sequence, since, _template(event))
         else:
-            sheet.hot(key, event.sequence, self._hot.values(event, event.image))
+            sheet.hot(key, event.sequence, self._slow.in_leaves(key, self._hot.values(event, event.image)))
 
     def _changes(self, table: str, resource_type: str, sheet: _Sheet, complete: bool) -> Changes:
         import pyarrow as pa

@@ -96,21 +96,25 @@ class Lag:
 
     @classmethod
     def of(cls, lag: Lag | float | timedelta | str, seed: int = 0) -> Lag:
-        """A lag from what a user gives: a Lag, a constant ("30s", 0), "1s..60s", "measured", or any of these after "per-resource ".
+        """A lag from what a user gives: a Lag, a constant ("30s", 0), "1s..60s", or "measured".
 
-        Raises LagError for anything else.
+        A text may begin with "per-resource", and end with "slow" and a duration. Raises LagError for anything else.
         """
         if isinstance(lag, Lag):
             return lag
         if not isinstance(lag, str):
             return cls(law := Law.constant(lag), bound=max(BOUND, law.least), seed=seed)
-        rest = lag.strip().removeprefix(Mode.PER_RESOURCE).strip()
-        mode = Mode.PER_RESOURCE if rest != lag.strip() else Mode.PREFIX
+        text, slow, later = lag.partition(" slow ")
+        rest = text.strip().removeprefix(Mode.PER_RESOURCE).strip()
+        mode = Mode.PER_RESOURCE if rest != text.strip() else Mode.PREFIX
         try:
             law = _law_of(rest)
+            behind = duration(later) if slow else 0
         except KqliteError:
-            raise LagError(f"not a lag: {lag!r}; write 30s, 1s..60s or measured, perhaps after the word per-resource") from None
-        return cls(law, mode, max(BOUND, law.points[-1][1]), seed)
+            raise LagError(
+                f"not a lag: {lag!r}; write 30s, 1s..60s or measured, after it perhaps slow 5m, before it per-resource"
+            ) from None
+        return cls(law, mode, max(BOUND, law.points[-1][1]), seed, slow=behind)
 
     def written(self) -> dict[str, Any]:
         """As a JSON document."""

@@ -26,6 +26,7 @@ from kqlite.snapshotter.feed import PAGE, Feed
 from kqlite.snapshotter.folding import Folder
 from kqlite.snapshotter.lag import Lag, Mode
 from kqlite.snapshotter.pending import Batch, Pending, PerResource, Prefix
+from kqlite.snapshotter.slow import SlowGuests
 
 if TYPE_CHECKING:
     from kqlite.inventory.store import Store
@@ -102,7 +103,9 @@ class Snapshotter:
                 raise OutOfStep(f"the inventory has event {place.sequence} of a log, and this log has another one, or none")
         self._definitions = {}
         self._define(self._log.definitions(place.sequence))
-        self._folder = Folder(self._definitions)
+        self._slow = SlowGuests(self._lag.slow, self._definitions)
+        self._slow.recall(self._log, place.sequence, place.time)
+        self._folder = Folder(self._definitions, self._slow)
         self._records = ChangeRecords(self._definitions)
         self._feed = Feed(self._log, place.sequence, self._lag.seed, place.faults)
         pending = Prefix if self._lag.mode is Mode.PREFIX else PerResource
@@ -158,11 +161,13 @@ class Snapshotter:
         place = self._place
         if batch.recorded:
             place = Place(batch.position, batch.recorded[-1].time, self._feed.faults, self._lag)
-        elif not batch.shown and batch.watermark == self._watermark:
+        released = self._slow.release(self._now)
+        if not batch.recorded and not batch.shown and not released and batch.watermark == self._watermark:
             return
         self._define(batch.shown)
+        self._slow.learn(batch.shown)
         self._store.apply(
-            self._folder.fold(batch.shown, self._pending.in_order),
+            [*self._folder.fold(batch.shown, self._pending.in_order), *self._folder.fold_released(released)],
             to_datetime(batch.watermark),
             place.written(),
             self._records.of(batch.recorded),
