@@ -482,6 +482,11 @@ def test_a_cold_change_and_a_hot_one_are_one_row_which_says_since_when() -> None
     assert machines.rows.column("_seq").to_pylist() == [settled.sequence]
     assert machines.since is not None
     assert machines.since.to_pylist() == [tagged.sequence]
+    assert simulation.arm("PATCH", path, {"tags": {"x": "z"}}).status < 300
+    again = [event for event in simulation.events(settled.sequence) if event.type.lower() == MACHINES]
+    [machines] = [change for change in folder.fold(later + again) if change.resource_type == MACHINES]
+    assert machines.since is not None
+    assert machines.since.to_pylist() == [again[-1].sequence]
     [machines] = [change for change in folder.fold([settled]) if change.resource_type == MACHINES]
     assert machines.rows.num_rows == 0
     assert machines.hot is not None
