@@ -62,6 +62,14 @@ HOT_LEAVES = {
 }
 """For each type, the leaves that most changes touch: held in columns of their own, so that a change updates them in place."""
 
+DISTINCT_LEAVES = frozenset(
+    {
+        "properties.extended.instanceView.computerName",
+        "properties.occurredTime",
+    }
+)
+"""The hot leaves of which nearly every row has its own value."""
+
 RESOURCE_TABLES = (
     "resources",
     "resourcecontainers",
