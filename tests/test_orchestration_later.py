@@ -276,3 +276,18 @@ def test_e46_a_service_fabric_node_is_made_with_its_set() -> None:
     }
     assert simulation.arm("PUT", f"{SETS}/fabric{API}", simulation.set_body("fabric", profile=profile)).status == 201
     assert simulation.arm("PATCH", f"{SETS}/fabric{API}", {"properties": {"virtualMachineProfile": profile}}).status == 200
+
+
+def test_a_set_that_is_deleted_with_its_members_goes_last() -> None:
+    simulation = later(3)
+    leaving = names(simulation)[0]
+    simulation.act(leaving, "delete")
+    answer = simulation.arm("DELETE", f"{SETS}/web{API}&forceDeletion=true")
+    assert answer.status == 202
+    for _ in range(300):
+        simulation.advance("1s")
+        if simulation.arm("GET", f"{SETS}/web{API}").status == 404:
+            break
+        assert simulation.arm("GET", f"{SETS}/web/virtualMachines{API}").status == 200
+    assert simulation.arm("GET", VMS + API).body["value"] == []
+    assert simulation.settle()

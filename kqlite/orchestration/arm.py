@@ -87,6 +87,8 @@ class FrontDoor:
         query = dict(parse_qsl(url.query, keep_blank_values=True))
         request = _Request(method.upper(), unquote(url.path), {k.lower(): v for k, v in query.items()}, query, sent, base)
         try:
+            if not path_and_query.isascii() and not _is_text(path_and_query):
+                raise errors.bad_request("The path is no text.")
             parsed, text = _parsed(body)
             answer = self._answer(request, parsed, text, commit)
         except ArmError as error:
@@ -263,14 +265,29 @@ def _encoded(query: Mapping[str, str]) -> str:
 
 def _parsed(body: Any) -> tuple[Any, str | None]:
     """The body as JSON gives it, and its text where it came as text. Raises ArmError."""
-    if not isinstance(body, (bytes, str)):
-        return body, None
-    if len(body) > MAX_BODY:
-        raise errors.too_large()
-    if not body.strip():
+    if body is None:
         return None, None
     try:
+        if not isinstance(body, (bytes, str)):
+            return json.loads(json.dumps(body, allow_nan=False, ensure_ascii=False).encode()), None
+        if len(body) > MAX_BODY:
+            raise errors.too_large()
         text = body.decode() if isinstance(body, bytes) else body
-        return json.loads(text), text
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        found = json.loads(text, parse_constant=_no_number) if text.strip() else None
+        json.dumps(found, ensure_ascii=False).encode()  # raises for half of a surrogate pair, which nothing could write
+        return found, text
+    except (ValueError, TypeError, RecursionError) as error:
         raise errors.content_invalid(str(error)) from error
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be written at all: half of a surrogate pair can't."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON number")

@@ -17,6 +17,8 @@ from kqlite.orchestration.model import Failure, Provisioning, ResourceImage, Sca
 from kqlite.orchestration.placement import regular_share, victims, victims_by_age
 from kqlite.orchestration.recorder import Recorder
 
+_LOOK_AGAIN = 5 * SECOND
+
 
 def set_goal(rec: Recorder, group: Container, scale_set: ScaleSetImage, verb: str, **fields: object) -> ScaleSetImage:
     """A request or controller wants this set otherwise (`capacity`, `profile`, ..): opens the operation that brings it there."""
@@ -37,6 +39,10 @@ def wake(rec: Recorder, group: Container, name: str, due: int) -> None:
         return
     with rec.because("scale-set", "reconcile", scale_set.operation):
         if scale_set.provisioning == Provisioning.DELETING:
+            if rec.fleet.membership(group, scale_set.name).total:
+                # The later service deletes a set with its members, and some of them take their time.
+                rec.change_set(group, scale_set, due=rec.now + _LOOK_AGAIN)
+                return
             rec.delete(group, Type.SCALE_SET, scale_set)
             rec.end_operation(group, scale_set.operation)
             return

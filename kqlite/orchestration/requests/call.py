@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from kqlite.orchestration.catalogue import REGIONS, region_name
 from kqlite.orchestration.errors import (
+    content_invalid,
     group_being_deleted,
     group_not_found,
     location_required,
@@ -62,7 +64,7 @@ class Outcome:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-_FORBIDDEN = re.compile(r"[\\/\"'\[\]:|<>+=;,?*@&\s]")
+_FORBIDDEN = re.compile(r"[\\/\"'\[\]:|<>+=;,?*@&\s\x00-\x1f\x7f]")
 
 
 def check_name(name: str, target: str) -> None:
@@ -73,7 +75,10 @@ def check_name(name: str, target: str) -> None:
 
 def checked_location(body: dict[str, Any], type_: str, known: str = "") -> str:
     """The location of a body as it is stored; that of the existing resource where the body has none. Raises ArmError."""
-    location = region_name(body.get("location") or "") or known
+    asked = body.get("location") or ""
+    if not isinstance(asked, str):
+        raise content_invalid(f"Error converting value {json.dumps(asked)} to type string. Path location, line 1.")
+    location = region_name(asked) or known
     if not location:
         raise location_required()
     if location not in REGIONS:

@@ -29,10 +29,10 @@ _DISK = {
     **schema.TOP,
     "sku": {"name": schema.STR, "tier": schema.STR},
     "managedBy": schema.GONE,
-    "properties": schema.ANY,
+    "properties": schema.OBJECT,
 }
 _NIC = {**schema.TOP, "properties": {**schema.NIC_PROPERTIES, "provisioningState": schema.GONE, "virtualMachine": schema.GONE}}
-_OTHER = {**schema.TOP, "sku": schema.ANY, "properties": schema.ANY}
+_OTHER = {**schema.TOP, "sku": {"name": schema.STR, "tier": schema.STR}, "properties": schema.OBJECT}
 KINDS = (Type.DISK, Type.NIC, Type.PUBLIC_IP, Type.LOAD_BALANCER, Type.PLACEMENT_GROUP)
 
 

@@ -25,6 +25,7 @@ FLEX, SINGLE, MULTI, PUBLIC_IP = (
     "skippublicipwriterbaccheckforvmnetworkinterfaceconfigurationspublicpreview",
 )
 _SECRETS = ("adminPassword", "customData")
+_PART_NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,79}", re.ASCII)
 _WINDOWS_FORBIDDEN = re.compile(r"[`~!@#$%^&*()=+_\[\]{}\\|;:.'\",<>/?\s]")
 DELETE_OPTIONS = ("Delete", "Detach")
 DISK_SKUS = ("Standard_LRS", "Premium_LRS", "StandardSSD_LRS", "UltraSSD_LRS", "Premium_ZRS", "StandardSSD_ZRS", "PremiumV2_LRS")
@@ -131,6 +132,8 @@ def check_values(body: dict[str, Any], prefix: str, size: Size | None) -> None:
     luns: set[int] = set()
     for disk, name in _disks(body):
         path = f"{prefix}storageProfile.{name}"
+        if disk.get("name"):
+            _check_part_name(disk["name"], f"{path}.name")
         check_choice(disk.get("deleteOption"), DELETE_OPTIONS, f"{path}.deleteOption")
         check_choice(disk.get("caching"), CACHING, f"{path}.caching")
         check_choice(given(disk, "managedDisk", "storageAccountType"), DISK_SKUS, f"{path}.managedDisk.storageAccountType")
@@ -147,14 +150,19 @@ def check_values(body: dict[str, Any], prefix: str, size: Size | None) -> None:
         raise errors.parameter_invalid(f"{prefix}storageProfile.dataDisks")
     for at, nic in enumerate(nic_configurations(body)):
         path = f"{prefix}networkProfile.networkInterfaceConfigurations[{at}]"
-        if not nic.get("name"):
-            raise errors.parameter_invalid(f"{path}.name")
+        _check_part_name(nic.get("name") or "", f"{path}.name")
         check_choice(given(nic, "properties", "deleteOption"), DELETE_OPTIONS, f"{path}.properties.deleteOption")
     version = given(body, "networkProfile", "networkApiVersion")
     check_choice(version, ("2020-11-01", "2022-11-01"), f"{prefix}networkProfile.networkApiVersion")
     check_extensions(given(body, "extensionProfile", "extensions") or [], f"{prefix}extensionProfile.extensions")
     _check_notice(body, prefix)
     _check_security(body, prefix)
+
+
+def _check_part_name(name: str, path: str) -> None:
+    """Azure's rules for the names of disks and interfaces. Raises ArmError."""
+    if not _PART_NAME.fullmatch(name):
+        raise errors.parameter_invalid(path)
 
 
 def check_choice(value: Any, choices: tuple[str, ...], path: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from kqlite.orchestration.errors import content_invalid, member_unknown
 
-STR, BOOL, INT, NUM, ANY, GONE = "string", "boolean", "integer", "number", "any", "read-only"
+STR, BOOL, INT, NUM, OBJECT, ANY, GONE = "string", "boolean", "integer", "number", "object", "any", "read-only"
 Shape = Any  # one of the words above, a dict of members, a list of one shape, or a tuple: a map with values of one shape
 
 ID = {"id": STR}
@@ -23,7 +23,7 @@ PATCHES = {
     "patchMode": STR,
     "assessmentMode": STR,
     "enableHotpatching": BOOL,
-    "automaticByPlatformSettings": ANY,
+    "automaticByPlatformSettings": OBJECT,
 }
 OS_PROFILE = {
     "computerName": STR,
@@ -47,7 +47,7 @@ OS_PROFILE = {
         "timeZone": STR,
         "additionalUnattendContent": ANY,
         "patchSettings": PATCHES,
-        "winRM": ANY,
+        "winRM": OBJECT,
         "enableVMAgentPlatformUpdates": BOOL,
     },
 }
@@ -61,7 +61,7 @@ IMAGE = {
     "sharedGalleryImageId": STR,
     "communityGalleryImageId": STR,
 }
-MANAGED_DISK = {"id": STR, "storageAccountType": STR, "diskEncryptionSet": ID, "securityProfile": ANY}
+MANAGED_DISK = {"id": STR, "storageAccountType": STR, "diskEncryptionSet": ID, "securityProfile": OBJECT}
 DISK = {
     "name": STR,
     "osType": STR,
@@ -72,7 +72,7 @@ DISK = {
     "writeAcceleratorEnabled": BOOL,
     "managedDisk": MANAGED_DISK,
     "diffDiskSettings": {"option": STR, "placement": STR},
-    "encryptionSettings": ANY,
+    "encryptionSettings": OBJECT,
     "vhd": ANY,
     "vhdContainers": [STR],
     "image": ANY,
@@ -92,7 +92,7 @@ PUBLIC_IP = {
     "sku": {"name": STR, "tier": STR},
     "properties": {
         "idleTimeoutInMinutes": INT,
-        "dnsSettings": ANY,
+        "dnsSettings": OBJECT,
         "ipTags": ANY,
         "publicIPPrefix": ID,
         "publicIPAddressVersion": STR,
@@ -144,9 +144,9 @@ EXTENSION_PROPERTIES = {
     "typeHandlerVersion": STR,
     "autoUpgradeMinorVersion": BOOL,
     "enableAutomaticUpgrade": BOOL,
-    "settings": ANY,
-    "protectedSettings": ANY,
-    "protectedSettingsFromKeyVault": ANY,
+    "settings": OBJECT,
+    "protectedSettings": OBJECT,
+    "protectedSettingsFromKeyVault": OBJECT,
     "provisionAfterExtensions": [STR],
     "suppressFailures": BOOL,
     "forceUpdateTag": STR,
@@ -155,7 +155,7 @@ EXTENSION_PROPERTIES = {
 }
 EXTENSION = {"id": GONE, "name": STR, "type": GONE, "location": STR, "tags": (STR,), "properties": EXTENSION_PROPERTIES}
 DIAGNOSTICS = {"bootDiagnostics": {"enabled": BOOL, "storageUri": STR}}
-SCHEDULED = {"terminateNotificationProfile": {"enable": BOOL, "notBeforeTimeout": STR}, "osImageNotificationProfile": ANY}
+SCHEDULED = {"terminateNotificationProfile": {"enable": BOOL, "notBeforeTimeout": STR}, "osImageNotificationProfile": OBJECT}
 SECURITY = {"securityType": STR, "encryptionAtHost": BOOL, "uefiSettings": {"secureBootEnabled": BOOL, "vTpmEnabled": BOOL}}
 _COMMON = {
     "osProfile": OS_PROFILE,
@@ -173,8 +173,8 @@ _COMMON = {
 PROFILE = {
     **_COMMON,
     "extensionProfile": {"extensions": [EXTENSION], "extensionsTimeBudget": STR},
-    "applicationProfile": ANY,
-    "capacityReservation": ANY,
+    "applicationProfile": OBJECT,
+    "capacityReservation": OBJECT,
     "timeCreated": GONE,
 }
 TOP = {
@@ -185,9 +185,9 @@ TOP = {
     "location": STR,
     "tags": (STR,),
     "zones": [STR],
-    "plan": ANY,
-    "identity": ANY,
-    "extendedLocation": ANY,
+    "plan": OBJECT,
+    "identity": OBJECT,
+    "extendedLocation": OBJECT,
 }
 SCALE_SET = {
     **TOP,
@@ -203,7 +203,7 @@ SCALE_SET = {
         "automaticRepairsPolicy": {"enabled": BOOL, "gracePeriod": STR, "repairAction": STR},
         "upgradePolicy": {
             "mode": STR,
-            "rollingUpgradePolicy": ANY,
+            "rollingUpgradePolicy": OBJECT,
             "automaticOSUpgradePolicy": {
                 "enableAutomaticOSUpgrade": BOOL,
                 "disableAutomaticRollback": BOOL,
@@ -227,7 +227,7 @@ VM = {
     "properties": {
         **_COMMON,
         **_STATUS,
-        "hardwareProfile": {"vmSize": STR, "vmSizeProperties": ANY},
+        "hardwareProfile": {"vmSize": STR, "vmSizeProperties": OBJECT},
         "virtualMachineScaleSet": ID,
         "availabilitySet": ID,
         "proximityPlacementGroup": ID,
@@ -236,8 +236,8 @@ VM = {
         "hostGroup": ID,
         "additionalCapabilities": {"ultraSSDEnabled": BOOL, "hibernationEnabled": BOOL},
         "extensionsTimeBudget": STR,
-        "applicationProfile": ANY,
-        "capacityReservation": ANY,
+        "applicationProfile": OBJECT,
+        "capacityReservation": OBJECT,
     },
 }
 INSTANCE = {
@@ -256,7 +256,7 @@ AUTOSCALE = {
         "targetResourceUri": STR,
         "targetResourceLocation": STR,
         "notifications": ANY,
-        "predictiveAutoscalePolicy": ANY,
+        "predictiveAutoscalePolicy": OBJECT,
         "profiles": [
             {
                 "name": STR,
@@ -304,7 +304,7 @@ _SINCE = {
 }
 NEWEST = "9999-12-31"
 
-_TYPES: dict[str, tuple[type, ...]] = {STR: (str,), BOOL: (bool,), INT: (int,), NUM: (int, float)}
+_TYPES: dict[str, tuple[type, ...]] = {STR: (str,), BOOL: (bool,), INT: (int,), NUM: (int, float), OBJECT: (dict,)}
 
 
 def read(body: Any, shape: Shape, owner: str, text: str | None = None, version: str = NEWEST) -> dict[str, Any]:
@@ -334,6 +334,8 @@ class _Reader:
         if isinstance(shape, list):
             if not isinstance(value, list):
                 raise self._wrong(path, "array", value)
+            if None in value:
+                raise self._wrong(f"{path}[{value.index(None)}]", _name_of(shape[0]), None)
             return [self.value(item, shape[0], f"{path}[{at}]") for at, item in enumerate(value)]
         if isinstance(shape, tuple):
             if not isinstance(value, dict):
@@ -376,6 +378,10 @@ class _Reader:
         text = self._text if self._text is not None else json.dumps(self._body)
         at = text.find(json.dumps(key))
         return at + len(key) + 3 if at >= 0 else 0
+
+
+def _name_of(shape: Shape) -> str:
+    return shape if isinstance(shape, str) else "array" if isinstance(shape, list) else "object"
 
 
 def merged(base: Any, patch: Any) -> Any:
