@@ -37,7 +37,7 @@ def taken(paths: Sequence[Path], folder: Path, report: Report, processes: int | 
     """What documents there are in files.
 
     folder: for spools. report: called with how many documents have been read. processes: to read with besides this one; None: as many as
-    there are processors, and none for little. Raises InventoryError naming the file, place and reason of the first fault.
+    there are processors, and none for little. Raises InventoryError naming file, place and reason.
     """
     if processes is None:
         processes = _processes_for(sum(path.stat().st_size for path in paths))
@@ -130,7 +130,7 @@ class _Pass:
                 self._read(read.count)
 
     def _raise_first(self, fault: tuple[int, str]) -> None:
-        """Raise the fault that comes first in the files; the lines before it have all been handed out."""
+        """Raise the fault of the first block that has one, so that it is the same each time; the blocks before were all handed out."""
         faults = [fault]
         for reader in self._readers:
             while reader.pending:
