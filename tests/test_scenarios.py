@@ -49,6 +49,8 @@ def test_every_row_has_a_scenario() -> None:
         ("", "x:1: no command in it"),
         ("jump 5m", "x:1: no command 'jump'"),
         ("options colour=red\nsettle", "x:1: no option 'colour'"),
+        ("options seed=many\nsettle", "x:1: seed is a whole number, not 'many'"),
+        ("options clock=sun\nsettle", "x:1: clock is manual or auto, not 'sun'"),
         ("settle\noptions seed=1", "x:2: options come before the first command"),
         ("  settle", "x:1: a line that goes on, and nothing before it"),
     ],
@@ -70,6 +72,11 @@ def test_a_file_that_cannot_be_read_tells_line_and_reason(text: str, reason: str
         ("GET $rg\nexpect rain", "x:2: nothing to expect of 'rain'"),
         ("GET $rg\nlet x is y", "x:2: write `let"),
         ("restart", "x:1: a restart needs"),
+        ("scale web", "write `scale SET CAPACITY`"),
+        ("set", "write `set NAME [KEY=VALUE ..] [{JSON}]`"),
+        ("set web [1]", "write `set NAME [KEY=VALUE ..] [{JSON}]`"),
+        ("recover f", "write `recover ALIAS`"),
+        ("GET $rg\nexpect body error >= 1", "x:2: TypeError"),
     ],
 )
 def test_a_step_that_fails_tells_line_and_reason(text: str, reason: str) -> None:

@@ -58,6 +58,19 @@ _COMMANDS = (
     "restart",
     "expect",
 )
+_FORMS = {
+    **{method: f"{method} PATH [JSON]" for method in _METHODS},
+    "set": "set NAME [KEY=VALUE ..] [{JSON}]",
+    "vm": "vm NAME [KEY=VALUE ..] [{JSON}]",
+    "scale": "scale SET CAPACITY",
+    "act": "act VM ACTION",
+    "delete": "delete VM",
+    "advance": "advance DURATION",
+    "metric": "metric SET NAME VALUE",
+    "fault": "fault NAME [KEY=VALUE ..] [as ALIAS]",
+    "recover": "recover ALIAS",
+    "expect": "expect STATUS [CODE [MESSAGE [TARGET]]], or what its other forms ask for",
+}
 _LATER = "api-version=2023-09-01"  # of `set` and `vm`, whose JSON may hold what came after the page
 _OPTIONS = ("features", "seed", "profile", "subscriptions", "clock")
 _SUB = "/subscriptions/00000000-0000-0000-0000-000000000001"
@@ -147,6 +160,10 @@ def _options(rest: str, name: str, number: int) -> dict[str, Any]:
         key, equals, value = word.partition("=")
         if key not in _OPTIONS or not equals:
             raise ScenarioError(f"{name}:{number}: no option {key!r}; there are {', '.join(_OPTIONS)}")
+        if key in ("seed", "subscriptions") and not value.isdecimal():
+            raise ScenarioError(f"{name}:{number}: {key} is a whole number, not {value!r}")
+        if key == "clock" and value not in ("manual", "auto"):
+            raise ScenarioError(f"{name}:{number}: clock is manual or auto, not {value!r}")
         found[key] = int(value) if key in ("seed", "subscriptions") else value
     if found.get("features", "all") != "all":
         found["features"] = tuple(part for part in found["features"].split(",") if part)
@@ -185,8 +202,11 @@ class Runner:
                 self._step(step)
             except ScenarioError as error:
                 raise ScenarioError(f"{self.scenario.name}:{step.line}: {error}") from None
-            except (KqliteError, ValueError, KeyError, IndexError) as error:
+            except (KqliteError, json.JSONDecodeError) as error:
                 raise ScenarioError(f"{self.scenario.name}:{step.line}: {type(error).__name__}: {error}") from error
+            except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+                form = _FORMS.get(step.command, step.command)
+                raise ScenarioError(f"{self.scenario.name}:{step.line}: {type(error).__name__}: {error}; write `{form}`") from error
 
     def _step(self, step: Step) -> None:
         rest = self._filled(step.rest)
