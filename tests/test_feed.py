@@ -176,3 +176,21 @@ def test_what_is_lost_holds_the_records_back_until_it_is_found() -> None:
     assert after[-1].position == log.last
     assert [event for batch in before + after for event in batch.recorded] == list(every_event(log))
     assert pending.missing() == []
+
+
+@pytest.mark.parametrize("fault", [{"fault": "feed_reorder"}, {"fault": "feed_lag", "limit": 45}, {"fault": "feed_duplicate"}])
+def test_a_notification_that_is_disturbed_shows_within_the_bound_for_all_that(fault: dict[str, Any]) -> None:
+    log = busy(fault).log
+    pending = PerResource(Feed(log), log, 0, Lag.of("per-resource 60s"))
+    shown: set[int] = set()
+    for now in sorted({event.time + 60_000_000 for event in every_event(log)}):
+        batches = list(pending.due(now))
+        shown.update(event.sequence for batch in batches for event in batch.shown)
+        assert shown == {event.sequence for event in every_event(log) if event.time <= now - 60_000_000}
+        assert batches[-1].watermark >= now - 60_000_000
+
+
+def test_whoever_begins_in_the_middle_fetches_what_is_lost_to_it() -> None:
+    log = busy({"fault": "feed_loss", "probability": 0.2}).log
+    pending = PerResource(Feed(log, after=10), log, 10, Lag.of("per-resource 0s"))
+    assert [event.sequence for batch in pending.due(FOREVER) for event in batch.recorded] == list(range(11, log.last + 1))

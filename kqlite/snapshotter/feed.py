@@ -64,12 +64,16 @@ class Feed:
         """Those that hold as far as it has spoken."""
         return self._disturbance.faults
 
-    def pull(self, until: int, limit: int = PAGE) -> Pull:
-        """Notifications of events up to the time `until`, those of about `limit` events at once."""
+    def pull(self, until: int, limit: int = PAGE, now: int | None = None) -> Pull:
+        """Notifications of events up to the time `until`, those of about `limit` events at once.
+
+        now: the time, by which what a fault holds back is late; None is `until`.
+        """
         events = self._next(until, limit)
         if events:
             self._reached = events[-1].sequence
-        return Pull(self._disturbance.passed(events, until), self._reached, bool(events) and not self._ahead and self._page_was_full)
+        more = bool(events) and not self._ahead and self._page_was_full
+        return Pull(self._disturbance.passed(events, until if now is None else now, more), self._reached, more)
 
     def _next(self, until: int, limit: int) -> list[Event]:
         ahead = self._ahead
@@ -109,8 +113,8 @@ class Disturbance:
         """Those that hold now."""
         return tuple(self._faults.values())
 
-    def passed(self, events: list[Event], until: int) -> list[Event]:
-        """The notifications that come out when these go in, at the time `until`."""
+    def passed(self, events: list[Event], now: int, more: bool = False) -> list[Event]:
+        """The notifications that come out when these go in, at the time `now`. more: others follow at once."""
         if not (self._faults or self._late or self._detours) and not any(event.type == Type.FAULT for event in events):
             return events
         out: list[Event] = []
@@ -121,10 +125,10 @@ class Disturbance:
             self._let_pass(event, out)
             while self._detours and self._detours[0][0] <= self._seen:
                 out.append(heapq.heappop(self._detours)[2])
-        if not events:
-            # Nothing follows that could overtake it.
+        if not more:
+            # Nothing follows that could overtake it; whoever looks again may do so much later.
             out += [heapq.heappop(self._detours)[2] for _ in range(len(self._detours))]
-        while self._late and self._late[0][0] <= until:
+        while self._late and self._late[0][0] <= now:
             out.append(heapq.heappop(self._late)[2])
         return out
 

@@ -70,7 +70,7 @@ class Prefix:
         horizon = self._lag.horizon(now)
         more = True
         while more:
-            notifications, reached, more = self._feed.pull(horizon)
+            notifications, reached, more = self._feed.pull(horizon, now=now)
             events = self._in_order(notifications, reached)
             # Others of the last event's instant may follow it.
             watermark = events[-1].time - 1 if more and events else horizon
@@ -97,14 +97,19 @@ class Prefix:
 
 
 class PerResource:
-    """Each change shows when its own lag has passed, in order within its resource. What the feed loses stays so until a crawl finds it."""
+    """Each change shows when its own lag has passed, in order within its resource. What the feed loses stays so until a crawl finds it.
+
+    Whoever begins in the middle of a log fetches at first what is lost to it.
+    """
 
     def __init__(self, feed: Feed, log: EventLog, position: int, lag: Lag) -> None:
         self._feed = feed
         self._log = log
         self._position = position
         self._reached = position
-        self._time = 0
+        self._time = max((event.time for event in log.at([position])), default=0)
+        # What a crawl had found before the store was cut off may not be lost again: what was shown would be shown as it was before.
+        self._resumes = position > 0
         self._lag = lag
         self._held: dict[int, Event] = {}  # arrived, and after the position
         self._waiting: list[tuple[int, int]] = []  # when it shows, and which; those of `held` that do not show yet
@@ -122,10 +127,11 @@ class PerResource:
         looked = now - self._lag.least
         more = True
         while more:
-            notifications, self._reached, more = self._feed.pull(looked)
+            notifications, self._reached, more = self._feed.pull(looked, now=now)
             for event in notifications:
                 self._take(event)
-        if len(self._held) > MOST_HELD:
+        if self._resumes or len(self._held) > MOST_HELD:
+            self._resumes = False
             self.found(self._log.at(self.missing()))
         while True:
             shown = self._showing(now)

@@ -12,13 +12,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from kqlite.errors import InventoryError
 from kqlite.inventory.upkeep import Upkeep
 from kqlite.orchestration.clock import DAY, HOUR, to_datetime
 from kqlite.orchestration.events import Event, Kind
-from kqlite.orchestration.log import EventLog
+from kqlite.orchestration.log import EventLog, encoded
 from kqlite.orchestration.model import Definition, FaultImage, Type, image_of
 from kqlite.snapshotter import crawl
 from kqlite.snapshotter.changes import TABLES, ChangeRecords
@@ -74,6 +75,7 @@ class Snapshotter:
 
     def __init__(self, log: EventLog, store: Store, lag: Lag, crawl_every: int = CRAWL_EVERY, kept: int = RECORDS_KEPT) -> None:
         self._log = log
+        self._seed = log.facts().get("seed", "").encode()
         self._store = store
         self._upkeep = Upkeep(store)
         self._lag = lag
@@ -88,6 +90,7 @@ class Snapshotter:
         self._seconds = 0.0
         self._refetched = 0
         self._crawled: int | None = None
+        self._crawl_from: int | None = None
         self._tidied = 0
         self._repaired = 0
         self._trouble = ""
@@ -99,7 +102,7 @@ class Snapshotter:
         place = self._place = Place.read(self._store.position())
         if place.sequence:
             last = self._log.at([place.sequence])
-            if not last or last[0].time != place.time:
+            if not last or self._mark(last[0]) != place.mark:
                 raise OutOfStep(f"the inventory has event {place.sequence} of a log, and this log has another one, or none")
         self._definitions = {}
         self._define(self._log.definitions(place.sequence))
@@ -142,9 +145,9 @@ class Snapshotter:
             try:
                 for batch in self._pending.due(now):
                     self._apply(batch)
-                if self._crawl_every and self._crawled is None:
-                    self._crawled = now
-                elif self._crawl_every and self._crawled is not None and now - self._crawled >= self._crawl_every:
+                if self._crawl_from is None:
+                    self._crawl_from = now
+                elif self._crawl_every and now - self._crawl_from >= self._crawl_every:
                     self.crawl(now)
                 self._tidy(now)
                 self._trouble = ""
@@ -160,7 +163,8 @@ class Snapshotter:
     def _apply(self, batch: Batch) -> None:
         place = self._place
         if batch.recorded:
-            place = Place(batch.position, batch.recorded[-1].time, self._feed.faults, self._lag)
+            last = batch.recorded[-1]
+            place = Place(batch.position, last.time, self._feed.faults, self._lag, self._mark(last))
         released = self._slow.release(self._now)
         if not batch.recorded and not batch.shown and not released and batch.watermark == self._watermark:
             return
@@ -177,6 +181,10 @@ class Snapshotter:
             self._place, self._watermark = place, batch.watermark
             self._changes += len(batch.shown)
             self._changed.notify_all()
+
+    def _mark(self, event: Event) -> str:
+        """What tells an event from that of another log which has the same number."""
+        return blake2b(self._seed + encoded(event), digest_size=8).hexdigest()
 
     def _define(self, events: list[Event]) -> None:
         for event in events:
@@ -205,7 +213,7 @@ class Snapshotter:
                 self._store.apply(self._folder.fold(events, complete=False), None)
             if found.gone:
                 self._store.apply(found.deletions(), None)
-            self._crawled = now
+            self._crawled = self._crawl_from = now
             self._repaired += found.rows
             return found.rows
 
@@ -219,12 +227,14 @@ class Place(NamedTuple):
     """Where in a log a store is, as it is noted in the store.
 
     sequence, time: of the last event that is in. faults: those of the feed that hold there. lag: by which it has come there.
+    mark: tells the event from that of another log.
     """
 
     sequence: int = 0
     time: int = 0
     faults: tuple[FaultImage, ...] = ()
     lag: Lag = Lag()
+    mark: str = ""
 
     @classmethod
     def read(cls, text: str | None) -> Place:
@@ -233,7 +243,7 @@ class Place(NamedTuple):
             return cls()
         noted = json.loads(text)
         faults = tuple(cast("FaultImage", image_of(Type.FAULT, fault)) for fault in noted["faults"])
-        return cls(noted["sequence"], noted["time"], faults, Lag.read(noted["lag"]))
+        return cls(noted["sequence"], noted["time"], faults, Lag.read(noted["lag"]), noted["mark"])
 
     def written(self) -> str:
         """What is noted."""
