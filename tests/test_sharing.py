@@ -297,7 +297,7 @@ import os, sys
 from pathlib import Path
 from kqlite.directory import DataDirectory
 from kqlite.inventory.store import Store
-Store.open(DataDirectory.create(Path(sys.argv[1])), fed=True)
+store = Store.open(DataDirectory.create(Path(sys.argv[1])), fed=True)
 os._exit(0)
 """
 

@@ -159,7 +159,7 @@ class Store:
             if self._fed:
                 self._execute(*_AT_TIMES_OF_OUR_OWN)
             options = "READ_ONLY" if not directory.writable else "RECOVERY_MODE no_wal_writes" if self._fed else "READ_WRITE"
-            self._execute(f"ATTACH {_literal(str(file))} AS inventory ({options})")
+            self._attach(f"ATTACH {_literal(str(file))} AS inventory ({options})")
             if directory.writable:
                 self._execute(*bookkeeping.TABLES)
                 self.wear = Wear(self._read_worn())
@@ -170,6 +170,18 @@ class Store:
             reason = str(error).splitlines()[0]
             kind = InventoryError if any(word in reason for word in _NOT_DAMAGED) else DamagedError
             raise kind(f"{file}: DuckDB cannot open it: {reason}") from None
+
+    def _attach(self, statement: str) -> None:
+        deadline = time.monotonic() + _DYING.total_seconds()
+        while True:
+            try:
+                self._execute(statement)
+                return
+            except duckdb.IOException as error:
+                # The directory is ours, but a process that was killed gives its files back one by one, and DuckDB's may be the last.
+                if "Could not set lock" not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(_PAUSE.total_seconds())
 
     def _readable_state(self, file: Path) -> str:
         """How the state of this file is read; an earlier version keeps it elsewhere. Raises DamagedError where there is none."""
@@ -507,6 +519,8 @@ _AT_TIMES_OF_OUR_OWN = (
 """Else nearly every commit of a large batch would end in a checkpoint."""
 
 _PAUSE = timedelta(milliseconds=10)
+_DYING = timedelta(seconds=5)
+"""How long a killed process may take until it has given back its files."""
 
 
 def _literal(value: str) -> str:
