@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 from test_orchestration_properties import RG, World
 
 from kqlite.inventory.batches import documents
-from kqlite.inventory.changes import Changes
+from kqlite.inventory.changes import Changes, LeavesNotHeld
+from kqlite.inventory.rows import incoming
 from kqlite.inventory.store import Store
 from kqlite.inventory.tables import COLUMNS, HOT_LEAVES
 from kqlite.language.types import Type as ColumnType
 from kqlite.orchestration.clock import to_datetime
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.log import every_event
-from kqlite.orchestration.model import IMAGES
+from kqlite.orchestration.model import IMAGES, Type
 from kqlite.simulation import Simulation
 from kqlite.snapshotter.changes import TABLES, ChangeRecords
 from kqlite.snapshotter.folding import Folder
@@ -327,7 +328,7 @@ class Held:
         for leaves in change.hot.to_pylist():
             key, sequence = leaves.pop("_key"), leaves.pop("_seq")
             known, row = self.rows.get((change.table, key), (sequence, {}))
-            if known < sequence:
+            if known <= sequence:
                 for path in HOT_LEAVES[change.resource_type]:
                     put(row, path, leaves.pop("_hot_" + path.replace(".", "_")))
                 assert not leaves
@@ -438,6 +439,67 @@ def test_a_store_that_takes_what_is_folded_holds_what_the_core_holds(seed: int) 
     for place in changes:
         del held.rows[place]
     check_held(held, simulation)
+
+
+def test_a_type_of_which_other_forms_were_imported_gets_whole_rows() -> None:
+    simulation = Simulation(seed=1, features="all")
+    simulation.create_vm("solo")
+    simulation.settle()
+    first = all_events(simulation)
+    folder, store = Folder(definitions_of(first)), Store.in_memory()
+    store.load(incoming([{"id": "/vms/odd", "type": MACHINES, "properties": {"a": 1, "A": 2}}]))
+    store.apply(folder.fold(first), to_datetime(first[-1].time))
+    simulation.act("solo", "deallocate")
+    simulation.settle()
+    later = simulation.events(first[-1].sequence)
+    with pytest.raises(LeavesNotHeld) as raised:
+        store.apply(folder.fold(later), to_datetime(later[-1].time))
+    folder.make_whole(raised.value.resource_type)
+    store.apply(folder.fold(later), to_datetime(later[-1].time))
+    held = Held()
+    held.rows = stored(store)
+    store.close()
+    del held.rows["resources", "/vms/odd"]
+    check_held(held, simulation)
+
+
+def test_what_an_import_holds_as_json_takes_hot_leaves() -> None:
+    simulation = Simulation(seed=1, features="all")
+    simulation.create_vm("solo")
+    simulation.settle()
+    first = all_events(simulation)
+    folder, store = Folder(definitions_of(first)), Store.in_memory()
+    view = {"extended": {"instanceView": {"osVersion": 20.04, "computerName": "odd"}}}
+    store.load(incoming([{"id": "/vms/odd", "type": MACHINES, "properties": view}]))
+    store.apply(folder.fold(first), to_datetime(first[-1].time))
+    for action in ("deallocate", "start"):
+        before = simulation.log.last
+        simulation.act("solo", action)
+        simulation.settle()
+        later = simulation.events(before)
+        store.apply(folder.fold(later), to_datetime(later[-1].time))
+    held = Held()
+    held.rows = stored(store)
+    store.close()
+    assert held.rows.pop(("resources", "/vms/odd"))[1]["properties"] == view
+    check_held(held, simulation)
+
+
+def test_leaves_of_the_same_sequence_number_are_written() -> None:
+    """Some of a row may show later than the rest of it."""
+    simulation = Simulation(seed=1, features="all")
+    simulation.create_vm("solo")
+    simulation.settle()
+    events = all_events(simulation)
+    folder, store = Folder(definitions_of(events)), Store.in_memory()
+    [machine] = [event for event in living(events) if event.type == Type.VM]
+    stopped = machine._replace(image=machine.image._replace(power="stopped"))  # type: ignore[arg-type]
+    store.apply(folder.fold([*events[: machine.sequence - 1], stopped], complete=False), to_datetime(events[-1].time))
+    for told, power in ((machine, "running"), (machine._replace(sequence=machine.sequence - 1, image=stopped.image), "running")):
+        store.apply(folder.fold_released([told]), to_datetime(events[-1].time))
+        [row] = [row for _, row in stored(store).values() if row["type"] == MACHINES]
+        assert row["properties"]["extended"]["instanceView"]["powerState"]["code"] == f"PowerState/{power}"
+    store.close()
 
 
 def test_a_resource_that_comes_again_is_a_row_and_no_deletion() -> None:

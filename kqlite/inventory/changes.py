@@ -6,12 +6,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kqlite.inventory.batches import BatchBuilder, Drafts, Row, key_of, partition
+from kqlite.inventory.documents import InventoryError
 from kqlite.inventory.known_shapes import KNOWN_SHAPES
 from kqlite.inventory.shapes import from_json, thaw
 from kqlite.language.schema import Partition, Shape
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+class LeavesNotHeld(InventoryError):
+    """The store holds no hot leaves of a type beside its documents, because some that were imported have another form: bring whole rows."""
+
+    def __init__(self, resource_type: str) -> None:
+        self.resource_type = resource_type
+        super().__init__(f"the rows of `{resource_type}` take changes only as whole rows")
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ class Changes(Delivery):
     updated, an older one, or none, is replaced by the whole row. An object that comes or goes with its leaves is no hot change. None where
     nobody knows, so that rows are compared.
     hot: of resources that changed in hot leaves alone, and have no row in `rows`: `_key`, `_seq`, and the columns in which this partition
-    holds the hot leaves of the type. They are written where a row with a lower sequence number is stored.
+    holds the hot leaves of the type. They are written where a row is stored whose sequence number is not higher.
     """
 
     deleted: Mapping[str, int] = field(default_factory=dict)

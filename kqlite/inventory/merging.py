@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kqlite.inventory.batches import columns_of
 from kqlite.inventory.bookkeeping import note_records
-from kqlite.inventory.changes import Changes, Records
+from kqlite.inventory.changes import Changes, LeavesNotHeld, Records
 from kqlite.inventory.reshape import selections
 from kqlite.inventory.shapes import held_leaves, hot_column, quoted
 from kqlite.inventory.tables import HOT_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
@@ -73,9 +73,10 @@ def _merge_rows(cursor: Cursor, change: Changes, stored: Partition, shared: Sequ
 
 
 def _update_leaves(cursor: Cursor, change: Changes, leaves: "pa.RecordBatch", stored: Partition) -> int:
-    """Update the hot leaves of rows that are there and older; how many."""
+    """Update the hot leaves of rows that are there and not newer; how many. Raises LeavesNotHeld."""
     hot = [name for name in leaves.schema.names if name not in (KEY_COLUMN, SEQUENCE_COLUMN)]
-    assert set(hot) <= set(hot_columns(stored)), f"{stored.source} does not hold {hot} beside"
+    if not set(hot) <= set(hot_columns(stored)):
+        raise LeavesNotHeld(change.resource_type)
     types = columns_of(stored)
     cursor.register("changes", leaves)
     try:

@@ -62,6 +62,11 @@ class Folder:
         self._slow = slow or SlowGuests(0, definitions)
         self._hot = HotLeaves(definitions)
         self._shapers: dict[str, Shaper] = {}
+        self._always_whole: set[str] = set()
+
+    def make_whole(self, resource_type: str) -> None:
+        """From now on give whole rows of a type (folded) alone: `LeavesNotHeld` named it."""
+        self._always_whole.add(resource_type)
 
     def fold(self, events: Iterable[Event], complete: bool = True) -> list[Changes]:
         """Changes, one for each type that the events are of; events that come twice or in another order change nothing of it.
@@ -72,7 +77,8 @@ class Folder:
         newest: dict[str, Event] = {}
         since: dict[str, int] = {}
         health_since: dict[str, int] = {}
-        touches_hot_alone = self._hot.touches_hot_alone
+        touches_hot_alone, whole = self._hot.touches_hot_alone, self._always_whole
+        whole_health = not complete or health.TYPE in whole
         for event in events:
             if table_of(event.type) is None:
                 continue
@@ -80,10 +86,10 @@ class Folder:
             known = newest.get(key)
             if known is None or known.sequence < event.sequence:
                 newest[key] = event
-            if not complete or not touches_hot_alone(event):
+            if not complete or not touches_hot_alone(event) or (whole and event.type.lower() in whole):
                 since[key] = max(since.get(key, 0), event.sequence)
             if event.type == Type.VM and (not complete or event.kind is not Kind.CHANGED or not health.FIELDS.isdisjoint(event.previous)):
-                from_whole = 0 if complete and event.kind is Kind.CHANGED else event.sequence
+                from_whole = 0 if event.kind is Kind.CHANGED and not whole_health else event.sequence
                 health_since[key] = max(health_since.get(key, 0), from_whole)
         sheets: dict[tuple[str, str], _Sheet] = defaultdict(_Sheet)
         for key, event in newest.items():
