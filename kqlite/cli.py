@@ -132,6 +132,13 @@ def _parser() -> argparse.ArgumentParser:
     imports.add_argument("directory", type=Path, metavar="DIR", help="the data directory")
     imports.set_defaults(run=_import, parser=imports)
 
+    demo = commands.add_parser(
+        "demo",
+        help="show a fleet that moves and queries that see it late",
+        description="Scales a small fleet on a simulated clock, and asks the same query before and after the inventory's lag has passed.",
+    )
+    demo.set_defaults(run=_demo, parser=demo)
+
     simulate = commands.add_parser(
         "simulate",
         help="run scale sets and their machines",
@@ -298,6 +305,13 @@ def _import(options: argparse.Namespace) -> int:
     count = import_files(options.files, options.directory, progress)
     progress.clear()
     print(f"{count:,} {'document' if count == 1 else 'documents'} imported into {options.directory}", file=sys.stderr)
+    return 0
+
+
+def _demo(_: argparse.Namespace) -> int:
+    from kqlite.demo import run
+
+    run()
     return 0
 
 

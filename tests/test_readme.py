@@ -64,9 +64,10 @@ def test_the_commands_run_in_their_order(folder):
 
 def test_the_first_commands_are_one_line_each_and_run_the_query_above():
     first, second = [line for line in shell_lines() if line.startswith(INSTALL)]
-    path = first.rpartition(" -f ")[2]
+    path = re.search(r" query -f (\S+)", first)[1]
     without_comment = re.sub(r"^//.*\n", "", (README.parent / path).read_text(encoding="utf-8"))
     assert ("kql", without_comment) == BLOCKS[0]
+    assert first.endswith("kqlite demo")
     assert second.endswith("-m pytest -n 2")
 
 
