@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "cli": {"terminal", "formats", "status", "connection", "language", "repl", "inventory", "version", "simulation", "simulated_run"},
     "__init__": {"connection", "result", "language", "simulation"},
     "simulation": {"directory", "live", "orchestration", "snapshotter", "inventory", "connection"},
+    "demo": {"bundled", "simulation", "terminal"},
     "simulated_run": {"snapshotter", "simulation", "orchestration"},
     "__main__": {"cli"},
 }
