@@ -24,7 +24,7 @@ SUB = "/subscriptions/00000000-0000-0000-0000-000000000001"
 RG = f"{SUB}/resourceGroups/rg"
 SETS = f"{RG}/providers/Microsoft.Compute/virtualMachineScaleSets"
 VMS = f"{RG}/providers/Microsoft.Compute/virtualMachines"
-API = "?api-version=2021-07-01"
+API = "?api-version=2023-09-01"
 NAMES = ("a", "b")
 ACTIONS = ("start", "powerOff", "deallocate", "restart", "redeploy", "reimage", "reapply", "simulateEviction", "generalize")
 FAULTS: tuple[dict[str, Any], ...] = (
@@ -41,6 +41,11 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"fault": "quota", "region": "eastus", "limit": 40, "duration": "1h"},
 )
 LIMITS = (1, 5)
+MIXES: tuple[dict[str, Any], ...] = (
+    {},
+    {"priorityMixPolicy": {"baseRegularPriorityCount": 1, "regularPriorityPercentageAboveBase": 50}},
+    {"spotRestorePolicy": {"enabled": True, "restoreTimeout": "PT1H"}},
+)
 WEIGHTS = {
     "set": 2,
     "scale": 4,
@@ -55,11 +60,15 @@ WEIGHTS = {
     "autoscale": 0.5,
     "metric": 1,
     "group": 0.1,
+    "protect": 0.5,
+    "delete-some": 0.3,
 }
 IMMUTABLE = {
     Type.SCALE_SET: ("name", "uid", "location", "zones", "domains", "created"),
     Type.VM: ("name", "uid", "location", "zone", "set", "created", "domain", "domain_asked"),
 }
+
+MOVES = {"set", "domain", "domain_asked"}  # of a VM that is attached or detached, which the later service allows
 
 
 class World:
@@ -69,13 +78,14 @@ class World:
     faults: Sequence[Mapping[str, Any]] = FAULTS
 
     def __init__(self, seed: int) -> None:
-        self.simulation = Simulation(seed=seed, features="all")
+        self.is_later = seed % 3 == 2
+        self.simulation = Simulation(seed=seed, features="all", profile="ga" if self.is_later else "preview-2021")
         self.simulation.create_group()
         self.requests: list[tuple[str, Any]] = []
 
-    def arm(self, method: str, path: str, body: Any = None) -> int:
+    def arm(self, method: str, path: str, body: Any = None, query: str = "") -> int:
         before = self.simulation.log.last
-        status = self.simulation.arm(method, path + API, body).status
+        status = self.simulation.arm(method, path + API + query, body).status
         if 400 <= status < 500 and not self.simulation.plane.fleet.faults.get("api_error"):
             assert self.simulation.log.last == before, "a refused request left something in the log"
         return status
@@ -98,6 +108,10 @@ class World:
                 }
                 nic = {"name": "nic", "properties": {"deleteOption": draw.choice(("Delete", "Detach")), "ipConfigurations": [ip]}}
                 body["properties"]["virtualMachineProfile"]["networkProfile"] = {"networkInterfaceConfigurations": [nic]}
+            if self.is_later and draw.random() < 0.5:
+                body["properties"]["virtualMachineProfile"] |= {"priority": "Spot", "evictionPolicy": draw.choice(("Delete", "Deallocate"))}
+                body["properties"]["virtualMachineProfile"].pop("scheduledEventsProfile", None)
+                body["properties"] |= draw.choice(MIXES)
             self.arm("PUT", f"{SETS}/{name}", body)
         elif kind == "scale":
             self.arm("PATCH", f"{SETS}/{name}", {"sku": {"capacity": draw.randrange(12)}})
@@ -108,7 +122,13 @@ class World:
         elif kind in ("act", "delete-vm", "tags", "extension"):
             self.on_vm(kind, draw)
         elif kind == "delete-set":
-            self.arm("DELETE", f"{SETS}/{name}")
+            self.arm("DELETE", f"{SETS}/{name}", query=draw.choice(("", "&forceDeletion=true")))
+        elif kind == "delete-some":
+            self.arm("POST", f"{SETS}/{name}/delete", {"instanceIds": self.some(name, draw)})
+        elif kind == "protect":
+            policy = {draw.choice(("protectFromScaleIn", "protectFromScaleSetActions")): draw.random() < 0.5}
+            for each in self.some(name, draw)[:1]:
+                self.arm("PUT", f"{SETS}/{name}/virtualMachines/{each}", {"properties": {"protectionPolicy": policy}})
         elif kind == "autoscale":
             self.autoscale(name)
         elif kind == "metric":
@@ -123,6 +143,12 @@ class World:
             self.simulation.inject(draw.choice(self.faults))
         else:
             self.simulation.advance(draw.choice((0, 1, 10, 60, 300, 3600)))
+
+    def some(self, name: str, draw: random.Random) -> list[str]:
+        """Some of a set's members."""
+        group = self.simulation.plane.fleet.container(RG)
+        held = sorted(group.members[name].live) if group is not None and name in group.members else []
+        return draw.sample(held, min(len(held), draw.randrange(4)))
 
     def autoscale(self, name: str) -> None:
         rules = [
@@ -181,6 +207,9 @@ class World:
             assert membership.busy == sum(vm.work == "set" for vm in self.of(group, key))
             assert membership.repairing == sum(vm.work == "repair" for vm in self.of(group, key))
             assert membership.repairing <= 1, "sets of fewer than 20 are repaired one at a time"
+            held = {*membership.live, *membership.leaving}
+            assert {each for each, _ in (*scale_set.protected, *scale_set.evicted)} <= held, "a set remembers who is gone"
+            assert bool(scale_set.evicted) == bool(scale_set.restore_due) or scale_set.provisioning == Provisioning.DELETING
             if not scale_set.operation and scale_set.provisioning != Provisioning.DELETING:
                 assert len(live) == scale_set.capacity, "a quiet set has not as many members as its capacity says"
         uids = [vm.uid for vm in group.of(Type.VM).values()]
@@ -212,7 +241,8 @@ class World:
                     del versions[key]
             if event.actor == "autoscale" and "capacity" in event.previous:
                 assert LIMITS[0] <= event.image.capacity <= LIMITS[1], "autoscale left its limits"
-            assert not set(event.previous) & set(IMMUTABLE.get(event.type, ())), f"{event.id}: {event.previous}"
+            fixed = set(IMMUTABLE.get(event.type, ())) - (MOVES if self.is_later else set())
+            assert not set(event.previous) & fixed, f"{event.id}: {event.previous}"
             replayed.apply(event)
             if event.kind is Kind.DELETED:
                 rows.pop((event.type, event.id.lower()), None)
