@@ -51,7 +51,10 @@ SHOWING: dict[str, Showing] = {
     ),
     Type.SCALE_SET: Showing(
         hot=("provisioning", "capacity"),
-        nowhere=("version", "failure", "serial", "operation", "due", "repair", "repair_rounds", "repair_due"),
+        nowhere=(
+            *("version", "failure", "serial", "operation", "due", "repair", "repair_rounds", "repair_due"),
+            *("regular", "protected", "evicted", "restore_due"),
+        ),
         following=("model",),
     ),
     Type.DISK: Showing(hot=("state",), nowhere=("version", "lun", "implied")),
