@@ -219,3 +219,45 @@ def test_entity_tags(client: ComputeManagementClient, simulation: Simulation) ->
     path = f"{made.id}?api-version=2021-07-01"
     assert simulation.arm("PATCH", path, json.dumps({"tags": {}}), {"If-Match": '"999"'}).status == 412
     assert simulation.arm("PATCH", path, json.dumps({"tags": {}}), {"If-Match": raw.body["etag"]}).status == 200
+
+
+def test_what_a_set_and_its_instances_can_be_asked(client: ComputeManagementClient, simulation: Simulation) -> None:
+    sets, vms = client.virtual_machine_scale_sets, client.virtual_machines
+    sets.begin_create_or_update("rg", "web", set_body(2, automaticRepairsPolicy={"enabled": True, "gracePeriod": "PT30M"})).result()
+    assert sets.get_instance_view("rg", "web").orchestration_services[0].service_state == "Running"
+    sets.begin_set_orchestration_service_state("rg", "web", {"serviceName": "AutomaticRepairs", "action": "Suspend"}).result()
+    assert sets.get_instance_view("rg", "web").orchestration_services[0].service_state == "Suspended"
+    assert [each.sku.name for each in sets.list_skus("rg", "web")] == ["Standard_D2s_v3"]
+    assert [each.name for each in sets.list_by_location("eastus")] == ["web"]
+    name = min(vm.name for vm in client.virtual_machine_scale_set_vms.list("rg", "web"))
+    one = client.virtual_machine_scale_set_vms.get("rg", "web", name)
+    assert one.instance_id == name
+    assert one.latest_model_applied is True
+    assert vms.begin_assess_patches("rg", name).result().critical_and_security_patch_count == 0
+    vms.begin_reimage("rg", name).result()
+    vms.begin_power_off("rg", name, skip_shutdown=True).result()
+    vms.generalize("rg", name)
+    assert vms.instance_view("rg", name).statuses[-1].code == "OSState/generalized"
+    vms.begin_delete("rg", name, force_deletion=True).result()
+    assert sets.get("rg", "web").sku.capacity == 1
+
+
+def test_the_later_service_protects_and_deletes_instances() -> None:
+    with Simulation(clock=Clock.auto(), profile="ga") as simulation:
+        simulation.create_group()
+        client = ComputeManagementClient(
+            Credential(),
+            SUBSCRIPTION,
+            base_url="http://localhost",
+            transport=InProcess(simulation),
+            authentication_policy=SansIOHTTPPolicy(),
+            polling_interval=0,
+        )
+        client.virtual_machine_scale_sets.begin_create_or_update("rg", "web", set_body(3)).result()
+        members = sorted(vm.name for vm in client.virtual_machine_scale_set_vms.list("rg", "web"))
+        policy = {"properties": {"protectionPolicy": {"protectFromScaleIn": True}}, "location": "eastus"}
+        kept = client.virtual_machine_scale_set_vms.begin_update("rg", "web", members[2], policy).result()
+        assert kept.protection_policy.protect_from_scale_in is True
+        client.virtual_machine_scale_sets.begin_delete_instances("rg", "web", {"instanceIds": members[:1]}).result()
+        client.virtual_machine_scale_sets.begin_update("rg", "web", {"sku": {"capacity": 1}}).result()
+        assert [vm.name for vm in client.virtual_machine_scale_set_vms.list("rg", "web")] == [members[2]]

@@ -191,6 +191,9 @@ class FrontDoor:
             return Answer(202, {**headers, "Location": f"{request.base}{request.path}?{_encoded(request.sent_query)}"})
         if operation.failure:
             return self._refused(ArmError(409, *operation.failure))
+        output = documents.operation_output(operation)
+        if output is not None:
+            return _answer(200, {}, output)
         return Answer(204 if operation.verb.endswith("/delete") and "resourceGroups" not in operation.verb else 200)
 
     def _page(self, request: _Request, page: Page) -> Answer:

@@ -529,4 +529,22 @@ def operation(image: OperationImage) -> Document:
         document["endTime"] = iso(image.ended)
     if image.failure:
         document["error"] = {"code": image.failure[0], "message": image.failure[1]}
+    output = operation_output(image)
+    if output is not None:
+        document["properties"] = {"output": output}
     return document
+
+
+def operation_output(image: OperationImage) -> Document | None:
+    """What an action gives back when it is done; None for those that give nothing. The guest of a simulated VM has no patch to come."""
+    action = image.verb.lower()
+    if image.status != "Succeeded" or "patches/action" not in action:
+        return None
+    shared = {"status": "Succeeded", "startDateTime": iso(image.started)}
+    if "assess" in action:
+        counts = {"rebootPending": False, "criticalAndSecurityPatchCount": 0, "otherPatchCount": 0, "availablePatches": []}
+        return {**shared, "assessmentActivityId": image.name, **counts}
+    counted = ("excluded", "notSelected", "pending", "installed", "failed")
+    counts = {f"{name}PatchCount": 0 for name in counted}
+    done = {"rebootStatus": "NotNeeded", "maintenanceWindowExceeded": False, "patches": []}
+    return {**shared, "installationActivityId": image.name, **counts, **done}
