@@ -23,6 +23,7 @@ from kqlite.simulation import Simulation
 from kqlite.snapshotter.changes import TABLES, ChangeRecords
 from kqlite.snapshotter.folding import Folder
 from kqlite.snapshotter.hot import SHOWING, HotLeaves
+from kqlite.snapshotter.rows import row as row_in_state
 from kqlite.snapshotter.rows import row_before, row_of, table_of
 
 TENANT = "00000000-0000-0000-0000-00000000feed"
@@ -274,6 +275,32 @@ def test_fields_that_show_are_fields(type_: str) -> None:
     assert len(set(named)) == len(named)
     assert set(named) <= set(IMAGES[type_]._fields)
     assert showing.absent in ("", *showing.hot)
+
+
+@pytest.mark.parametrize("type_", SHOWING)
+def test_whatever_a_field_says_it_shows_where_it_should(type_: str) -> None:
+    """Each field takes every value that the field of another image of the type has."""
+    simulation = furnished()
+    simulation.create_scale_set("bare", capacity=1, domains=2)
+    simulation.create_vm("other")
+    simulation.settle()
+    simulation.act("other", "deallocate")
+    simulation.settle()
+    simulation.scale("bare", 0)
+    simulation.settle()
+    events = all_events(simulation)
+    definitions = definitions_of(events)
+    told = [event for event in events if event.type == type_]
+    showing, paths = SHOWING[type_], HOT_LEAVES[type_.lower()]
+    for field in (*showing.hot, *showing.nowhere):
+        for value in {getattr(event.image, field) for event in told}:
+            for event in told[:: len(told) // 20 + 1]:
+                known = row_in_state(event, event.image, definitions)
+                other = row_in_state(event, event.image._replace(**{field: value}), definitions)
+                if field in showing.nowhere:
+                    assert known == other, field
+                elif field != showing.absent or bool(value) == bool(getattr(event.image, field)):
+                    assert without(known, paths) == without(other, paths), field
 
 
 def test_most_of_what_happens_to_machines_is_hot() -> None:
