@@ -14,6 +14,7 @@ from kqlite.inventory.documents import decode
 from kqlite.inventory.rows import incoming
 from kqlite.inventory.shapes import PLAIN_JSON, from_json
 from kqlite.inventory.store import Store
+from kqlite.language.rules import fetching
 from kqlite.language.schema import JSON
 
 VM = "microsoft.compute/virtualmachines"
@@ -83,3 +84,86 @@ def test_a_catalog_from_before_the_promise_promises_nothing():
     [[old]] = read_partitions(json.dumps(before)).values()
     assert old.shapes == {"properties": JSON}
     assert from_json({"a": ["json", "_hot_a"]}).members[0].shape == JSON
+
+
+# Rows first, documents later.
+
+TYPES = ("a/plain", "b/nested", "c/hot", VM)
+NUMBERS = range(40)
+
+
+def mixed():
+    """Rows of several types with documents of their own; ids tell which row it is."""
+    for type_ in TYPES:
+        for number in NUMBERS:
+            name = f"{number:02}-{type_[0]}"
+            nested = {"extended": {"instanceView": {"powerState": {"code": f"c{number % 3}"}}}, "list": [{"n": number}, None]}
+            properties = {"number": number} if type_ == "a/plain" else {"text": name, **nested}
+            yield {"id": f"/{type_}/{number}", "name": name, "type": type_, "properties": properties, "tags": {"k": str(number % 5)}}
+
+
+@pytest.fixture(params=[True, False], ids=["optimized", "not optimized"])
+def many_types(request):
+    store = Store.in_memory(optimizer=request.param)
+    store.load(incoming(mixed(), enough_rows=1))
+    yield store
+    store.close()
+
+
+PICKING = [
+    "resources | take 7",
+    "resources | take 1000",
+    "resources | take 0",
+    "resources | where properties.number > 30 or tags.k == '1' | take 11",
+    "resources | where type startswith 'b' or type startswith 'c' | take 45",
+    "resources | top 25 by name",
+    "resources | top 50 by name asc",
+    "resources | order by tostring(properties.text) desc, id asc | take 90",
+    "resources | order by toint(tags.k) asc nulls last, name desc | take 33",
+    "resources | where tags.k != '0' | extend x = strlen(name) + toint(tags.k) | order by x asc, id asc | take 21",
+    "resources | order by type asc, name asc | take 60 | where properties has 'c1'",
+    "resources | extend n = row_number() | take 30",
+    "union (resources | take 5), (resources | top 5 by name) | take 8",
+    "resources | join kind=inner (resources | take 20) on id | take 10",
+    "resources | top 5 by name | summarize n = count(), documents = make_list(properties) by kind",
+]
+
+
+@pytest.mark.parametrize("query", PICKING)
+def test_rows_that_are_picked_first_are_the_same(many_types, query, monkeypatch):
+    def answer(leaves):
+        monkeypatch.setattr(fetching, "LEAVES_WORTH_FETCHING", leaves)
+        engine = Engine(many_types)
+        with many_types.snapshot() as snapshot:
+            fetches = "MATERIALIZED" in engine.compile(query, snapshot.catalog, {}).sql
+        return fetches, engine.query(query).to_arrow().to_pylist()
+
+    (fetched_late, late), (fetched_early, early) = answer(0), answer(1 << 40)
+    assert fetched_late is ("row_number" not in query)
+    assert not fetched_early
+    assert len(late) == len(early)
+    if " by " in query and "union" not in query:
+        assert [row.get("id") for row in late] == [row.get("id") for row in early]
+    known = {row["id"]: exact(row) for row in mixed()}
+    for row in (*late, *early):
+        if row.keys() >= {"id", "properties", "tags"}:
+            own = {name: row[name] for name in ("id", "name", "type")}
+            assert exact(own | {name: decode(row[name]) for name in ("properties", "tags")}) == known[row["id"]]
+
+
+def test_rows_are_picked_first_only_where_that_is_less_work(many_types):
+    def picks(query):
+        with many_types.snapshot() as snapshot:
+            return "MATERIALIZED" in Engine(many_types).compile(query, snapshot.catalog, {}).sql
+
+    assert picks("resources | take 2000")
+    assert picks("resources | top 2000 by name")
+    assert not picks("resources | take 10")
+    assert not picks("resources | take 2000 | project name")
+    assert not picks("resources | where type == 'a/plain' | take 2000")
+
+
+def test_rows_held_in_arrow_are_written_at_once():
+    store = Store.in_memory()
+    store.hold(incoming(mixed(), enough_rows=1))
+    assert len(Engine(store).query("resources | take 2000")) == len(list(mixed()))

@@ -12,7 +12,7 @@ from kqlite.language.binder import tables
 from kqlite.language.rules import narrowing, rebuild
 
 BEFORE_THE_RULES = {"Scan"}
-BEHIND_THE_RULES = {"PartitionScan"}
+BEHIND_THE_RULES = {"PartitionScan", "Fetch"}
 
 
 def cases(function) -> set[str]:

@@ -137,6 +137,8 @@ class RelationLowering:
                 return self._join(relation)
             case plan.Union():
                 return self._union(relation)
+            case plan.Fetch():
+                return self._fetch(relation)
             case plan.MvExpand():
                 return self._mv_expand(relation)
         raise AssertionError(relation)
@@ -266,10 +268,29 @@ class RelationLowering:
         return Block(sql.Derived(select, alias), columns, where=[sql.operation(">", sql.Name(alias, count), sql.Literal(0))])
 
     def _union(self, relation: plan.Union) -> Block:
+        return self._united(relation, [self.block(leg) for leg, _ in relation.legs])
+
+    def _fetch(self, relation: plan.Fetch) -> Block:
+        picked = self.block(relation.picked)
+        query, (leg_name, row_name) = self._select(
+            picked, [(attribute, picked.columns[attribute]) for attribute in relation.picked.attributes]
+        )
+        name = self.aliases.table()
+        blocks = []
+        for number, ((leg, _), row) in enumerate(zip(relation.union.legs, relation.rows, strict=True)):
+            block = self.block(leg)
+            alias = self.aliases.table()
+            of_leg = sql.operation("=", sql.Name(alias, leg_name), sql.Literal(number))
+            rows = sql.Select(((sql.Name(alias, row_name), row_name),), sql.TableName(name, alias), of_leg)
+            blocks.append(replace(block, where=[*block.where, sql.In(block.columns[row], rows)]))
+        united = self._united(relation.union, blocks)
+        assert isinstance(united.from_, sql.Derived)
+        return replace(united, from_=replace(united.from_, query=sql.With(name, query, united.from_.query)))
+
+    def _united(self, relation: plan.Union, blocks: Iterable[Block]) -> Block:
         legs = []
         names = [self.aliases.column(attribute.name) for attribute in relation.columns]
-        for leg, values in relation.legs:
-            block = self.block(leg)
+        for block, (_, values) in zip(blocks, relation.legs, strict=True):
             if block.limit is None:
                 block = replace(block, order=())
             elif any(value is not None and _makes_text(value) for value in values):

@@ -89,16 +89,17 @@ class ScalarLowering:
         """Any value as a value of DuckDB's type JSON, NULL where it is null; what JSON functions and `to_json` of a list want."""
         if scalar.type is not Type.DYNAMIC:
             return conversions.scalar_to_json(self.lower(scalar), scalar.type)
-        value = self.text(scalar)
-        return value if isinstance(scalar.form, JsonLeaf) else sql.Cast(value, "JSON")
+        return documents.json(self.lower(scalar), scalar.form or JSON, self._hot(scalar))
 
     def text(self, scalar: plan.Scalar) -> sql.Expression:
         """The JSON text of a dynamic, NULL where it is null: strings with their quotes."""
         assert scalar.type is Type.DYNAMIC
-        hot: documents.Hot = documents.NO_HOT
-        if isinstance(scalar, plan.Document):
-            hot = {path: self.lower(column) for path, column in scalar.hot.items()}
-        return documents.text(self.lower(scalar), scalar.form or JSON, hot)
+        return documents.text(self.lower(scalar), scalar.form or JSON, self._hot(scalar))
+
+    def _hot(self, scalar: plan.Scalar) -> documents.Hot:
+        if not isinstance(scalar, plan.Document):
+            return documents.NO_HOT
+        return {path: self.lower(column) for path, column in scalar.hot.items()}
 
     def plain_text(self, scalar: plan.Scalar) -> sql.Expression:
         """Any value as KQL's text of it, NULL where it is null: a string inside a dynamic without its quotes, an object as JSON."""

@@ -301,7 +301,16 @@ class Values:
     rows: tuple[tuple[Expression, ...], ...]
 
 
-Query = Select | UnionAll | Values
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class With:
+    """A query that names another one's rows, which are computed once however often it reads them."""
+
+    name: str
+    rows: "Query"
+    query: "Query"
+
+
+Query = Select | UnionAll | Values | With
 
 
 TRUE = Literal(True)
@@ -465,6 +474,11 @@ class _Writer:
                     self.comma_separated(row)
                     self.put(")")
                 self.put(") AS v(" + ", ".join(_identifier(name) for name in query.names) + ")")
+            case With():
+                self.put(f"WITH {quote(query.name)} AS MATERIALIZED (")
+                self.query(query.rows)
+                self.put(") ")
+                self.query(query.query)
             case _:
                 assert_never(query)
 

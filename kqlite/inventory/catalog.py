@@ -76,7 +76,7 @@ def _to_json(partition: Partition) -> Value:
 def _from_json(document: Value) -> Partition:
     types = document["types"]
     shapes = {name: from_json(shape) for name, shape in document["shapes"].items()}
-    return Partition(document["source"], document["columns"], shapes, None if types is None else frozenset(types))
+    return Partition(document["source"], document["columns"], shapes, None if types is None else frozenset(types), row="rowid")
 
 
 def same_name(catalog: InventoryCatalog, name: str) -> str | None:

@@ -494,6 +494,26 @@ class Union(Relation):
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Fetch(Relation):
+    """The rows of a union that were picked, in no order.
+
+    rows: the column of each leg by which a row is found again. picked: two columns, the number of a leg, from 0, and the row there.
+    """
+
+    union: Union
+    rows: tuple[Attribute, ...]
+    picked: Relation
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.union.attributes
+
+    @property
+    def inputs(self) -> tuple[Relation, ...]:
+        return (self.union, self.picked)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Expansion:
     """One dynamic that is expanded. to_type: what its elements are converted to, by their JSON type; None leaves them dynamic."""
 

@@ -105,12 +105,14 @@ class Partition:
         string `''`). Strings are NOT NULL, datetimes and timespans are ticks, guids are lower-case text.
     shapes: for each dynamic column in `columns`, the shape of its values.
     types: the values that the column `type` takes here, or None where that is not known.
+    row: a physical column by which a row can be found again in one snapshot, or None where there is none.
     """
 
     source: str
     columns: Mapping[str, str]
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     types: frozenset[str] | None = None
+    row: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

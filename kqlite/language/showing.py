@@ -65,6 +65,8 @@ def _line(relation: plan.Relation, names: _Names) -> str:
             return f"join {relation.kind} on {pairs} [{outputs}]"
         case plan.Union():
             return f"union [{', '.join(f'{names.of(a)}: {_type(a)}' for a in relation.columns)}]"
+        case plan.Fetch():
+            return "fetch"
         case plan.MvExpand():
             expanded = ", ".join(_definition(e.attribute, e.value, names) for e in relation.expansions)
             return f"mv-expand {expanded}"

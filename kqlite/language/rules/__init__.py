@@ -1,7 +1,7 @@
 """Plan to plan: what a query does not need is left out before any SQL exists.
 
 `pruning` leaves out partitions whose types a condition rules out; `narrowing` leaves out columns and members that nobody asks
-for, and with that gives every dynamic its form.
+for, and with that gives every dynamic its form; `branches` is what it works on, and `fetching` puts off documents until rows are taken.
 """
 
 from kqlite.language import plan

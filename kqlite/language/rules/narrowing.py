@@ -7,35 +7,24 @@ extracted and never over whole documents.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kqlite.language import plan
+from kqlite.language.rules.branches import Branch, Need, Needs, Steps, merged, written_leaves
+from kqlite.language.rules.fetching import Picking, fetched
 from kqlite.language.rules.pruning import conjuncts, decided
 from kqlite.language.rules.rebuild import rebuild
 from kqlite.language.schema import JSON, JsonLeaf, Object, Partition, Shape
 from kqlite.language.types import Type
 
-Steps = tuple[str | int, ...]
-Need = tuple[plan.Attribute, Steps]
-Needs = dict[Need, None]
-"""An ordered set: the SQL must not depend on hashes."""
-
 DISTRIBUTED_NODES = 4000
 """How many nodes of scalars may be repeated over branches before they are united first: planning time grows with the text of the SQL."""
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """Rows, and what is given for each need: a scalar over the attributes of `relation`."""
-
-    relation: plan.Relation
-    given: Mapping[Need, plan.Scalar]
 
 
 def narrow(relation: plan.Relation) -> plan.Relation:
     """`relation` over partitions, with forms. Its attributes are the same in number, name and type."""
     attributes = relation.attributes
-    branch = _merged(_build(relation, {(attribute, ()): None for attribute in attributes}))
+    branch = merged(_build(relation, {(attribute, ()): None for attribute in attributes}))
     outputs = []
     for attribute in attributes:
         value = branch.given[attribute, ()]
@@ -222,7 +211,7 @@ def _only(given: Mapping[Need, plan.Scalar], needs: Needs) -> dict[Need, plan.Sc
 def _distributed(branches: list[Branch], scalars: Iterable[plan.Scalar]) -> list[Branch]:
     """The branches, united where the scalars are too much to be repeated for each."""
     if len(branches) > 1 and len(branches) * sum(1 for scalar in scalars for _ in plan.walk(scalar)) > DISTRIBUTED_NODES:
-        return [_merged(branches)]
+        return [merged(branches)]
     return branches
 
 
@@ -238,7 +227,7 @@ def _project(relation: plan.Project, needs: Needs) -> list[Branch]:
             computed[attribute] = defined[attribute]
     _needs_of(computed.values(), inner)
     branches = _build(relation.input, inner)
-    branches = [_merged(branches)] if plan.counts_rows(relation) else _distributed(branches, computed.values())
+    branches = [merged(branches)] if plan.counts_rows(relation) else _distributed(branches, computed.values())
     return [_projected(branch, defined, computed, needs) for branch in branches]
 
 
@@ -273,8 +262,8 @@ def _key_needs(relation: plan.Sort, needs: Needs) -> Needs:
 
 
 def _sort(relation: plan.Sort, branches: list[Branch], needs: Needs) -> Branch:
-    merged = _merged(branches)
-    return Branch(plan.Sort(merged.relation, _rewritten_keys(relation, merged)), _only(merged.given, needs))
+    branch = merged(branches)
+    return Branch(plan.Sort(branch.relation, _rewritten_keys(relation, branch)), _only(branch.given, needs))
 
 
 def _rewritten_keys(relation: plan.Sort, branch: Branch) -> tuple[plan.SortKey, ...]:
@@ -286,16 +275,27 @@ def _take(relation: plan.Take, needs: Needs) -> Branch:
     """Each branch gives no more than is taken in all, so that texts of documents are made of few rows."""
     count = relation.count
     if isinstance(relation.input, plan.Sort):
-        sort = relation.input
-        branches = _build(sort.input, _key_needs(sort, needs))
-        if len(branches) > 1:
-            branches = [Branch(plan.Take(plan.Sort(b.relation, _rewritten_keys(sort, b)), count), b.given) for b in branches]
-        branch = _sort(sort, branches, needs)
-    else:
-        branches = _build(relation.input, needs)
-        if len(branches) > 1:
-            branches = [Branch(plan.Take(b.relation, count), b.given) for b in branches]
-        branch = _merged(branches)
+        return _take_first(relation.input, count, needs)
+    # Any rows will do, so those come first whose documents are written with the least work.
+    branches = sorted(_build(relation.input, needs), key=written_leaves)
+    found = fetched([Picking(branch) for branch in branches], count)
+    if found is not None:
+        return found
+    if len(branches) > 1:
+        branches = [Branch(plan.Take(b.relation, count), b.given) for b in branches]
+    branch = merged(branches)
+    return Branch(plan.Take(branch.relation, count), branch.given)
+
+
+def _take_first(sort: plan.Sort, count: int, needs: Needs) -> Branch:
+    branches = _build(sort.input, _key_needs(sort, needs))
+    keys = [[replace(key, value=_rewrite(key.value, branch.given)) for key in sort.keys] for branch in branches]
+    found = fetched([Picking(branch, tuple(own)) for branch, own in zip(branches, keys, strict=True)], count)
+    if found is not None:
+        return _sort(sort, [found], needs)
+    if len(branches) > 1:
+        branches = [Branch(plan.Take(plan.Sort(b.relation, _rewritten_keys(sort, b)), count), b.given) for b in branches]
+    branch = _sort(sort, branches, needs)
     return Branch(plan.Take(branch.relation, count), branch.given)
 
 
@@ -323,7 +323,7 @@ def _aggregate(relation: plan.Aggregate, needs: Needs) -> Branch:
     relation = _computed_first(replace(relation, aggregates=tuple(pair for pair in relation.aggregates if pair[0] in wanted)))
     aggregates = relation.aggregates
     inner = _needs_of([*(value for _, value in relation.keys), *(invoke for _, invoke in aggregates)], {})
-    branch = _merged(_build(relation.input, inner))
+    branch = merged(_build(relation.input, inner))
     renewed: dict[plan.Attribute, plan.Attribute] = {}
 
     def renew(attribute: plan.Attribute, value: plan.Scalar) -> plan.Attribute:
@@ -354,7 +354,7 @@ def _join(relation: plan.Join, needs: Needs) -> Branch:
     sides = []
     for number, side in enumerate((relation.left, relation.right)):
         inner = _needs_of([pair[number] for pair in relation.conditions], dict(asked[number]))
-        sides.append(_with_columns(_merged(_build(side, inner))))
+        sides.append(_with_columns(merged(_build(side, inner))))
     left, right = sides
     conditions = tuple((_rewrite(a, left.given), _rewrite(b, right.given)) for a, b in relation.conditions)
     outputs: dict[plan.Attribute, plan.Attribute] = {}
@@ -450,45 +450,3 @@ def _expanded(branch: Branch, relation: plan.MvExpand, needs: Needs) -> Branch:
             kept.update((s.attribute, None) for s in plan.walk(given[attribute, steps]) if isinstance(s, plan.Reference))
     columns = (*kept, *made.values())
     return Branch(replace(relation, input=branch.relation, expansions=tuple(expansions), columns=columns), given)
-
-
-def _merged(branches: list[Branch]) -> Branch:
-    """All branches as one relation. A dynamic keeps its form where all branches give the same; else it becomes JSON, since the
-    engine never unifies structs.
-    """
-    if len(branches) == 1:
-        return branches[0]
-    columns: list[plan.Attribute] = []
-    given: dict[Need, plan.Scalar] = {}
-    values: list[list[plan.Scalar | None]] = [[] for _ in branches]
-    for need in branches[0].given:
-        offered = [branch.given[need] for branch in branches]
-        first = offered[0]
-        if isinstance(first, plan.Constant) and all(isinstance(o, plan.Constant) and o.value == first.value for o in offered):
-            given[need] = first
-            continue
-        attribute = need[0]
-        form = _common_form(offered) if first.type is Type.DYNAMIC else None
-        column = plan.Attribute("_".join((attribute.name, *map(str, need[1]))), first.type, form)
-        columns.append(column)
-        given[need] = plan.Reference(column)
-        for leg, value in zip(values, offered, strict=True):
-            leg.append(_in_form(value, form))
-    legs = tuple((branch.relation, tuple(leg)) for branch, leg in zip(branches, values, strict=True))
-    return Branch(plan.Union(tuple(columns), legs), given)
-
-
-def _common_form(values: list[plan.Scalar]) -> Shape:
-    forms = [v.form for v in values if not (isinstance(v, plan.Constant) and v.value is None)]
-    if any(isinstance(value, plan.Document) for value in values) or not forms:
-        return JSON
-    first = forms[0] or JSON
-    return first if all(form == first for form in forms) else JSON
-
-
-def _in_form(value: plan.Scalar, form: Shape | None) -> plan.Scalar | None:
-    if value.type is not Type.DYNAMIC:
-        return value
-    if isinstance(value, plan.Constant) and value.value is None:
-        return None
-    return value if value.form == form and not isinstance(value, plan.Document) else plan.AsJson(value)
