@@ -33,7 +33,7 @@ def pulled(feed: Feed, until: int = FOREVER, limit: int = 7) -> list[Event]:
     events: list[Event] = []
     more = True
     while more:
-        found, _, more = feed.pull(until, limit)
+        found, _, more, _ = feed.pull(until, limit)
         events += found
     return events + feed.pull(until, limit).events
 
@@ -57,7 +57,7 @@ def test_a_page_that_was_read_too_early_does_not_hide_what_came_later() -> None:
     simulation.create_scale_set("web", capacity=1)
     assert feed.pull(until=0).events == []
     simulation.settle()
-    _, reached, more = feed.pull(FOREVER)
+    _, reached, more, _ = feed.pull(FOREVER)
     assert (reached, more) == (simulation.log.last, False)
 
 

@@ -2,7 +2,7 @@
 
 >>> feed = Feed(log, after=position)
 >>> feed.pull(until=horizon)
-Pull(events=[..], reached=1207, more=False)
+Pull(events=[..], reached=1207, more=False, read=[..])
 
 What disturbs it are the faults `feed_loss`, `feed_lag`, `feed_reorder` and `feed_duplicate`, which are in the log themselves. Definitions
 are never disturbed: they are no notifications but part of what an image says.
@@ -33,12 +33,13 @@ class Pull(NamedTuple):
     """What a feed gave.
 
     reached: it has spoken of everything up to this sequence number; what it left out it has lost, or still holds.
-    more: there may be more for the asking.
+    more: there may be more for the asking. read: what the log has of that stretch, in order.
     """
 
     events: list[Event]
     reached: int
     more: bool
+    read: list[Event]
 
 
 class Feed:
@@ -73,7 +74,7 @@ class Feed:
         if events:
             self._reached = events[-1].sequence
         more = bool(events) and not self._ahead and self._page_was_full
-        return Pull(self._disturbance.passed(events, until if now is None else now, more), self._reached, more)
+        return Pull(self._disturbance.passed(events, until if now is None else now, more), self._reached, more, events)
 
     def _next(self, until: int, limit: int) -> list[Event]:
         ahead = self._ahead

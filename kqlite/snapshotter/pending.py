@@ -70,7 +70,7 @@ class Prefix:
         horizon = self._lag.horizon(now)
         more = True
         while more:
-            notifications, reached, more = self._feed.pull(horizon, now=now)
+            notifications, reached, more, _ = self._feed.pull(horizon, now=now)
             events = self._in_order(notifications, reached)
             # Others of the last event's instant may follow it.
             watermark = events[-1].time - 1 if more and events else horizon
@@ -114,7 +114,8 @@ class PerResource:
         self._held: dict[int, Event] = {}  # arrived, and after the position
         self._waiting: list[tuple[int, int]] = []  # when it shows, and which; those of `held` that do not show yet
         self._hidden: set[int] = set()
-        self._last_of: dict[str, int] = {}  # when the last that waits shows, by resource
+        self._shows: dict[int, int] = {}  # when those show that have not arrived
+        self._last_of: dict[str, int] = {}  # when the last that does not show yet does so, by resource
         self.refetched = 0
 
     @property
@@ -127,7 +128,8 @@ class PerResource:
         looked = now - self._lag.least
         more = True
         while more:
-            notifications, self._reached, more = self._feed.pull(looked, now=now)
+            notifications, self._reached, more, read = self._feed.pull(looked, now=now)
+            self._schedule(read)
             for event in notifications:
                 self._take(event)
         if self._resumes or len(self._held) > MOST_HELD:
@@ -140,19 +142,20 @@ class PerResource:
             if len(shown) < PAGE:
                 return
 
-    def _take(self, event: Event) -> None:
-        if event.sequence <= self._position or event.sequence in self._held:
-            return  # doubled
-        key = event.id.lower()
-        shows = max(self._lag.visible_at(event), self._last_of.get(key, 0))
-        if event.type == Type.DEFINITION:
-            shows = 0
-        self._wait(event, key, shows)
+    def _schedule(self, events: list[Event]) -> None:
+        """When each of them shows, in order within its resource, whether or not it arrives: what shows at a time hangs on nothing else."""
+        for event in events:
+            key = event.id.lower()
+            shows = 0 if event.type == Type.DEFINITION else max(self._lag.visible_at(event), self._last_of.get(key, 0))
+            self._shows[event.sequence] = self._last_of[key] = shows
 
-    def _wait(self, event: Event, key: str, shows: int) -> None:
+    def _take(self, event: Event) -> None:
+        if event.sequence > self._position and event.sequence not in self._held:  # else it is doubled
+            self._wait(event, self._shows.pop(event.sequence))
+
+    def _wait(self, event: Event, shows: int) -> None:
         self._held[event.sequence] = event
         self._hidden.add(event.sequence)
-        self._last_of[key] = shows
         heapq.heappush(self._waiting, (shows, event.sequence))
 
     def _showing(self, now: int) -> list[Event]:
@@ -161,12 +164,15 @@ class PerResource:
             shows, sequence = heapq.heappop(self._waiting)
             event = self._held[sequence]
             self._hidden.discard(sequence)
-            key = event.id.lower()
-            if self._last_of.get(key) == shows:
-                del self._last_of[key]
+            self._forget(event, shows)
             shown.append(event)
         shown.sort(key=lambda event: event.sequence)
         return shown
+
+    def _forget(self, event: Event, shows: int) -> None:
+        key = event.id.lower()
+        if self._last_of.get(key) == shows:
+            del self._last_of[key]
 
     def _pass(self) -> list[Event]:
         """The events that nothing before them keeps back any more."""
@@ -195,4 +201,5 @@ class PerResource:
         """See Pending."""
         self.refetched += len(events)
         for event in events:
-            self._wait(event, event.id.lower(), 0)
+            self._forget(event, self._shows.pop(event.sequence))
+            self._wait(event, 0)

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from kqlite.errors import InventoryError
-from kqlite.inventory.upkeep import Upkeep
+from kqlite.inventory.upkeep import PATIENCE, Upkeep
 from kqlite.orchestration.clock import DAY, HOUR, to_datetime
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.log import EventLog, encoded
@@ -204,7 +204,8 @@ class Snapshotter:
     def crawl(self, now: int) -> int:
         """Fetch what the feed has lost, compare every row with the log, and put right those that differ; how many did."""
         with self._lock:
-            self._pending.found(self._log.at(self._pending.missing()))
+            lost = self._log.at(self._pending.missing())
+            self._pending.found(lost)
             for batch in self._pending.due(now):
                 self._apply(batch)
             found = crawl.differences(self._log, self._store, self.position, self._definitions)
@@ -213,6 +214,9 @@ class Snapshotter:
                 self._store.apply(self._folder.fold(events, complete=False), None)
             if found.gone:
                 self._store.apply(found.deletions(), None)
+            if lost or found.rows:
+                # The log alone does not say what was repaired: a store that begins again without it would show what was before.
+                self._store.checkpoint(PATIENCE)
             self._crawled = self._crawl_from = now
             self._repaired += found.rows
             return found.rows
