@@ -91,12 +91,12 @@ class Folder:
             if event.type == Type.VM and (not complete or event.kind is not Kind.CHANGED or not health.FIELDS.isdisjoint(event.previous)):
                 from_whole = 0 if event.kind is Kind.CHANGED and not whole_health else event.sequence
                 health_since[key] = max(health_since.get(key, 0), from_whole)
-        sheets: dict[tuple[str, str], _Sheet] = defaultdict(_Sheet)
+        sheets: dict[str, _Sheet] = defaultdict(_Sheet)
         for key, event in newest.items():
-            self._tell(sheets, event, key, since.get(key, 0))
+            self._tell(sheets[event.type], event, key, since.get(key, 0))
             if key in health_since:
-                _tell_health(sheets[health.TABLE, health.TYPE], event, key, health_since[key])
-        return [self._changes(table, type_, sheet, complete) for (table, type_), sheet in sheets.items()]
+                _tell_health(sheets[health.TYPE], event, key, health_since[key])
+        return [self._changes(table_of(type_) or health.TABLE, type_.lower(), sheet, complete) for type_, sheet in sheets.items()]
 
     def fold_released(self, events: Iterable[Event]) -> list[Changes]:
         """Changes of machines whose guests' reports show from now on; of each its last event, which was folded before."""
@@ -108,8 +108,7 @@ class Folder:
     def _key(self, event: Event) -> str:
         return (event.scope + event.name).lower() if event.type != Type.LOCK else id_of(event, self._definitions).lower()
 
-    def _tell(self, sheets: dict[tuple[str, str], _Sheet], event: Event, key: str, since: int) -> None:
-        sheet = sheets[cast("str", table_of(event.type)), event.type.lower()]
+    def _tell(self, sheet: _Sheet, event: Event, key: str, since: int) -> None:
         if event.kind is Kind.DELETED:
             sheet.deleted[key] = event.sequence
         elif since:
@@ -130,9 +129,12 @@ class Folder:
         return Changes(table, resource_type, shaper.shapes, rows, shaper.types, sheet.deleted, since, hot)
 
 
+_HEALTH_SUFFIX = health.SUFFIX.lower()
+
+
 def _tell_health(sheet: _Sheet, event: Event, key: str, since: int) -> None:
     image = cast("VmImage", event.image)
-    key += health.SUFFIX.lower()
+    key += _HEALTH_SUFFIX
     if event.kind is Kind.DELETED:
         sheet.deleted[key] = event.sequence
     elif since:

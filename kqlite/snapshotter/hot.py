@@ -101,7 +101,7 @@ class _TypeLeaves:
         self._state = attrgetter(*self._fields)
         self._hot = frozenset(showing.hot)
         self._known: dict[Any, Leaves] = {}
-        self._moves: dict[Any, Differences] = {}
+        self._moves: dict[Any, tuple[Differences, int]] = {}
         self._name_at = next((at for at, path in enumerate(self._paths) if path.endswith(".computerName")), -1)
 
     def parts_change(self, event: Event) -> bool:
@@ -132,22 +132,23 @@ class _TypeLeaves:
             return ()
         now = self._state(event.image)
         was = tuple(map(previous.get, self._fields, now)) if len(self._fields) > 1 else previous[self._fields[0]]
-        move = self._moves.get((was, now))
-        if move is None:
-            before = event.before
-            assert before is not None
-            old, new = self._of(event, before, was), self._of(event, event.image, now)
-            move = tuple(each for each in zip(self._paths, old, new, strict=True) if each[1] != each[2])
-            _remember(self._moves, (was, now), move)
-        return self._with_name(move, event.image) if self._name_at >= 0 else move
-
-    def _with_name(self, move: Differences, image: Image) -> Differences:
-        """A move of another machine between the same two states, as one of this machine."""
-        path = self._paths[self._name_at]
-        if not isinstance(image, VmImage) or not any(each[0] == path for each in move):
+        known = self._moves.get((was, now))
+        move, name_at = known or _remember(self._moves, (was, now), self._move(event, was, now))
+        if name_at < 0 or not isinstance(event.image, VmImage):
             return move
-        name = documents.computer_name(image, self._definitions)
-        return tuple((path, name if was else None, name if now else None) if leaf == path else (leaf, was, now) for leaf, was, now in move)
+        path, old, _ = move[name_at]
+        name = documents.computer_name(event.image, self._definitions)
+        own = (path, None, name) if old is None else (path, name, None)
+        return (*move[:name_at], own, *move[name_at + 1 :])
+
+    def _move(self, event: Event, was: Any, now: Any) -> tuple[Differences, int]:
+        """What every machine changes that goes from one state to another, and where in it the computer's name is; -1 for nowhere."""
+        before = event.before
+        assert before is not None
+        old, new = self._of(event, before, was), self._of(event, event.image, now)
+        move = tuple(each for each in zip(self._paths, old, new, strict=True) if each[1] != each[2])
+        name = self._paths[self._name_at] if self._name_at >= 0 else ""
+        return move, next((at for at, (path, _, _) in enumerate(move) if path == name), -1)
 
 
 def _remember(known: dict[Any, Some], key: Any, value: Some) -> Some:
