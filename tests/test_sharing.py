@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import signal
 import stat
@@ -479,7 +480,7 @@ def test_a_client_that_does_not_read_is_cut_off(directory, monkeypatch):
         question = {"text": large, "parameters": {}, "scope": [None, None, None], "now": None}
         with flight.FlightClient(location(directory / "socket")) as slow:
             ticket = flight.Ticket(wire.request(name="slow", question=question))
-            reader = slow.do_get(ticket, flight.FlightCallOptions(timeout=3.0))
+            reader = slow.do_get(ticket, flight.FlightCallOptions(timeout=8.0))
             reader.read_chunk()
             with pytest.raises(BusyError, match="too many large answers"):
                 connection.query(large)
@@ -492,6 +493,17 @@ def test_a_client_that_does_not_read_is_cut_off(directory, monkeypatch):
                 except BusyError:
                     assert time.monotonic() < deadline
                     time.sleep(0.2)
+
+
+def test_calls_are_not_taken_on_without_end(directory, monkeypatch):
+    monkeypatch.setattr(server_module, "MOST_CALLS", 1)
+    with held(directory, Steps()), kqlite.connect(directory) as connection, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(connection.wait_for, 1, timeout=2)
+        time.sleep(0.5)
+        with pytest.raises(BusyError, match="answers 1 calls already"):
+            connection.query("print 1")
+        assert waiting.result(timeout=30) is False
+        assert len(connection.query("print 1")) == 1
 
 
 ASK = """
@@ -646,3 +658,46 @@ def test_flight_is_loaded_only_where_another_process_answers(directory):
     assert loaded() == "False\n"
     with another_holds(directory):
         assert loaded() == "True\n"
+
+
+READER = """
+import sys
+import kqlite
+with kqlite.connect(sys.argv[1]) as connection:
+    while True:
+        print(len(connection.query("resources")), flush=True)
+"""
+
+
+@pytest.mark.campaign
+def test_whoever_is_killed_the_others_go_on(directory):
+    """Holders and second processes, at random instants; KQLITE_KILLS says how many. The third one sees no error, no other answer."""
+    chance = random.Random(7)
+
+    def start_reader():
+        command = [sys.executable, "-c", READER, str(directory)]
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    with kqlite.connect(directory) as third:
+        expected = len(third.query("resources"))
+        holder, reader = start_holder(directory), start_reader()
+        for _ in range(int(os.environ.get("KQLITE_KILLS", "6"))):
+            time.sleep(chance.uniform(0, 1.5))
+            if chance.random() < 0.6:
+                holder.kill()
+                holder.communicate()
+                if chance.random() < 0.5:
+                    assert len(third.query("resources")) == expected
+                holder = start_holder(directory)
+            if chance.random() < 0.6:
+                reader.kill()
+                said, faults = reader.communicate()
+                assert {int(line) for line in said.splitlines()[:-1]} <= {expected}
+                assert not faults
+                reader = start_reader()
+            assert len(third.query("resources")) == expected
+        for process in (holder, reader):
+            process.kill()
+            process.communicate()
+        assert len(third.query("resources")) == expected
+        assert third.stats().holder is None

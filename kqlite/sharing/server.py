@@ -27,6 +27,9 @@ from kqlite.stats import to_json
 MOST_AT_ONCE = 8
 """Queries from outside that run at the same time; further ones wait for their turn."""
 
+MOST_CALLS = 128
+"""Calls of any kind that are answered at the same time; each takes a thread, and further ones are refused."""
+
 TURN_SECONDS = 30.0
 """How long a query waits for its turn."""
 
@@ -277,22 +280,37 @@ class _Flight(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no 
         super().__init__(at)
         self._access = access
         self._running = running
+        self._calls = threading.BoundedSemaphore(MOST_CALLS)
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        if not self._calls.acquire(blocking=False):
+            raise BusyError(f"the process that holds the directory answers {MOST_CALLS} calls already; try again")
+        try:
+            yield
+        finally:
+            self._calls.release()
 
     def do_get(self, context: Any, ticket: Any) -> Any:
         try:
-            content = wire.read_request(ticket.ticket)
-            question = wire.question_from_json(content["question"])
-            with self._running.one(content["name"], context.is_cancelled) as query:
-                answer = wire.answer_of(self._access.query(question, lambda snapshot: self._running.on(query, snapshot)))
-            return flight.GeneratorStream(answer.schema, self._running.sending(answer))
+            with self._call():
+                return self._answer(context, ticket)
         except flight.FlightError:
             raise
         except Exception as error:
             return flight.RecordBatchStream(wire.error_answer(error))
 
+    def _answer(self, context: Any, ticket: Any) -> Any:
+        content = wire.read_request(ticket.ticket)
+        question = wire.question_from_json(content["question"])
+        with self._running.one(content["name"], context.is_cancelled) as query:
+            answer = wire.answer_of(self._access.query(question, lambda snapshot: self._running.on(query, snapshot)))
+        return flight.GeneratorStream(answer.schema, self._running.sending(answer))
+
     def do_action(self, context: Any, action: Any) -> list[bytes]:
         try:
-            document = {"value": self._value(action.type, wire.read_request(action.body.to_pybytes()))}
+            with self._call():
+                document = {"value": self._value(action.type, wire.read_request(action.body.to_pybytes()))}
         except flight.FlightError:
             raise
         except Exception as error:
