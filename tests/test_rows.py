@@ -1,7 +1,7 @@
 """Rows from events are what ARM answers, in Resource Graph's form; folded, in any portions, they are what the core holds at the end."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +11,9 @@ from test_orchestration_properties import RG, World
 
 from kqlite.inventory.batches import documents
 from kqlite.inventory.changes import Changes, LeavesNotHeld
+from kqlite.inventory.known_shapes import KNOWN_SHAPES
 from kqlite.inventory.rows import incoming
+from kqlite.inventory.shapes import from_json, whole
 from kqlite.inventory.store import Store
 from kqlite.inventory.tables import COLUMNS, HOT_LEAVES
 from kqlite.language.types import Type as ColumnType
@@ -580,6 +582,15 @@ def test_a_cold_change_and_a_hot_one_are_one_row_which_says_since_when() -> None
     assert machines.rows.num_rows == 0
     assert machines.hot is not None
     assert machines.hot.column("_seq").to_pylist() == [settled.sequence]
+
+
+@pytest.mark.parametrize("make", [furnished, *(lambda seed=seed: world_of(seed, 150).simulation for seed in range(3))])
+def test_partitions_that_are_fed_begin_with_shapes_that_cover_what_comes(make: Callable[[], Simulation]) -> None:
+    events = all_events(make())
+    for change in Folder(definitions_of(events)).fold(events):
+        if change.resource_type in KNOWN_SHAPES:
+            known = {name: from_json(shape) for name, shape in KNOWN_SHAPES[change.resource_type].items()}
+            assert {name: whole(shape) for name, shape in change.shapes.items()} == known
 
 
 def test_texts_that_json_escapes_make_their_leaf_not_plain() -> None:

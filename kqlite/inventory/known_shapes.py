@@ -14,7 +14,7 @@ _TEXT, _WHOLE, _TRUTH, _ANY = "string+", "long", "bool", "json+"
 _ID = {"id": _TEXT}
 _PATCH = {"patchMode": _TEXT, "assessmentMode": _TEXT, "enableHotpatching": _TRUTH}
 _AGENT = {"provisionVMAgent": _TRUTH, "enableVMAgentPlatformUpdates": _TRUTH, "patchSettings": _PATCH}
-_LINUX = _AGENT | {"disablePasswordAuthentication": _TRUTH}
+_LINUX = _AGENT | {"disablePasswordAuthentication": _TRUTH, "ssh": {"publicKeys": [{"path": _TEXT, "keyData": _TEXT}]}}
 _WINDOWS = _AGENT | {"enableAutomaticUpdates": _TRUTH, "timeZone": _TEXT}
 _OS_PROFILE = {
     "adminUsername": _TEXT,
@@ -31,7 +31,10 @@ _OS_DISK = _DISK | {"osType": _TEXT, "diffDiskSettings": {"option": _TEXT, "plac
 _DATA_DISK = _DISK | {"lun": _WHOLE, "name": _TEXT, "toBeDetached": _TRUTH, "managedDisk": _MANAGED}
 _SECURITY = {"securityType": _TEXT, "encryptionAtHost": _TRUTH, "uefiSettings": {"secureBootEnabled": _TRUTH, "vTpmEnabled": _TRUTH}}
 _DIAGNOSTICS = {"bootDiagnostics": {"enabled": _TRUTH, "storageUri": _TEXT}}
-_SPOT = {"priority": _TEXT, "evictionPolicy": _TEXT}
+# A price may be a whole number in one document and a fraction in the next.
+_SPOT = {"priority": _TEXT, "evictionPolicy": _TEXT, "billingProfile": {"maxPrice": _ANY}}
+_NOTICES = {"scheduledEventsProfile": {"terminateNotificationProfile": {"enable": _TRUTH, "notBeforeTimeout": _TEXT}}}
+_CAPABILITIES = {"additionalCapabilities": {"ultraSSDEnabled": _TRUTH, "hibernationEnabled": _TRUTH}}
 _POWER = {"code": _TEXT, "level": _TEXT, "displayStatus": _TEXT}
 _VIEW = {"powerState": _POWER, "computerName": "string", "osName": _TEXT, "osVersion": "string", "hyperVGeneration": _TEXT}
 
@@ -56,7 +59,9 @@ _MACHINE = {
     "licenseType": _TEXT,
     "diagnosticsProfile": _DIAGNOSTICS,
     "securityProfile": _SECURITY,
-} | _SPOT
+    "extensionsTimeBudget": _TEXT,
+    **(_SPOT | _NOTICES | _CAPABILITIES),
+}
 
 _PROFILE = {
     "osProfile": {"computerNamePrefix": _TEXT} | _OS_PROFILE,
@@ -72,7 +77,8 @@ _PROFILE = {
     "securityProfile": _SECURITY,
     "licenseType": _TEXT,
     "timeCreated": _TEXT,
-} | _SPOT
+    **(_SPOT | _NOTICES),
+}
 
 _ROLLING = {"maxBatchInstancePercent": _WHOLE, "maxUnhealthyInstancePercent": _WHOLE, "maxUnhealthyUpgradedInstancePercent": _WHOLE}
 _REPAIRS = {"enabled": _TRUTH, "gracePeriod": _TEXT, "repairAction": _TEXT}
@@ -92,6 +98,10 @@ _SCALE_SET = {
     "automaticRepairsPolicy": _REPAIRS,
     "scaleInPolicy": {"rules": [_TEXT], "forceDeletion": _TRUTH},
     "virtualMachineProfile": _PROFILE,
+    "proximityPlacementGroup": _ID,
+    "spotRestorePolicy": {"enabled": _TRUTH, "restoreTimeout": _TEXT},
+    "priorityMixPolicy": {"baseRegularPriorityCount": _WHOLE, "regularPriorityPercentageAboveBase": _WHOLE},
+    **_CAPABILITIES,
 }
 
 _ADDRESS = {"provisioningState": _TEXT, "privateIPAddress": _TEXT, "privateIPAllocationMethod": _TEXT, "privateIPAddressVersion": _TEXT}
