@@ -4,8 +4,9 @@ A partition that is fed by changes begins with them, so that the first Spot mach
 million rows. An import begins with nothing, because it sees all documents before it writes one.
 
 Written as `shapes.to_json` writes shapes: a leaf by its type's name, `json` for any value, `[..]` for an array; `+` is the promise of
-`Leaf.plain` and `JsonLeaf.plain`, which the first value that breaks it takes back. Source: Azure REST API docs, "Virtual Machines - Get"
-and "Virtual Machine Scale Sets - Get"; Azure Resource Graph adds `properties.extended`.
+`Leaf.plain` and `JsonLeaf.plain`, which the first value that breaks it takes back. Source: Azure REST API docs, "Virtual Machines - Get",
+"Virtual Machine Scale Sets - Get" and the same of disks, extensions, interfaces and addresses; Azure Resource Graph adds
+`properties.extended`, and its docs, "Get resource changes", show what a change record says.
 """
 
 from typing import Any
