@@ -5,7 +5,6 @@ Results go to stdout, all else to stderr. Exit codes: 0; 1 where the query or th
 """
 
 import argparse
-import gc
 import io
 import os
 import signal
@@ -17,6 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from kqlite.errors import KqliteError
+from kqlite.garbage import no_collection
 
 if TYPE_CHECKING:
     from kqlite.connection import Connection
@@ -250,7 +250,7 @@ def _query(options: argparse.Namespace) -> int:
     if options.format in _BINARY and sys.stdout.isatty():
         raise Usage(f"{options.format} is not for a terminal: send it to a file with > or to a program with |")
     text = _text(options)
-    with _no_garbage_collection(), _connect(options.data) as connection:
+    with no_collection(), _connect(options.data) as connection:
         result = connection.query(text, dict(options.param))
         if options.format == "table":
             from kqlite.terminal import print_answer
@@ -266,16 +266,6 @@ def _query(options: argparse.Namespace) -> int:
             _stdout().reconfigure(encoding="utf-8", newline="\n")
             write_text(result, options.format, sys.stdout)
     return 0
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """A query makes no garbage in circles, and looking for some takes 10 ms of a start and more of a long result."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _explain(options: argparse.Namespace) -> int:

@@ -10,11 +10,12 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "kqlite"
 
-EVERYONE = {"errors", "bundled"}
+EVERYONE = {"errors", "garbage", "bundled"}
 """What has no way to go astray: the base of all errors, and where bundled files lie."""
 
 MAY_IMPORT = {
     "errors": set(),
+    "garbage": set(),
     "bundled": set(),
     "version": set(),
     "language": set(),

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kqlite.directory import MANIFEST, DataDirectory
+from kqlite.garbage import no_collection
 from kqlite.inventory.batches import Row, fault_of
 from kqlite.inventory.documents import InventoryError
 from kqlite.inventory.reading import chunks
@@ -59,10 +60,9 @@ def _load_in_two_passes(
     paths: Sequence[Path], store: Store, written: datetime, progress: Progress, enough_rows: int, scratch: Path | None
 ) -> int:
     from kqlite.inventory.gathering import Gathering
-    from kqlite.inventory.intake import without_garbage_collection
     from kqlite.inventory.readers import taken
 
-    with TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True) as folder, without_garbage_collection():
+    with TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True) as folder, no_collection():
         gathering = Gathering(taken(paths, Path(folder), lambda done: progress(done, 0)), lambda done: progress(done, gathering.count))
         with closing(gathering):
             store.load(gathering.incoming(enough_rows, store.shaped_types()), written)

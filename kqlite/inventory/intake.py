@@ -5,12 +5,10 @@ many runs side by side. How much waits in memory is bounded by the size of the d
 pass needs, and can be sent from one process to another.
 """
 
-import gc
 import zlib
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -241,15 +239,3 @@ def _arrow(numbers: "array[int]") -> "pa.Array":
     import pyarrow as pa
 
     return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
-
-
-@contextmanager
-def without_garbage_collection() -> Iterator[None]:
-    """Look for no cycles: documents have none, and to look at all of them costs a tenth of an import."""
-    before = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if before:
-            gc.enable()

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from kqlite.garbage import no_collection
 from kqlite.inventory.documents import InventoryError
-from kqlite.inventory.intake import Intake, TakenType, order_of, without_garbage_collection
+from kqlite.inventory.intake import Intake, TakenType, order_of
 from kqlite.inventory.reading import Block, Chunk, chunks, is_lines, line_blocks, sorted_chunks
 
 _ENOUGH_BYTES = 32 << 20
@@ -215,7 +216,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    with suppress(EOFError), without_garbage_collection():
+    with suppress(EOFError), no_collection():
         _serve(sys.stdin.buffer, answers)
 
 

@@ -16,6 +16,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from kqlite.errors import InventoryError
+from kqlite.garbage import no_collection
+from kqlite.inventory.changes import Changes, LeavesNotHeld
 from kqlite.inventory.upkeep import PATIENCE, Upkeep
 from kqlite.orchestration.clock import DAY, HOUR, to_datetime
 from kqlite.orchestration.events import Event, Kind
@@ -139,7 +141,7 @@ class Snapshotter:
 
         Raises InventoryError where the store cannot be written; nothing of the batch is then in, and the next tick goes on from there.
         """
-        with self._lock:
+        with self._lock, no_collection():
             self._now = now = max(now, self._now)
             began = time.perf_counter()
             try:
@@ -170,17 +172,25 @@ class Snapshotter:
             return
         self._define(batch.shown)
         self._slow.learn(batch.shown)
-        self._store.apply(
-            [*self._folder.fold(batch.shown, self._pending.in_order), *self._folder.fold_released(released)],
-            to_datetime(batch.watermark),
-            place.written(),
-            self._records.of(batch.recorded),
+        records = self._records.of(batch.recorded)
+        self._put(
+            lambda: [*self._folder.fold(batch.shown, self._pending.in_order), *self._folder.fold_released(released)],
+            lambda changes: self._store.apply(changes, to_datetime(batch.watermark), place.written(), records),
         )
         self._upkeep.tick()
         with self._changed:
             self._place, self._watermark = place, batch.watermark
             self._changes += len(batch.shown)
             self._changed.notify_all()
+
+    def _put(self, fold: Callable[[], list[Changes]], apply: Callable[[list[Changes]], None]) -> None:
+        """Fold and apply; again, with whole rows, where imported ones keep the store from taking hot leaves."""
+        while True:
+            try:
+                apply(fold())
+                return
+            except LeavesNotHeld as refused:
+                self._folder.make_whole(refused.resource_type)
 
     def _mark(self, event: Event) -> str:
         """What tells an event from that of another log which has the same number."""
@@ -203,7 +213,7 @@ class Snapshotter:
 
     def crawl(self, now: int) -> int:
         """Fetch what the feed has lost, compare every row with the log, and put right those that differ; how many did."""
-        with self._lock:
+        with self._lock, no_collection():
             lost = self._log.at(self._pending.missing())
             self._pending.found(lost)
             for batch in self._pending.due(now):
