@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kqlite.orchestration import metrics
-from kqlite.orchestration.clock import START, Clock, to_datetime
+from kqlite.orchestration.clock import START, Clock, duration, to_datetime
 from kqlite.orchestration.errors import CoreError
 from kqlite.orchestration.events import Kind
 from kqlite.orchestration.log import UNFINISHED, RepeatedLog, SqliteLog, every_event
@@ -162,14 +162,14 @@ def _run_days(simulation: Simulation, days: float, stopped: Callable[[], bool], 
     for number in range(slices):
         if stopped():
             return
-        simulation.advance(timedelta(days=days / slices))
+        simulation.plane.advance(duration(timedelta(days=days / slices)), stopped)
         progress((number + 1) / slices)
 
 
 def _run_on_the_clock(simulation: Simulation, stopped: Callable[[], bool]) -> None:
     plane = simulation.plane
     while not stopped():
-        plane.catch_up()
+        plane.catch_up(stopped)
         due = plane.rec.timers.next_due()
         plane.clock.wait(due if due is not None else plane.now + 60_000_000, plane.now, 0.2)
     plane.catch_up()

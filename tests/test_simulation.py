@@ -7,6 +7,7 @@ from threading import Thread
 
 import pytest
 
+from kqlite.orchestration import control_plane
 from kqlite.orchestration.clock import Clock, DurationError
 from kqlite.orchestration.errors import CoreError
 from kqlite.orchestration.events import Event
@@ -302,6 +303,20 @@ def test_faults_come_after_the_beginning(tmp_path: Path) -> None:
     assert summary.faults == 2
     with pytest.raises(CoreError, match="no fault 'flood'"):
         simulate(tmp_path, days=0.1, faults=["flood"])
+    with pytest.raises(CoreError, match="No closing quotation"):
+        simulate(tmp_path, days=0.1, faults=["allocation 'x"])
+
+
+def test_a_run_stops_between_two_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_plane, "COMMIT_EVERY", 20)
+    looks = iter(range(100))
+    stopped = simulate(tmp_path / "stopped", vms=50, days=0.01, stopped=lambda: next(looks) >= 5)
+    assert stopped.events > 0
+    assert stopped.simulated_seconds < 0.01 * 86400
+    simulate(tmp_path / "stopped", vms=50, days=0.01)
+    with Simulation(tmp_path / "stopped") as simulation:
+        assert simulation.settle()
+        assert len(simulation.instances("set0", "rg0")) == 50
 
 
 def test_the_clock_goes_on_from_where_time_was_moved_to() -> None:

@@ -6,15 +6,14 @@ is durable before it returns.
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from threading import RLock
 from typing import Any, TypeVar
 
 from kqlite.errors import KqliteError
+from kqlite.garbage import no_collection
 from kqlite.orchestration.chance import Chance
 from kqlite.orchestration.clock import Clock
 from kqlite.orchestration.controllers import features, groups, health, outages, repair, scale_set, spot, vm
@@ -35,16 +34,8 @@ COMMIT_EVERY = 5_000  # events; so many that a commit's sync costs little, and s
 SAVE_EVERY = 200_000  # events; a start reads about 50,000 a second, and the state of so many is saved in less than one
 
 
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Steps make no cycles, and the collector would walk the whole fleet again and again."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
+def _never() -> bool:
+    return False
 
 
 class ControlPlane:
@@ -74,7 +65,7 @@ class ControlPlane:
         self.transitions = 0
         chance = Chance(int(facts.get("seed", seed)))
         self._saved = saved
-        with _no_garbage_collection():
+        with no_collection():
             fleet = saved.load(log) if saved is not None and facts else None
         self._saved_at = fleet.sequence if fleet is not None else 0
         self._save_at = self._saved_at + SAVE_EVERY
@@ -110,7 +101,7 @@ class ControlPlane:
         self.rec.now = self.rec.fleet.now = now
 
     def _replay(self, now: int) -> None:
-        with _no_garbage_collection():
+        with no_collection():
             for event in every_event(self.log, self._saved_at):
                 self.rec.fleet.apply(event)
             self._committed_now = now
@@ -206,15 +197,15 @@ class ControlPlane:
         fleet = self.rec.fleet
         if self._saved is None or fleet.sequence - self._saved_at < after:
             return
-        with self.lock, _no_garbage_collection():
+        with self.lock, no_collection():
             self._saved.save(fleet, self.log.read(fleet.sequence - 1, 1)[0])
             self._saved_at = fleet.sequence
 
     # Time
 
-    def advance(self, by: int) -> None:
+    def advance(self, by: int, stopped: Callable[[], bool] = _never) -> None:
         """Let so many microseconds pass at once, whatever the clock shows; a clock that moves by itself goes on from there."""
-        self.advance_to(self.now + by)
+        self.advance_to(self.now + by, stopped)
         self.clock.begin(self.now)
 
     def go_by(self, clock: Clock) -> None:
@@ -222,14 +213,14 @@ class ControlPlane:
         self.clock = clock
         clock.begin(self.now)
 
-    def advance_to(self, time: int) -> None:
-        """Run everything that is due up to and including `time`."""
-        with self.lock, _no_garbage_collection():
-            self._run_due(time)
-            self._set_now(max(time, self.rec.now))
+    def advance_to(self, time: int, stopped: Callable[[], bool] = _never) -> None:
+        """Run everything that is due up to and including `time`; less where `stopped`, which is asked at each commit, says so."""
+        with self.lock, no_collection():
+            if self._run_due(time, stopped):
+                self._set_now(max(time, self.rec.now))
             self.commit()
 
-    def _run_due(self, time: int) -> None:
+    def _run_due(self, time: int, stopped: Callable[[], bool] = _never) -> bool:
         timers = self.rec.timers
         while (timer := timers.pop(time)) is not None:
             self._set_now(max(timer.due, self.rec.now))
@@ -237,22 +228,25 @@ class ControlPlane:
             # Only between steps: a commit never cuts one in two. What is due at this instant still is so after a restart.
             if len(self.rec.pending) >= COMMIT_EVERY:
                 self.commit()
+                if stopped():
+                    return False
+        return True
 
     def _run(self, timer: Timer) -> None:
         if self._crash_points:
             self.crash_if("between-steps")
         self._wakes[timer.wake](timer.group, timer.name, timer.due)
 
-    def catch_up(self) -> None:
+    def catch_up(self, stopped: Callable[[], bool] = _never) -> None:
         """Bring simulated time to what the clock shows, where the clock moves by itself."""
         if self.clock.mode == "scaled":
             reading = self.clock.reading(self.now)
             if reading > self.now:
-                self.advance_to(reading)
+                self.advance_to(reading, stopped)
 
     def run_until(self, done: Callable[[], bool], limit: int) -> bool:
         """Go from timer to timer until `done` says so; False where `limit` microseconds passed first."""
-        with self.lock, _no_garbage_collection():
+        with self.lock, no_collection():
             end = self.now + limit
             while not (reached := done()):
                 due = self.rec.timers.next_due()

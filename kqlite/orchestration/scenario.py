@@ -38,6 +38,7 @@ from typing import Any, Protocol
 
 from kqlite.errors import KqliteError
 from kqlite.orchestration.arm import Answer
+from kqlite.orchestration.errors import CoreError
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.requests.schema import merged
 
@@ -172,7 +173,10 @@ def _options(rest: str, name: str, number: int) -> dict[str, Any]:
 
 def fault_of(text: str) -> tuple[dict[str, Any], str]:
     """The fault that `name key=value .. [as alias]` says, and its alias, which is its name where none is given."""
-    words = shlex.split(text)
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise CoreError(f"a fault is a name and KEY=VALUE, not {text!r}: {error}") from error
     alias = words[0] if words else ""
     if len(words) > 2 and words[-2] == "as":
         alias, words = words[-1], words[:-2]
