@@ -7,7 +7,7 @@ to where it would be by then: the log's time stands still while nobody simulates
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kqlite.directory import DataDirectory
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kqlite.inventory.store import Store
+
+READER_LIMIT = timedelta(minutes=2)
+"""How long a query may be on one snapshot of a store that is written meanwhile: an older one keeps every checkpoint waiting."""
 
 _logger = logging.getLogger("kqlite")
 
@@ -34,9 +37,9 @@ def followed(log: EventLog, lag: Lag | None, directory: DataDirectory | None) ->
     from kqlite.inventory.store import DamagedError, Store
 
     if directory is None:
-        return _with_snapshotter(Store.in_memory(), log, lag)
+        return _with_snapshotter(Store.in_memory(time_limit=READER_LIMIT), log, lag)
     try:
-        store = Store.open(directory, fed=True)
+        store = Store.open(directory, fed=True, time_limit=READER_LIMIT)
         try:
             return _with_snapshotter(store, log, lag)
         except OutOfStep:
@@ -46,7 +49,7 @@ def followed(log: EventLog, lag: Lag | None, directory: DataDirectory | None) ->
         # What cannot be read, or tells of other events, is not thrown away: there may be imported rows in it.
         aside = _set_aside(directory.store)
         _logger.warning("%s; it is made anew from the log, and the old one is %s", error, aside.name)
-        return _with_snapshotter(Store.open(directory, fed=True), log, lag)
+        return _with_snapshotter(Store.open(directory, fed=True, time_limit=READER_LIMIT), log, lag)
 
 
 def _with_snapshotter(store: Store, log: EventLog, lag: Lag | None) -> tuple[Store, Snapshotter]:
