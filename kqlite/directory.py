@@ -61,10 +61,13 @@ class DataDirectory:
     _held: Lock
 
     @classmethod
-    def open(cls, path: Path, writable: bool = False, *, shares: bool = False, patience: float = PATIENCE) -> "DataDirectory":
+    def open(
+        cls, path: Path, writable: bool = False, *, shares: bool = False, briefly: bool = False, patience: float = PATIENCE
+    ) -> "DataDirectory":
         """The data directory at `path`, shared with other readers, or held alone to write it.
 
-        shares: whether a writer is going to answer others. patience: seconds for which a writer waits for readers.
+        shares: whether a writer is going to answer others. briefly: it lets go by itself, and others wait for that.
+        patience: seconds for which a writer waits for readers.
         Raises DirectoryError, which for a directory in use is InUseError.
         """
         if not path.exists():
@@ -73,7 +76,7 @@ class DataDirectory:
             raise DirectoryError(f"{path}: not a directory; name a data directory, or files to query")
         if not (path / MANIFEST).is_file():
             raise DirectoryError(f"{path}: not a data directory, since it has no {MANIFEST}; `kqlite import` and `kqlite sample` make one")
-        held = _take(path, shares, patience) if writable else _share(path)
+        held = _take(path, shares, patience, briefly) if writable else _share(path)
         try:
             parts = _read_manifest(path / MANIFEST)
         except BaseException:
@@ -187,9 +190,9 @@ def _share(path: Path) -> Lock:
         raise _in_use(path, held) from None
 
 
-def _take(path: Path, shares: bool, patience: float) -> Lock:
+def _take(path: Path, shares: bool, patience: float, briefly: bool = False) -> Lock:
     try:
-        return lock.take(path, patience, shares)
+        return lock.take(path, patience, shares, briefly)
     except Held as held:
         raise _in_use(path, held) from None
     except OSError:

@@ -22,6 +22,9 @@ from kqlite.stats import Holder, holder_from_json, holder_to_json
 _LOCK = "lock"
 _WANTED = "wanted"
 _POLL_SECONDS = 0.02
+_RECORD_SECONDS = 0.2
+"""For so long a directory may be held, and its record be that of the process before."""
+_BRIEF_SECONDS = 60.0
 _MOST_RECORD_BYTES = 4096
 _CLOSED_ON_EXEC = getattr(os, "O_CLOEXEC", 0)  # Windows has none
 
@@ -30,12 +33,14 @@ _CLOSED_ON_EXEC = getattr(os, "O_CLOEXEC", 0)  # Windows has none
 class Record:
     """What the process that has a directory alone says of itself.
 
-    shares: whether it answers others, at `socket` as soon as that is named.
+    shares: whether it answers others, at `socket` as soon as that is named. briefly: whether it will let go by itself, as soon as it has
+    brought the directory to where others can go on.
     """
 
     holder: Holder
     shares: bool = False
     socket: str | None = None
+    briefly: bool = False
 
 
 class Held(Exception):
@@ -91,15 +96,18 @@ def share(folder: Path, manifest: Path) -> Lock:
     return Lock(descriptor)
 
 
-def take(folder: Path, patience: float, shares: bool = False) -> Lock:
-    """The lock of a writer, who waits so many seconds for readers, and for no other writer. Raises Held, and OSError."""
+def take(folder: Path, patience: float, shares: bool = False, briefly: bool = False) -> Lock:
+    """The lock of a writer, who waits so many seconds for readers, and for no writer but one who holds it briefly.
+
+    shares, briefly: as of `Record`. Raises Held, and OSError.
+    """
     descriptor = _open(folder / _LOCK)
     try:
         _wait(descriptor, folder, patience)
     except BaseException:
         os.close(descriptor)
         raise
-    record = Record(Holder(os.getpid(), own_command(), datetime.now(UTC)), shares)
+    record = Record(Holder(os.getpid(), own_command(), datetime.now(UTC)), shares, briefly=briefly)
     left = record_of(folder)
     _write(descriptor, record)
     return Lock(descriptor, record, left)
@@ -107,11 +115,19 @@ def take(folder: Path, patience: float, shares: bool = False) -> Lock:
 
 def _wait(descriptor: int, folder: Path, patience: float) -> None:
     deadline = time.monotonic() + patience
+    held_since: float | None = None
     wish: int | None = None
     try:
         while not _lock(descriptor, alone=True):
             if not _lock(descriptor, alone=False):
-                raise Held(record_of(folder))
+                now, record = time.monotonic(), record_of(folder)
+                held_since = held_since or now
+                if now >= held_since + (_BRIEF_SECONDS if record is not None and record.briefly else _RECORD_SECONDS):
+                    raise Held(record)
+                deadline = now + patience
+                time.sleep(_POLL_SECONDS)
+                continue
+            held_since = None
             _unlock(descriptor)
             if time.monotonic() >= deadline:
                 raise Held(None, by_readers=True)
@@ -158,7 +174,11 @@ def record_of(folder: Path) -> Record | None:
         with (folder / _LOCK).open("rb") as file:
             line, newline, _ = file.read(_MOST_RECORD_BYTES).partition(b"\n")
         document = json.loads(line)
-        return Record(holder_from_json(document), bool(document["shares"]), document["socket"]) if newline else None
+        return (
+            Record(holder_from_json(document), bool(document["shares"]), document["socket"], bool(document.get("briefly")))
+            if newline
+            else None
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -177,7 +197,8 @@ def _open(file: Path) -> int:
 
 
 def _write(descriptor: int, record: Record) -> None:
-    text = json.dumps(holder_to_json(record.holder) | {"shares": record.shares, "socket": record.socket}).encode() + b"\n"
+    document = holder_to_json(record.holder) | {"shares": record.shares, "socket": record.socket, "briefly": record.briefly}
+    text = json.dumps(document).encode() + b"\n"
     # Written over and then cut, so that whoever reads meanwhile finds a whole first line.
     os.lseek(descriptor, 0, os.SEEK_SET)
     os.write(descriptor, text)

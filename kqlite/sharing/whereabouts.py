@@ -157,7 +157,8 @@ class DirectoryAccess:
                     found = self._of_holder(error)
                     if found is not None:
                         return found
-                    patience = _RECORD_SECONDS if error.record is None else STARTING_SECONDS
+                    record = error.record
+                    patience = STARTING_SECONDS if record is not None and (record.shares or record.briefly) else _RECORD_SECONDS
                     if time.monotonic() > started + patience:
                         raise
             time.sleep(_POLL_SECONDS)
@@ -178,13 +179,9 @@ class DirectoryAccess:
             raise
 
     def _of_holder(self, error: InUseError) -> Access | None:
-        """What asks the holder; None where it does not answer yet. Raises the error where it never will."""
+        """What asks the holder; None where it does not answer yet, or does not share. Raises InUseError where it cannot be asked."""
         record = error.record
-        if record is None:
-            return None
-        if not record.shares:
-            raise error
-        if record.socket is None:
+        if record is None or not record.shares or record.socket is None:
             return None
         socket = real(self._path) / SOCKET if record.socket == SOCKET else Path(record.socket)
         if not fits(socket):
