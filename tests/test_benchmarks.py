@@ -30,3 +30,22 @@ def test_only_names_one_question(tmp_path: Path) -> None:
     assert "power-states" in printed
     assert "reference" not in printed
     assert "zstd" not in printed
+
+
+def test_second_process_prints_its_figures() -> None:
+    command = [sys.executable, "benchmarks/second_process.py", "--vms", "200", "--runs", "3"]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        "200",
+        "1,000",
+        "in",
+        "in",
+        "added",
+        "one",
+        "in",
+        "in",
+        "added",
+        "held",
+        "held",
+    ]

@@ -1,9 +1,9 @@
 """Answers the queries of other processes in the one that holds a data directory."""
 
-import atexit
 import json
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -64,42 +64,37 @@ def serve(connection: Connection, directory: DataDirectory, query_seconds: float
     file names. Only the owner of this process can open either.
     """
     assert isinstance(connection.access, LocalAccess), "what another process holds, that process shares"
-    return Server(connection.access, directory, query_seconds)
+    if sys.platform == "win32":
+        return Server(lambda: None)  # Flight has no such sockets there: others are told that the directory is in use
+    access, running = connection.access, _Running(query_seconds)
+    _sweep(directory.socket_left)
+    answering, socket = _listening(directory.path, lambda at: _Flight(at, access, running))
+    directory.name_socket(SOCKET if socket.parent == real(directory.path) else str(socket))
 
-
-class Server:
-    """Answers others until it is closed; then they go on by themselves."""
-
-    def __init__(self, access: LocalAccess, directory: DataDirectory, query_seconds: float) -> None:
-        self._directory = directory
-        self._running = _Running(query_seconds)
-        _sweep(directory.socket_left)
-        self._flight, self._socket = _listening(directory.path, lambda at: _Flight(at, access, self._running))
-        directory.name_socket(SOCKET if self._socket.parent == real(directory.path) else str(self._socket))
-        self._closed = False
-        atexit.register(_close_if_there, weakref.ref(self))
-
-    def close(self) -> None:
-        """Answer nobody any more. Queries that run for others are ended."""
-        if self._closed:
-            return
-        self._closed = True
-        self._directory.name_socket(None)
-        self._running.close()
+    def end() -> None:
+        directory.name_socket(None)
+        running.close()
         # It waits for answers that are being sent, one of them perhaps to a process that does not read.
-        ending = threading.Thread(target=self._flight.shutdown, daemon=True)
+        ending = threading.Thread(target=answering.shutdown, daemon=True)
         ending.start()
         ending.join(_CLOSING_SECONDS)
         with suppress(FileNotFoundError):
-            self._socket.unlink()
-        if self._socket.parent.name.startswith(PRIVATE_PREFIX):
-            shutil.rmtree(self._socket.parent, ignore_errors=True)
+            socket.unlink()
+        _sweep(str(socket))
+
+    return Server(end)
 
 
-def _close_if_there(server: "weakref.ref[Server]") -> None:
-    there = server()
-    if there is not None:
-        there.close()
+class Server:
+    """Answers others until it is closed, or nobody has it any more; then they go on by themselves."""
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        # A process that ends without closing it must not be torn down under Flight's threads.
+        self._end = weakref.finalize(self, end)
+
+    def close(self) -> None:
+        """Answer nobody any more. Queries that run for others are ended."""
+        self._end()
 
 
 def _listening(folder: Path, make: Callable[[str], "_Flight"]) -> tuple["_Flight", Path]:
