@@ -40,7 +40,7 @@ COLUMNS = {
 _STRINGS = tuple(name for name, type_ in COLUMNS.items() if type_ is str)
 _DYNAMICS = tuple(name for name, type_ in COLUMNS.items() if type_ is not str)
 
-VERSION = "api-version=2021-07-01"
+VERSION = "api-version=2023-09-01"
 _TENANT = "00000000-0000-0000-0000-00000000feed"
 _MACHINE = "microsoft.compute/virtualmachines"
 _LISTED = (
@@ -95,9 +95,8 @@ def _machines(simulation: Simulation, group: str) -> Iterator[tuple[str, Row]]:
 
 def _listed(simulation: Simulation, path: str) -> list[str]:
     """The documents of a list, as text: most are the same as the last time."""
-    version = "api-version=2022-10-01" if "insights" in path.lower() else VERSION
     found: list[str] = []
-    following = f"{path}?{version}"
+    following = f"{path}?{VERSION}"
     while following:
         answer = simulation.arm("GET", following)
         assert answer.status == 200, answer.body

@@ -194,3 +194,18 @@ def test_whoever_begins_in_the_middle_fetches_what_is_lost_to_it() -> None:
     log = busy({"fault": "feed_loss", "probability": 0.2}).log
     pending = PerResource(Feed(log, after=10), log, 10, Lag.of("per-resource 0s"))
     assert [event.sequence for batch in pending.due(FOREVER) for event in batch.recorded] == list(range(11, log.last + 1))
+
+
+def test_the_watermark_does_not_go_back_before_what_is_lost() -> None:
+    simulation = busy()
+    log = simulation.log
+    pending = PerResource(Feed(log), log, 0, Lag.of("per-resource 0s"))
+    simulation.advance("1h")
+    now = simulation.plane.now
+    assert list(pending.due(now))[-1].watermark == now
+    simulation.inject({"fault": "feed_loss"})
+    simulation.create_scale_set("lost", capacity=1)
+    simulation.settle()
+    last = list(pending.due(simulation.plane.now))[-1]
+    assert last.position < log.last
+    assert last.watermark >= now

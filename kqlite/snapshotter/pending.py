@@ -108,6 +108,7 @@ class PerResource:
         self._position = position
         self._reached = position
         self._time = max((event.time for event in log.at([position])), default=0)
+        self._whole_until = 0
         # What a crawl had found before the store was cut off may not be lost again: what was shown would be shown as it was before.
         self._resumes = position > 0
         self._lag = lag
@@ -188,10 +189,11 @@ class PerResource:
 
     def _watermark(self, looked: int) -> int:
         if self._position == self._reached:
+            self._whole_until = looked
             return looked
         first = self._held.get(self._position + 1)
-        # Of a lost event only this is known: it did not happen before the one before it.
-        return (self._time if first is None else first.time) - 1
+        # Of a lost event only this is known: it did not happen before the one before it, nor when all that had happened was in.
+        return first.time - 1 if first is not None else max(self._time - 1, self._whole_until)
 
     def missing(self) -> list[int]:
         """See Pending."""

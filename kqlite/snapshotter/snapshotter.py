@@ -144,9 +144,13 @@ class Snapshotter:
         with self._lock, no_collection():
             self._now = now = max(now, self._now)
             began = time.perf_counter()
+            fresh = self.position == 0
             try:
                 for batch in self._pending.due(now):
                     self._apply(batch)
+                if fresh and self.position:
+                    # From here on it is known that somebody was here before.
+                    self._store.checkpoint(PATIENCE)
                 if self._crawl_from is None:
                     self._crawl_from = now
                 elif self._crawl_every and now - self._crawl_from >= self._crawl_every:

@@ -1,0 +1,115 @@
+"""Killed at any instant, and under load: whoever opens the directory next finds what the core has, and each change recorded once."""
+
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from arm_rows import state_of
+from live_checks import assert_same, check_records, records, shown
+from live_processes import Process, save_table
+
+from kqlite.connection import Connection
+from kqlite.orchestration.events import Kind
+from kqlite.orchestration.log import EventLog, every_event
+from kqlite.orchestration.model import Type
+from kqlite.simulation import Simulation
+
+KILLS = 200 if os.environ.get("KQLITE_CAMPAIGN") == "full" else 4
+LAG = "0s..20s"
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_table(tmp_path_factory.mktemp("table") / "table.json")
+
+
+def check_whole(directory: Path, lag: str) -> int:
+    """Inventory and core are equal once everything is in, and every change has one record; the last event."""
+    with Simulation(directory, lag=lag) as simulation:
+        connection = simulation.inventory
+        first, _ = shown(connection)
+        check_records(records(connection), simulation.log, first.sequence or 0, simulation.plane.now)
+        drain(simulation, connection)
+        snapshot, found = shown(connection)
+        assert_same(found, state_of(simulation))
+        assert snapshot.sequence is not None
+        check_records(records(connection), simulation.log, snapshot.sequence, simulation.plane.now)
+        return simulation.log.last
+
+
+def drain(simulation: Simulation, connection: Connection) -> None:
+    """Let time pass until everything is in."""
+    for _ in range(100):
+        simulation.advance("61s")
+        if connection.query("resources | count").snapshot.sequence == simulation.log.last:
+            return
+    pytest.fail("it never comes to rest")
+
+
+def check_answers(log: EventLog, answers: Iterator[tuple[int, dict[str, str]]]) -> int:
+    """Each answer was right as of its sequence number; how many there were."""
+    machines: dict[str, str] = {}
+    events = every_event(log)
+    at = number = 0
+    for number, (sequence, answer) in enumerate(sorted(answers, key=lambda answer: answer[0]), 1):
+        while at < sequence:
+            event = next(events)
+            at = event.sequence
+            if event.type == Type.VM and event.kind is Kind.DELETED:
+                del machines[event.id]
+            elif event.type == Type.VM:
+                machines[event.id] = event.image.provisioning  # type: ignore[union-attr]
+        assert answer == machines, f"at {sequence}"
+    return number
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("lag", [LAG, f"per-resource {LAG}"])
+def test_killed_at_any_instant(lag: str, tmp_path: Path, table: Path) -> None:
+    """200 kills where KQLITE_CAMPAIGN=full, else four; of those that ask as well."""
+    seed = random.Random().randrange(10**6)
+    print(f"seed {seed}")
+    draw = random.Random(seed)
+    directory = tmp_path / "directory"
+    files = (tmp_path / f"{number}.said" for number in count())
+    holder = Process(table, next(files), "holder", directory, seed, lag)
+    holder.wait_for_lines(2)
+    askers = [Process(table, next(files), "asker", directory)]
+    events = 0
+    ended = Counter[str]()
+    for number in range(KILLS // 2):
+        time.sleep(draw.random() * draw.choice((0.1, 0.5, 2.0)))
+        holder.kill()
+        ended["holder"] += 1
+        if draw.random() < 0.3:
+            askers[-1].kill()
+            ended["asker"] += 1
+            askers.append(Process(table, next(files), "asker", directory))
+        if draw.random() < 0.3 or number == KILLS // 2 - 1:
+            last = check_whole(directory, lag)
+            assert last > events, "nothing happened between two kills"
+            events = last
+        asked = len(askers[-1].lines)
+        holder = Process(table, next(files), "holder", directory, seed + number, lag)
+        if draw.random() < 0.8:
+            # Else it is killed while it begins.
+            holder.wait_for_lines(draw.randrange(1, 30))
+            askers[-1].wait_for_lines(asked + 1)
+    holder.kill()
+    askers[-1].wait_for_lines(len(askers[-1].lines) + 2)
+    askers[-1].kill()
+    check_whole(directory, lag)
+    said = [answer for asker in askers for answer in asker.lines]
+    for asker in askers:
+        sequences = [sequence for sequence, _ in asker.lines]
+        assert asker.errors == ""
+        assert len(set(sequences)) > 1
+    if lag == LAG:
+        with Simulation(directory) as simulation:
+            assert check_answers(simulation.log, iter(said)) == len(said)
+    print(f"{ended}, {events} events, {len(said)} answers")
