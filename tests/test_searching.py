@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from kqlite.dialects import documents, sql
 from kqlite.dialects.searching import Needle, found_in
+from kqlite.dialects.sql_text import write_expression
 from kqlite.language.schema import JSON, Array, Leaf, Member, Object
 from kqlite.language.types import Type
 
@@ -81,9 +82,9 @@ def test_search_agrees_with_the_text(
         one = Needle(each, ignores_case=ignores_case)
         if not one.searchable:
             continue
-        found = sql.write_expression(found_in(VALUE, SHAPE, one))
-        slow = sql.write_expression(one.in_text(whole))
-        query = f"SELECT {sql.write_expression(whole)}, coalesce({found}, FALSE), coalesce({slow}, FALSE) FROM t"
+        found = write_expression(found_in(VALUE, SHAPE, one))
+        slow = write_expression(one.in_text(whole))
+        query = f"SELECT {write_expression(whole)}, coalesce({found}, FALSE), coalesce({slow}, FALSE) FROM t"
         for shown, fast, exact in connection.execute(query).fetchall():
             assert fast == exact, (each, shown)
 
@@ -94,7 +95,7 @@ def test_punctuation_is_not_searched(text: str) -> None:
 
 
 def test_leaves_that_cannot_hold_the_text_are_left_out() -> None:
-    found = sql.write_expression(found_in(VALUE, SHAPE, Needle("Xyz", ignores_case=True)))
+    found = write_expression(found_in(VALUE, SHAPE, Needle("Xyz", ignores_case=True)))
     assert "size" not in found
     assert "ratio" not in found
     assert "isOn" not in found

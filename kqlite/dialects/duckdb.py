@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import kqlite.dialects.duckdb_functions  # noqa: F401  registers the lowering functions that declarations name
-from kqlite.dialects import sql
 from kqlite.dialects.lowering import RelationLowering
+from kqlite.dialects.sql_text import write
 from kqlite.language import plan
 from kqlite.language.schema import Schema, Shape
 
@@ -30,5 +30,5 @@ def compile_plan(narrowed: plan.Plan) -> Compiled:
     assert isinstance(narrowed.relation, plan.Project)
     query, _ = RelationLowering().output(narrowed.relation)
     shapes = {attribute.name: attribute.form for attribute in narrowed.relation.attributes if attribute.form is not None}
-    text, variables = sql.write(query)
+    text, variables = write(query)
     return Compiled(narrowed, text, narrowed.schema, shapes, variables)

@@ -1,0 +1,466 @@
+"""The one writer of SQL: quoting, literals and parentheses are decided here and nowhere else.
+
+Every expression has its binding strength; the writer adds only the parentheses that are needed.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import assert_never
+
+from kqlite.dialects.sql import (
+    Call,
+    Case,
+    Cast,
+    CommaSeparated,
+    Derived,
+    Element,
+    Expression,
+    Field,
+    From,
+    In,
+    IsNull,
+    Joined,
+    Lambda,
+    ListOf,
+    Literal,
+    Name,
+    Not,
+    Operation,
+    Ordering,
+    Parameter,
+    Query,
+    Scalar,
+    Select,
+    Star,
+    Struct,
+    TableName,
+    Template,
+    UnionAll,
+    Values,
+    Variable,
+    Window,
+    With,
+    fragments,
+)
+
+# Binding strengths, loosest first.
+LOOSEST, OR, AND, NOT, COMPARE, CONCAT, ADD, MULTIPLY, UNARY, POSTFIX, ATOM = range(11)
+
+_STRENGTH = {
+    "OR": OR,
+    "AND": AND,
+    "=": COMPARE,
+    "<>": COMPARE,
+    "<": COMPARE,
+    ">": COMPARE,
+    "<=": COMPARE,
+    ">=": COMPARE,
+    "IS DISTINCT FROM": COMPARE,
+    "IS NOT DISTINCT FROM": COMPARE,
+    "ILIKE": COMPARE,
+    "||": CONCAT,
+    "->": CONCAT,
+    "->>": CONCAT,
+    "+": ADD,
+    "-": ADD,
+    "*": MULTIPLY,
+    "/": MULTIPLY,
+    "//": MULTIPLY,
+    "%": MULTIPLY,
+}
+
+
+def quote(name: str) -> str:
+    """A name as an identifier. DuckDB has no way to write a NUL in one, so the lowering never uses a user's names; this guards the rest."""
+    assert "\0" not in name
+    return '"' + name.replace('"', '""') + '"'
+
+
+def write(query: Query) -> tuple[str, frozenset[str]]:
+    """The text of a query, and the names of its parameters."""
+    writer = _Writer()
+    writer.query(query)
+    return "".join(writer.parts), frozenset(writer.parameters)
+
+
+def write_expression(expression: Expression) -> str:
+    """The text of an expression."""
+    writer = _Writer()
+    writer.expression(expression)
+    return "".join(writer.parts)
+
+
+_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
+_CALL_SHAPE = re.compile(r"[a-z_0-9]+\(", re.IGNORECASE)
+
+
+@cache
+def _template_strength(text: str) -> int:
+    """ATOM for a single call or CASE, which needs no parentheses wherever it stands; LOOSEST for anything else."""
+    if text.startswith("CASE ") and text.endswith(" END") and text.count("CASE ") == 1:
+        return ATOM
+    start = _CALL_SHAPE.match(text)
+    if start is None:
+        return LOOSEST
+    depth = 0
+    quoted = False
+    for position, character in enumerate(text):
+        if character == "'":
+            quoted = not quoted
+        elif not quoted and character in "([":
+            depth += 1
+        elif not quoted and character in ")]":
+            depth -= 1
+            if depth == 0 and position < len(text) - 1:
+                return LOOSEST
+    return ATOM
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.parameters: set[str] = set()
+
+    def put(self, text: str) -> None:
+        self.parts.append(text)
+
+    def comma_separated(self, expressions: Sequence[Expression]) -> None:
+        for index, expression in enumerate(expressions):
+            if index:
+                self.put(", ")
+            self.expression(expression)
+
+    # Queries
+
+    def query(self, query: Query) -> None:
+        match query:
+            case Select():
+                self.select(query)
+            case UnionAll():
+                for index, leg in enumerate(query.legs):
+                    if index:
+                        self.put(" UNION ALL ")
+                    simple = isinstance(leg, Select) and not leg.order_by and leg.limit is None
+                    self.put("" if simple else "(")
+                    self.query(leg)
+                    self.put("" if simple else ")")
+            case Values():
+                self.put("SELECT * FROM (VALUES ")
+                for index, row in enumerate(query.rows):
+                    self.put(", (" if index else "(")
+                    self.comma_separated(row)
+                    self.put(")")
+                self.put(") AS v(" + ", ".join(_identifier(name) for name in query.names) + ")")
+            case With():
+                self.put(f"WITH {quote(query.name)} AS MATERIALIZED (")
+                self.query(query.rows)
+                self.put(") ")
+                self.query(query.query)
+            case _:
+                assert_never(query)
+
+    def select(self, select: Select) -> None:
+        self.put("SELECT ")
+        if select.distinct_on:
+            self.put("DISTINCT ON (")
+            self.comma_separated(select.distinct_on)
+            self.put(") ")
+        if not select.items:
+            self.put('1 AS "_"')
+        for index, (expression, name) in enumerate(select.items):
+            if index:
+                self.put(", ")
+            self.expression(expression)
+            if not (isinstance(expression, Name) and expression.column == name):
+                self.put(" AS " + _identifier(name))
+        if select.from_ is not None:
+            self.put(" FROM ")
+            self.from_(select.from_)
+        if select.where is not None:
+            self.put(" WHERE ")
+            self.expression(select.where)
+        if select.group_by:
+            self.put(" GROUP BY ")
+            self.comma_separated(select.group_by)
+        if select.order_by:
+            self.put(" ORDER BY ")
+            self.orderings(select.order_by)
+        if select.limit is not None:
+            self.put(f" LIMIT {select.limit:d}")
+
+    def from_(self, from_: From) -> None:
+        match from_:
+            case TableName():
+                self.put(quote(from_.name) + " AS " + _identifier(from_.alias))
+            case Derived():
+                self.put("(")
+                self.query(from_.query)
+                self.put(") AS " + _identifier(from_.alias))
+            case Joined():
+                self.from_(from_.left)
+                self.put(f" {from_.kind} JOIN ")
+                nested = isinstance(from_.right, Joined)
+                self.put("(" if nested else "")
+                self.from_(from_.right)
+                self.put(")" if nested else "")
+                self.put(" ON ")
+                self.expression(from_.condition)
+            case _:
+                assert_never(from_)
+
+    def orderings(self, orderings: Sequence[Ordering]) -> None:
+        for index, ordering in enumerate(orderings):
+            if index:
+                self.put(", ")
+            self.expression(ordering.expression)
+            self.put(" ASC" if ordering.ascending else " DESC")
+            self.put(" NULLS FIRST" if ordering.nulls_first else " NULLS LAST")
+
+    # Expressions
+
+    def expression(self, node: Expression, least: int = LOOSEST) -> None:
+        """Writes `node`, in parentheses where it binds more loosely than `least`."""
+        if _strength(node) < least:
+            self.put("(")
+            self.bare(node)
+            self.put(")")
+        else:
+            self.bare(node)
+
+    def bare(self, node: Expression) -> None:
+        match node:
+            case Literal():
+                self.put(f"{literal(node.value)}::BIGINT" if node.wide else literal(node.value))
+            case Name():
+                self.put(_identifier(node.table) + "." + _identifier(node.column))
+            case Variable():
+                self.put(_identifier(node.name))
+            case Parameter():
+                self.parameters.add(node.name)
+                self.put("$" + node.name)
+            case Field():
+                if isinstance(node.base, Variable):
+                    # Without parentheses DuckDB takes `e.name` for a field of a column `e`, if there is one.
+                    self.put("(" + _identifier(node.base.name) + ")")
+                else:
+                    self.expression(node.base, POSTFIX)
+                self.put("." + quote(node.name))
+            case Element():
+                self.expression(node.base, POSTFIX)
+                self.put("[")
+                self.expression(node.index)
+                self.put("]")
+            case Operation():
+                strength = _STRENGTH[node.operator]
+                for index, operand in enumerate(node.operands):
+                    if index:
+                        self.put(f" {node.operator} ")
+                    # Operators group from the left; comparisons do not chain at all.
+                    self.expression(operand, strength + ((index > 0 and node.operator not in ("AND", "OR")) or strength == COMPARE))
+            case Not():
+                self.put("NOT ")
+                self.expression(node.operand, COMPARE)
+            case IsNull():
+                self.expression(node.operand, CONCAT)
+                self.put(" IS NOT NULL" if node.negated else " IS NULL")
+            case In():
+                self.expression(node.value, CONCAT)
+                self.put(" NOT IN (" if node.negated else " IN (")
+                if isinstance(node.items, tuple):
+                    self.comma_separated(node.items)
+                else:
+                    self.query(node.items)
+                self.put(")")
+            case Call():
+                self.call(node)
+            case Window():
+                self.call(node.call)
+                self.put(" OVER (")
+                if node.partition_by:
+                    self.put("PARTITION BY ")
+                    self.comma_separated(node.partition_by)
+                if node.order_by:
+                    self.put(" ORDER BY ")
+                    self.orderings(node.order_by)
+                self.put(")")
+            case Case():
+                self.put("CASE")
+                for condition, value in node.branches:
+                    self.put(" WHEN ")
+                    self.expression(condition)
+                    self.put(" THEN ")
+                    self.expression(value)
+                if node.otherwise is not None:
+                    self.put(" ELSE ")
+                    self.expression(node.otherwise)
+                self.put(" END")
+            case Cast():
+                self.put("TRY_CAST(" if node.tries else "CAST(")
+                self.expression(node.operand)
+                self.put(f" AS {node.type})")
+            case Lambda():
+                self.put(f"lambda {_identifier(node.parameter)}: ")
+                self.expression(node.body)
+            case ListOf():
+                self.put("[")
+                self.comma_separated(node.items)
+                self.put("]")
+            case Struct():
+                self.put("{")
+                for index, (name, value) in enumerate(node.fields):
+                    self.put((", " if index else "") + literal(name) + ": ")
+                    self.expression(value)
+                self.put("}")
+            case Star():
+                self.put("*")
+            case Scalar():
+                self.put("(")
+                self.query(node.query)
+                self.put(")")
+            case CommaSeparated():
+                self.comma_separated(node.items)
+            case Template():
+                for text, hole in fragments(node.text):
+                    self.put(text)
+                    if hole is not None:
+                        self.expression(node.holes[hole], ATOM)
+            case _:
+                assert_never(node)
+
+    def call(self, node: Call) -> None:
+        self.put(node.function + ("(DISTINCT " if node.distinct else "("))
+        self.comma_separated(node.arguments)
+        for index, (name, value) in enumerate(node.named):
+            self.put((", " if index or node.arguments else "") + quote(name) + " := ")
+            self.expression(value)
+        if node.order_by:
+            self.put(" ORDER BY ")
+            self.orderings(node.order_by)
+        self.put(")")
+        if node.filter is not None:
+            self.put(" FILTER (WHERE ")
+            self.expression(node.filter)
+            self.put(")")
+
+
+def _strength(node: Expression) -> int:
+    match node:
+        case Operation():
+            return _STRENGTH[node.operator]
+        case Not():
+            return NOT
+        case IsNull() | In():
+            return COMPARE
+        case Lambda():
+            return LOOSEST
+        case Template():
+            return _template_strength(node.text)
+        case Literal(value=bool() | str() | None):
+            return ATOM
+        case Literal():
+            # `-1` is the operator on 1, and a cast is written behind a fraction.
+            return UNARY if node.wide or isinstance(node.value, float) or (isinstance(node.value, int) and node.value < 0) else ATOM
+        case Field() | Element():
+            return POSTFIX if isinstance(node.base, Name | Field | Element | Variable) else ATOM
+        case _:
+            return ATOM
+
+
+_RESERVED = frozenset(
+    [
+        "all",
+        "and",
+        "any",
+        "array",
+        "as",
+        "asc",
+        "both",
+        "case",
+        "cast",
+        "check",
+        "collate",
+        "column",
+        "create",
+        "default",
+        "desc",
+        "distinct",
+        "do",
+        "else",
+        "end",
+        "except",
+        "false",
+        "fetch",
+        "for",
+        "from",
+        "group",
+        "having",
+        "in",
+        "initially",
+        "intersect",
+        "into",
+        "is",
+        "join",
+        "lateral",
+        "leading",
+        "left",
+        "like",
+        "limit",
+        "not",
+        "null",
+        "offset",
+        "on",
+        "only",
+        "or",
+        "order",
+        "pivot",
+        "placing",
+        "primary",
+        "qualify",
+        "references",
+        "right",
+        "select",
+        "show",
+        "some",
+        "summarize",
+        "symmetric",
+        "table",
+        "then",
+        "to",
+        "trailing",
+        "true",
+        "union",
+        "unique",
+        "using",
+        "when",
+        "where",
+        "window",
+        "with",
+        "lambda",
+        "values",
+    ]
+)
+
+
+def _identifier(name: str) -> str:
+    return name if _PLAIN_NAME.match(name) and name not in _RESERVED else quote(name)
+
+
+def literal(value: bool | int | float | str | None) -> str:
+    """A constant as SQL text. Fractions are DOUBLE (a bare `1.5` would be a DECIMAL), whole numbers beyond INTEGER come out as
+    BIGINT by themselves.
+    """
+    match value:
+        case None:
+            return "NULL"
+        case bool():
+            return "TRUE" if value else "FALSE"
+        case int():
+            return str(value)
+        case float():
+            if math.isfinite(value):
+                return f"{value!r}::DOUBLE"
+            return f"'{'nan' if math.isnan(value) else 'inf' if value > 0 else '-inf'}'::DOUBLE"
+        case str():
+            return "'" + value.replace("'", "''") + "'"
