@@ -61,7 +61,9 @@ _MACHINE = {
     "diagnosticsProfile": _DIAGNOSTICS,
     "securityProfile": _SECURITY,
     "extensionsTimeBudget": _TEXT,
-    **(_SPOT | _NOTICES | _CAPABILITIES),
+    **_SPOT,
+    **_NOTICES,
+    **_CAPABILITIES,
 }
 
 _PROFILE = {
@@ -78,7 +80,8 @@ _PROFILE = {
     "securityProfile": _SECURITY,
     "licenseType": _TEXT,
     "timeCreated": _TEXT,
-    **(_SPOT | _NOTICES),
+    **_SPOT,
+    **_NOTICES,
 }
 
 _ROLLING = {"maxBatchInstancePercent": _WHOLE, "maxUnhealthyInstancePercent": _WHOLE, "maxUnhealthyUpgradedInstancePercent": _WHOLE}
