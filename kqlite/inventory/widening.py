@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from kqlite.inventory.batches import partition
 from kqlite.inventory.reshape import reshaped
-from kqlite.inventory.shapes import EMPTY_MARK, duckdb_type, held_leaves, hold, hot_column, join, own_members, quoted
+from kqlite.inventory.shapes import EMPTY_MARK, duckdb_type, held_leaves, hold, hot_column, join, own_members, quoted, whole
 from kqlite.inventory.tables import HOT_LEAVES
 from kqlite.language.schema import Array, JsonLeaf, Leaf, Member, Object, Partition, Shape
 
@@ -44,11 +44,12 @@ def covering_in_place(old: Partition, shapes: Mapping[str, Shape], types: frozen
 
 
 def _joined(old: Partition, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+    """The shapes that cover both, with nothing held beside."""
     joined: dict[str, Shape] = {}
     for column in dict.fromkeys((*old.shapes, *shapes)):
         shape = join(old.shapes.get(column), shapes.get(column))
         assert shape is not None
-        joined[column] = shape
+        joined[column] = whole(shape)
     return joined
 
 
