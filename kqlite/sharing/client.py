@@ -64,7 +64,7 @@ class RemoteAccess:
         raise InventoryError(f"`{name}` cannot be registered while another process holds the directory: its tables alone are there")
 
     def wait_for(self, sequence: int, seconds: float) -> bool:
-        """See Access; it waits for a few seconds at most."""
+        """See Access; it waits for a second at most."""
         return bool(self._call("wait_for", wire.WAIT_SECONDS + _HELLO_SECONDS, sequence=sequence, seconds=seconds))
 
     def stats(self) -> Stats:

@@ -32,8 +32,8 @@ QUERY_SECONDS = 300.0
 CALL_SECONDS = QUERY_SECONDS + 60.0
 """The longest that a call may take with its answer sent. Told to the holder by the caller, and then kept by both."""
 
-WAIT_SECONDS = 5.0
-"""The longest wait for a change in one call; who wants to wait for longer calls again."""
+WAIT_SECONDS = 1.0
+"""The longest wait for a change in one call, which Ctrl-C cannot break; who wants to wait for longer calls again."""
 
 MOST_ANSWER_BYTES = 2**30
 
