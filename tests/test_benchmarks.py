@@ -1,4 +1,4 @@
-"""The benchmark of queries at a small size: it compares each answer with the one by hand, and ends in an error where they differ."""
+"""Benchmarks at a small size: the one of queries compares each answer with the one by hand, and ends in an error where they differ."""
 
 import os
 import subprocess
@@ -49,3 +49,12 @@ def test_second_process_prints_its_figures() -> None:
         "held",
         "held",
     ]
+
+
+def test_apply_prints_its_figures(tmp_path: Path) -> None:
+    sizes = ["--vms", "1200", "--batch", "200", "--seconds", "1", "--paces", "100", "--changes", "1000"]
+    command = [sys.executable, "benchmarks/apply.py", *sizes, "--data", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    for figure in ("changes/s", "batches late", "median ratio", "blocks used", "right after clustering"):
+        assert figure in done.stdout

@@ -46,7 +46,7 @@ def test_a_store_holds_what_the_model_says(seed, altering, tmp_path, monkeypatch
     directory = tmp_path / "inventory"
     store = Store.in_memory() if seed % 2 else Store.open(DataDirectory.create(directory), fed=seed % 4 == 0)
     stream, model = Stream(seed, lossy=seed % 3 == 1), Model()
-    for step in stream.steps(60):
+    for step in stream.steps(40):
         churning.apply(store, step)
         model.take(step)
         assert churning.position_of(store) == step.number
