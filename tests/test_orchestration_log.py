@@ -21,9 +21,7 @@ from kqlite.simulation import LOG_NAME, Simulation
 # Creates VMs one after the other, tells each acknowledged name, and lets time pass.
 CHILD = """
 import sys
-from kqlite.orchestration import control_plane
 from kqlite.simulation import Simulation
-control_plane.SAVE_EVERY = 40  # the state is saved again and again, so that some kills cut that short too
 simulation = Simulation(sys.argv[1], features="all")
 point = sys.argv[2]
 simulation.create_group()
@@ -36,6 +34,7 @@ while True:
     simulation.create_vm(f"vm{number}")
     print(f"vm{number}", flush=True)
     simulation.advance("7s")
+    simulation.plane.save_state(after=20)  # so often that some kills cut it short
     print(f"at {simulation.now.isoformat()}", flush=True)
 """
 
