@@ -148,6 +148,25 @@ def test_a_new_member_costs_no_new_table():
     store.close()
 
 
+def test_leaves_that_become_hot_in_a_later_version_move_when_the_first_change_comes(tmp_path, monkeypatch):
+    rows = [vm(f"{n}", provisioningState="Succeeded", extended={"instanceView": {"osName": "a", "n": n}}) for n in range(20)]
+    with monkeypatch.context() as earlier:
+        earlier.setitem(HOT_LEAVES, VM, ("properties.provisioningState",))
+        store = Store.open(DataDirectory.create(tmp_path / "i"))
+        store.load(incoming(rows))
+        store.close()
+    store = Store.open(DataDirectory.open(tmp_path / "i"))
+    assert [row["properties"] for row in churning.stored(store)] == [row["properties"] for row in sorted(rows, key=lambda row: row["name"])]
+    store.close()
+    store = Store.open(DataDirectory.open(tmp_path / "i", writable=True), fed=True)
+    store.apply([machines(vm("3", extended={"instanceView": {"osName": "b", "n": 3}}), sequences=[1], since=[0])], NOON)
+    rows[3]["properties"] = {"extended": {"instanceView": {"osName": "b", "n": 3}}}
+    assert {row["name"]: row["properties"] for row in churning.stored(store)} == {row["name"]: row["properties"] for row in rows}
+    with store.snapshot() as snapshot:
+        assert "_hot_properties_extended_instanceView_osName" in snapshot.run(f"FROM {MACHINES} LIMIT 0").schema.names
+    store.close()
+
+
 def test_a_type_that_grows_leaves_the_shared_partition():
     store = Store.in_memory()
 
