@@ -23,8 +23,10 @@ _LOCK = "lock"
 _WANTED = "wanted"
 _POLL_SECONDS = 0.02
 _RECORD_SECONDS = 0.2
-"""For so long a directory may be held, and its record be that of the process before."""
+_UNSAID_SECONDS = 5.0
 _BRIEF_SECONDS = 60.0
+"""How long a writer waits for one who holds a directory: for one who has said that it stays, for one whose record is still that of a
+process that has died, and for one who has said that it lets go."""
 _MOST_RECORD_BYTES = 4096
 _CLOSED_ON_EXEC = getattr(os, "O_CLOEXEC", 0)  # Windows has none
 
@@ -122,7 +124,7 @@ def _wait(descriptor: int, folder: Path, patience: float) -> None:
             if not _lock(descriptor, alone=False):
                 now, record = time.monotonic(), record_of(folder)
                 held_since = held_since or now
-                if now >= held_since + (_BRIEF_SECONDS if record is not None and record.briefly else _RECORD_SECONDS):
+                if now >= held_since + _time_for(record):
                     raise Held(record)
                 deadline = now + patience
                 time.sleep(_POLL_SECONDS)
@@ -141,6 +143,23 @@ def _wait(descriptor: int, folder: Path, patience: float) -> None:
                 with suppress(FileNotFoundError):
                     (folder / _WANTED).unlink()
             os.close(wish)
+
+
+def _time_for(record: Record | None) -> float:
+    if record is not None and not _lives(record.holder.pid):
+        return _UNSAID_SECONDS
+    return _BRIEF_SECONDS if record is not None and record.briefly else _RECORD_SECONDS
+
+
+def _lives(pid: int) -> bool:
+    """Whether there is such a process, as far as can be seen from here."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # another user's
+    return True
 
 
 def is_wanted(folder: Path) -> bool:

@@ -6,6 +6,7 @@ as the store is open. A few documents in a fresh store in memory stay in Arrow u
 than to answer the first query.
 """
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -66,6 +67,10 @@ def lock(connection: duckdb.DuckDBPyConnection) -> None:
 
 class DamagedError(InventoryError):
     """The database of a data directory is none any more."""
+
+
+class NoRoomError(InventoryError):
+    """The disk has no room for a checkpoint. What was applied is in; it is durable when there is room."""
 
 
 @dataclass(frozen=True)
@@ -159,12 +164,16 @@ class Store:
             if self._fed:
                 self._execute(*_AT_TIMES_OF_OUR_OWN)
             options = "READ_ONLY" if not directory.writable else "RECOVERY_MODE no_wal_writes" if self._fed else "READ_WRITE"
-            self._attach(f"ATTACH {_literal(str(file))} AS inventory ({options})")
+            self._attach_sql = f"ATTACH {_literal(str(file))} AS inventory ({options})"
+            self._attach(self._attach_sql)
             if directory.writable:
                 self._execute(*bookkeeping.TABLES)
                 self.wear = Wear(self._read_worn())
+                # All that is locked away below but what it takes to open the database again.
+                self._execute(f"SET GLOBAL allowed_paths = [{_literal(str(file))}, {_literal(f'{file}.wal')}]")
             else:
                 self._state_sql = self._readable_state(file)
+            self._read_state()
         except duckdb.Error as error:
             self._base.close()
             reason = str(error).splitlines()[0]
@@ -193,6 +202,14 @@ class Store:
         self._base.close()
         raise DamagedError(f"{file}: empty; the process that made it ended too early")
 
+    def _read_state(self) -> None:
+        cursor = self._cursor()
+        try:
+            bookkeeping.state(cursor, self._state_sql)
+            bookkeeping.partitions(cursor)
+        finally:
+            cursor.close()
+
     def _read_worn(self) -> dict[str, int]:
         cursor = self._cursor()
         try:
@@ -219,7 +236,8 @@ class Store:
         """End the store and keep its directory; snapshots must have ended."""
         self._open.close()
         if self._fed:
-            self.checkpoint()
+            with suppress(InventoryError):  # a full disk: the log has what the file lacks
+                self.checkpoint()
         self._base.close()
 
     def _cursor(self, path: str = "inventory.main,memory.main") -> duckdb.DuckDBPyConnection:
@@ -241,9 +259,20 @@ class Store:
             snapshot = self._snapshot(cursor, view)
             self._open.begun(snapshot)
             yield snapshot
+        except duckdb.Error as error:
+            if not isinstance(error, duckdb.IOException) and _CORRUPT not in str(error):
+                raise
+            raise self._unreadable(error) from None
         finally:
             self._open.left(snapshot)
             cursor.close()
+
+    def _unreadable(self, error: Exception) -> InventoryError:
+        reason = str(error).splitlines()[0]
+        if self._directory is None or any(word in reason for word in _NOT_DAMAGED):
+            return InventoryError(reason)
+        again = "; move it away, and it is made anew from the log" if self._directory.log.exists() else ""
+        return DamagedError(f"{self._directory.store}: damaged{again} ({reason})")
 
     def _snapshot(self, cursor: duckdb.DuckDBPyConnection, view: _View) -> Snapshot:
         view.registry.show(cursor)
@@ -299,6 +328,8 @@ class Store:
         except BaseException as error:
             with suppress(duckdb.Error):  # the transaction never began, or its COMMIT failed and ended it
                 cursor.execute("ROLLBACK")
+            if isinstance(error, duckdb.Error) and _CORRUPT in str(error):
+                raise self._unreadable(error) from None
             if isinstance(error, _NO_ROOM):
                 raise InventoryError(f"nothing was written: {str(error).splitlines()[0]}") from None
             raise
@@ -445,13 +476,44 @@ class Store:
         return True
 
     def _try_checkpoint(self) -> bool:
+        self._check_room()
         try:
             self._execute("CHECKPOINT inventory")
         except duckdb.TransactionException:
             return False
         except duckdb.IOException as error:
+            self._attach_again()
             raise InventoryError(f"no checkpoint was written: {str(error).splitlines()[0]}") from None
         return True
+
+    def _check_room(self) -> None:
+        """Raise NoRoomError before a checkpoint fails for want of room: DuckDB gives a database up with which that happens."""
+        if self._directory is None:
+            return
+        file = self._directory.store
+        free, wanted = shutil.disk_usage(file.parent).free, _CHECKPOINT_BYTES + file.stat().st_size // 4
+        if free < wanted:
+            raise NoRoomError(f"{file}: no checkpoint was written: {free >> 20:,} MiB are free on its disk, of {wanted >> 20:,} wanted")
+
+    def _attach_again(self) -> None:
+        """Open a database again that DuckDB has given up. It is then as of its last checkpoint."""
+        with suppress(duckdb.Error):
+            self._execute("DETACH inventory")
+        deadline = time.monotonic() + _DYING.total_seconds()
+        while True:
+            try:
+                self._execute(self._attach_sql)
+                break
+            except duckdb.Error as error:
+                # Whoever reads it keeps it until his next statement, which fails.
+                if time.monotonic() > deadline:
+                    raise InventoryError(f"the database cannot be opened again: {str(error).splitlines()[0]}") from None
+            time.sleep(_PAUSE.total_seconds())
+        with self._state:
+            # Versions of the catalog begin again at an earlier one, and may not be taken for what they were.
+            self._resources = {}
+            self._view = replace(self._view, registry=replace(self._view.registry, changes=self._view.registry.changes + 1))
+        self.wear = Wear(self._read_worn())
 
     def register(self, name: str, table: "pa.Table", load: bool = True, replace: bool = False) -> None:
         """Make a table queryable under a name for as long as the store is open; a resource table without rows may be replaced so.
@@ -502,6 +564,8 @@ def _bring_in(cursor: duckdb.DuckDBPyConnection, catalog: InventoryCatalog, deli
 _NOT_DAMAGED = ("Could not set lock", "Permission denied", "Cannot open file", "No space left", "Too many open files")
 """In what DuckDB says where it cannot open a file with which nothing is wrong."""
 
+_CORRUPT = "Corrupt database file"
+
 _NO_ROOM = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException)
 """What DuckDB raises when a disk or memory is full; the last where that happens in a COMMIT."""
 
@@ -519,6 +583,9 @@ _AT_TIMES_OF_OUR_OWN = (
 """Else nearly every commit of a large batch would end in a checkpoint."""
 
 _PAUSE = timedelta(milliseconds=10)
+
+_CHECKPOINT_BYTES = 16 * 2**20
+"""A checkpoint is begun where the disk has so much room and a quarter of the file's size; hot leaves are much less than that."""
 _DYING = timedelta(seconds=5)
 """How long a killed process may take until it has given back its files."""
 

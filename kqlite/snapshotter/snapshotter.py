@@ -6,6 +6,7 @@ The place is stored with the rows, so a snapshotter may be stopped at any instan
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections import deque
@@ -39,6 +40,7 @@ RECORDS_KEPT = 14 * DAY
 
 CRAWL_EVERY = HOUR
 _TIDY_EVERY = HOUR
+_logger = logging.getLogger("kqlite")
 _SAMPLES = 1_000
 
 
@@ -144,19 +146,19 @@ class Snapshotter:
         with self._lock, no_collection():
             self._now = now = max(now, self._now)
             began = time.perf_counter()
-            fresh = self.position == 0
+            fresh, trouble = self.position == 0, self._trouble
             try:
+                self._trouble = ""
                 for batch in self._pending.due(now):
                     self._apply(batch)
                 if fresh and self.position:
                     # From here on it is known that somebody was here before.
-                    self._store.checkpoint(PATIENCE)
+                    self._keep_up(lambda: self._store.checkpoint(PATIENCE))
                 if self._crawl_from is None:
                     self._crawl_from = now
                 elif self._crawl_every and now - self._crawl_from >= self._crawl_every:
                     self.crawl(now)
                 self._tidy(now)
-                self._trouble = ""
             except InventoryError as error:
                 self._trouble = str(error)
                 self._refetched += self._pending.refetched
@@ -164,6 +166,8 @@ class Snapshotter:
                 raise
             finally:
                 self._seconds += time.perf_counter() - began
+                if self._trouble not in ("", trouble):
+                    _logger.warning("%s", self._trouble)
             self._lags.append(now - (self._watermark or now))
 
     def _apply(self, batch: Batch) -> None:
@@ -181,11 +185,20 @@ class Snapshotter:
             lambda: [*self._folder.fold(batch.shown, self._pending.in_order), *self._folder.fold_released(released)],
             lambda changes: self._store.apply(changes, to_datetime(batch.watermark), place.written(), records),
         )
-        self._upkeep.tick()
+        self._keep_up(self._upkeep.tick)
         with self._changed:
             self._place, self._watermark = place, batch.watermark
             self._changes += len(batch.shown)
             self._changed.notify_all()
+
+    def _keep_up(self, work: Callable[[], object]) -> None:
+        """Checkpoint or the like; where there is no room, later: until then what was applied is in memory, and in the log."""
+        from kqlite.inventory.store import NoRoomError
+
+        try:
+            work()
+        except NoRoomError as error:
+            self._trouble = str(error)
 
     def _put(self, fold: Callable[[], list[Changes]], apply: Callable[[list[Changes]], None]) -> None:
         """Fold and apply; again, with whole rows, where imported ones keep the store from taking hot leaves."""
@@ -230,7 +243,7 @@ class Snapshotter:
                 self._store.apply(found.deletions(), None)
             if lost or found.rows:
                 # The log alone does not say what was repaired: a store that begins again without it would show what was before.
-                self._store.checkpoint(PATIENCE)
+                self._keep_up(lambda: self._store.checkpoint(PATIENCE))
             self._crawled = self._crawl_from = now
             self._repaired += found.rows
             return found.rows
