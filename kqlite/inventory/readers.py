@@ -198,7 +198,9 @@ class _Reader:
 @contextmanager
 def _reader(spool: Path) -> Iterator[_Reader]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
-    process = subprocess.Popen([sys.executable, "-P", "-c", _MAIN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    command = [sys.executable, "-P", "-c", _MAIN]
+    # In a group of its own, where a terminal's Ctrl-C does not reach it, not even before it has begun.
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, process_group=0)
     try:
         reader = _Reader(process)
         reader.send(spool)
