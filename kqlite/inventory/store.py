@@ -45,6 +45,9 @@ _SETTINGS = (
     "SET GLOBAL error_on_division_by_zero = false",
     # The default of 50 reads whole rows before it sorts; with a page's size `order by .. | take 1000` is three times faster.
     "SET GLOBAL late_materialization_max_rows = 1000",
+    # Of new files. Tables of a hundred columns and some thousand rows fill few of the blocks of 256 kB that are the default: a seventh less
+    # on disk for 200,000 documents of all types, a fourteenth for as many machines, read as fast.
+    "SET GLOBAL default_block_size = 65536",
 )
 
 
