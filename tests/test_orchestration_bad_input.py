@@ -152,3 +152,22 @@ def test_names_inside_a_body_make_ids_too(part: tuple[Any, ...], target: str) ->
     place[part[-1]] = "a/b"
     error = simulation.arm("PUT", f"{VMS}/vm{API}", body).body["error"]
     assert (error["code"], error["target"]) == ("InvalidParameter", target)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (
+            f"{RG}/providers/Microsoft.Insights/autoscaleSettings/a",
+            {"properties": {"targetResourceUri": f"{SETS}/web", "profiles": [None]}},
+        ),
+        (f"{NETWORK}/networkInterfaces/n", {"properties": {"ipConfigurations": [None]}}),
+        (f"{SETS}/web", {"zones": [None]}),
+    ],
+)
+def test_an_array_holds_no_null(path: str, body: dict[str, Any]) -> None:
+    simulation = Simulation(features="all")
+    simulation.create_group()
+    error = simulation.arm("PUT", path + API, {"location": "eastus", **body}).body["error"]
+    assert error["code"] == "InvalidRequestContent"
+    assert "Error converting value null" in error["message"]
