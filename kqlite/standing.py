@@ -116,8 +116,8 @@ def _up_to_date(directory: DataDirectory, log: EventLog, optimizer: bool) -> Sto
 
 
 def _catch_up(path: Path, log: EventLog) -> None:
-    # Shared, so that other readers, who find this process here, wait until it is done.
-    directory = DataDirectory.open(path, writable=True, shares=True)
+    # Others who find this process here, readers and writers, wait until it is done.
+    directory = DataDirectory.open(path, writable=True, briefly=True)
     try:
         store, snapshotter = followed(log, None, directory)
     except BaseException:
