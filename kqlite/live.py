@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from kqlite.access import LocalAccess
 from kqlite.connection import Connection
 from kqlite.directory import MANIFEST, DataDirectory
+from kqlite.errors import InventoryError
 from kqlite.orchestration.clock import SECOND, to_datetime
 from kqlite.orchestration.log import EventLog, SqliteLog
 from kqlite.snapshotter.lag import Lag
@@ -41,12 +42,15 @@ class Feeder:
         self._snapshotter = snapshotter
         self._now = now
         self._pass_time = pass_time
+        self.ticker: Ticker | None = None
         self._marks: list[tuple[float, int]] = [(time.monotonic(), snapshotter.progress().changes)]
 
     def refresh(self) -> None:
-        """Bring in what is due, where no thread does."""
+        """Bring in what is due, where no thread does. Raises InventoryError where a thread should, and has ended."""
         if self._pass_time is not None:
             self._snapshotter.tick(self._now())
+        elif self.ticker is not None and self.ticker.failure is not None:
+            raise InventoryError(f"the inventory stands still, since nothing brings changes in any more: {self.ticker.failure!r}")
 
     def wait_for(self, sequence: int, seconds: float) -> bool:
         """Whether a change is in. Where time passes only when it is told, so much simulated time passes as the change needs to show."""
@@ -116,7 +120,7 @@ class LiveInventory:
             access = LocalAccess(store, lambda: to_datetime(now()), feeder, None if directory is None else directory.holder)
             self.connection = Connection(access)
             self._server = None if directory is None else _serve(self.connection, directory)
-            self._ticker = None if pass_time is not None else Ticker(self.snapshotter, now)
+            self._ticker = feeder.ticker = None if pass_time is not None else Ticker(self.snapshotter, now)
             undo.pop_all()
         self._close_log = log.close if isinstance(log, SqliteLog) else lambda: None
 

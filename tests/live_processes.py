@@ -4,6 +4,7 @@ holder DIRECTORY SEED LAG    simulates, 200 times as fast as the wall; a line on
 asker DIRECTORY              a line for each answer: the snapshot's sequence number, and the provisioning state of each machine by id
 """
 
+import faulthandler
 import json
 import os
 import random
@@ -132,5 +133,6 @@ def tell(line: object) -> None:
 
 
 if __name__ == "__main__":
+    faulthandler.register(signal.SIGUSR1)
     use_table(Path(sys.argv[1]))
     {"holder": hold, "asker": ask}[sys.argv[2]](*sys.argv[3:])

@@ -4,8 +4,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable
-from itertools import count
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +25,21 @@ LAG = "0s..20s"
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_table(tmp_path_factory.mktemp("table") / "table.json")
+
+
+@pytest.fixture
+def start(table: Path, tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """Starts a process of these words; none outlives the test."""
+    started: list[Process] = []
+
+    def start(*words: object) -> Process:
+        started.append(Process(table, tmp_path / f"{len(started)}.said", *words))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.process.kill()
+        each.process.wait()
 
 
 def check_whole(directory: Path, lag: str) -> int:
@@ -69,16 +83,15 @@ def check_answers(log: EventLog, answers: Iterable[tuple[int, dict[str, str]]]) 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("lag", [LAG, f"per-resource {LAG}"])
-def test_killed_at_any_instant(lag: str, tmp_path: Path, table: Path) -> None:
+def test_killed_at_any_instant(lag: str, tmp_path: Path, start: Callable[..., Process]) -> None:
     """200 kills where KQLITE_CAMPAIGN=full, else four; of those that ask as well."""
     seed = random.Random().randrange(10**6)
     print(f"seed {seed}")
     draw = random.Random(seed)
     directory = tmp_path / "directory"
-    files = (tmp_path / f"{number}.said" for number in count())
-    holder = Process(table, next(files), "holder", directory, seed, lag)
+    holder = start("holder", directory, seed, lag)
     holder.wait_for_lines(2)
-    askers = [Process(table, next(files), "asker", directory)]
+    askers = [start("asker", directory)]
     events = 0
     ended = Counter[str]()
     for number in range(KILLS // 2):
@@ -88,13 +101,13 @@ def test_killed_at_any_instant(lag: str, tmp_path: Path, table: Path) -> None:
         if draw.random() < 0.3:
             askers[-1].kill()
             ended["asker"] += 1
-            askers.append(Process(table, next(files), "asker", directory))
+            askers.append(start("asker", directory))
         if draw.random() < 0.3 or number == KILLS // 2 - 1:
             last = check_whole(directory, lag)
             assert last > events, "nothing happened between two kills"
             events = last
         asked = len(askers[-1].lines)
-        holder = Process(table, next(files), "holder", directory, seed + number, lag)
+        holder = start("holder", directory, seed + number, lag)
         if draw.random() < 0.8:
             # Else it is killed while it begins.
             holder.wait_for_lines(draw.randrange(1, 30))

@@ -10,13 +10,13 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from kqlite.errors import InventoryError
+from kqlite.errors import InventoryError, KqliteError
 from kqlite.garbage import no_collection
 from kqlite.inventory.changes import Changes, LeavesNotHeld
 from kqlite.inventory.upkeep import PATIENCE, Upkeep
@@ -98,6 +98,7 @@ class Snapshotter:
         self._tidied = 0
         self._repaired = 0
         self._trouble = ""
+        self._cut_off = False  # in the middle of a batch
         self._changed = threading.Condition()
         self._pending: Pending = self._resume()
 
@@ -141,7 +142,8 @@ class Snapshotter:
     def tick(self, now: int) -> None:
         """Make visible what is visible at the time `now`, which never goes back.
 
-        Raises InventoryError where the store cannot be written; nothing of the batch is then in, and the next tick goes on from there.
+        Raises InventoryError where the store cannot be written, and LogError where the log cannot be read; nothing of the batch is then in,
+        and the next tick goes on from there.
         """
         with self._lock, no_collection():
             self._now = now = max(now, self._now)
@@ -149,7 +151,7 @@ class Snapshotter:
             fresh, trouble = self.position == 0, self._trouble
             try:
                 self._trouble = ""
-                for batch in self._pending.due(now):
+                for batch in self._due(now):
                     self._apply(batch)
                 if fresh and self.position:
                     # From here on it is known that somebody was here before.
@@ -159,16 +161,22 @@ class Snapshotter:
                 elif self._crawl_every and now - self._crawl_from >= self._crawl_every:
                     self.crawl(now)
                 self._tidy(now)
-            except InventoryError as error:
+            except KqliteError as error:
                 self._trouble = str(error)
-                self._refetched += self._pending.refetched
-                self._pending = self._resume()
+                self._cut_off = True
                 raise
             finally:
                 self._seconds += time.perf_counter() - began
                 if self._trouble not in ("", trouble):
                     _logger.warning("%s", self._trouble)
             self._lags.append(now - (self._watermark or now))
+
+    def _due(self, now: int) -> Iterator[Batch]:
+        if self._cut_off:
+            self._refetched += self._pending.refetched
+            self._pending = self._resume()
+            self._cut_off = False
+        return self._pending.due(now)
 
     def _apply(self, batch: Batch) -> None:
         place = self._place
@@ -231,9 +239,11 @@ class Snapshotter:
     def crawl(self, now: int) -> int:
         """Fetch what the feed has lost, compare every row with the log, and put right those that differ; how many did."""
         with self._lock, no_collection():
+            for batch in self._due(now):
+                self._apply(batch)
             lost = self._log.at(self._pending.missing())
             self._pending.found(lost)
-            for batch in self._pending.due(now):
+            for batch in self._due(now):
                 self._apply(batch)
             found = crawl.differences(self._log, self._store, self.position, self._definitions)
             for start in range(0, len(found.stale), PAGE):
@@ -300,8 +310,8 @@ class Ticker:
         while not self._stop.wait(self._every):
             try:
                 self._snapshotter.tick(self._now())
-            except InventoryError:
-                continue  # a full disk: it says so in its progress, and tries again
+            except KqliteError:
+                continue  # such as a full disk: it says so in its progress, and tries again
             except BaseException as error:
                 self.failure = error
                 raise
