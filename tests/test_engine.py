@@ -188,3 +188,12 @@ def test_the_deepest_query_that_parses_also_runs():
 )
 def test_a_long_constant_is_a_long_wherever_it_goes(resources, query):
     assert [row["y"] for row in resources.query(query)] == [4_000_000_000]
+
+
+def test_of_thousands_of_mistakes_a_screenful_is_told() -> None:
+    query = "resources | extend " + ", ".join(f"a{number} = wrong{number}" for number in range(20_000))
+    with pytest.raises(kqlite.KqlError) as caught:
+        kqlite.connect(None).query(query)
+    assert len(caught.value.diagnostics) == 100
+    assert str(caught.value).endswith("\nand 90 more")
+    assert str(caught.value).count("error[KQL201]") == 10

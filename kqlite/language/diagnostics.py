@@ -22,13 +22,20 @@ class Diagnostic:
     hint: str | None = None
 
 
+SHOWN = 10
+"""How many diagnostics the text of an error shows: what fits on a screen."""
+
+
 class KqlError(KqliteError):
     """A query that cannot run. diagnostics: what is wrong with it, in the order of the text, at least one."""
 
     def __init__(self, text: str, diagnostics: Sequence[Diagnostic]):
         self.text = text
         self.diagnostics = tuple(sorted(diagnostics, key=lambda diagnostic: diagnostic.span.start))
-        super().__init__("\n".join(render(text, diagnostic) for diagnostic in self.diagnostics))
+        shown = [render(text, diagnostic) for diagnostic in self.diagnostics[:SHOWN]]
+        if len(self.diagnostics) > SHOWN:
+            shown.append(f"and {len(self.diagnostics) - SHOWN} more")
+        super().__init__("\n".join(shown))
 
     def __reduce__(self) -> tuple[type["KqlError"], tuple[str, tuple[Diagnostic, ...]]]:
         return KqlError, (self.text, self.diagnostics)

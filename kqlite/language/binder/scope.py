@@ -90,6 +90,14 @@ class Table:
         return Table(relation, self.broken, self.hidden)
 
 
+MOST_PROBLEMS = 100
+"""After so many nobody reads on, and to look for a near name for each of thousands takes minutes."""
+
+
+class Enough(Exception):
+    """There are `MOST_PROBLEMS`."""
+
+
 class Problems:
     """The diagnostics found so far."""
 
@@ -97,8 +105,11 @@ class Problems:
         self.found: list[Diagnostic] = []
 
     def add(self, diagnostic: Diagnostic) -> None:
+        """Raises Enough."""
         if diagnostic not in self.found:
             self.found.append(diagnostic)
+        if len(self.found) >= MOST_PROBLEMS:
+            raise Enough
 
 
 class NewNames:

@@ -1,13 +1,25 @@
 """Sources, statements, and the way through a pipeline."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import assert_never
 
-from kqlite.language import plan, syntax
+from kqlite.language import plan, schema, syntax
 from kqlite.language.binder import expand, joins, rows, summarize, unions
 from kqlite.language.binder.operators import arithmetic, convert
 from kqlite.language.binder.scalars import Environment, ScalarBinder
-from kqlite.language.binder.scope import EVERYTHING, RESOURCE_GROUPS, SUBSCRIPTIONS, Columns, Muted, NewNames, Problems, Scope, Table
+from kqlite.language.binder.scope import (
+    EVERYTHING,
+    RESOURCE_GROUPS,
+    SUBSCRIPTIONS,
+    Columns,
+    Enough,
+    Muted,
+    NewNames,
+    Problems,
+    Scope,
+    Table,
+)
 from kqlite.language.diagnostics import (
     KqlError,
     Refused,
@@ -44,8 +56,9 @@ def bind(
         if len(visible) != len(relation.attributes):
             relation = rows.keep(relation, visible)
     except Refused as refused:
-        binder.problems.add(refused.diagnostic)
-    except Muted:
+        with suppress(Enough):
+            binder.problems.add(refused.diagnostic)
+    except (Muted, Enough):
         pass
     if binder.problems.found:
         raise KqlError(text, binder.problems.found)
@@ -81,7 +94,7 @@ class TableBinder:
     def is_table(self, name: str) -> bool:
         return name in self.tables or (name not in self.values and self._visible_table(name) is not None)
 
-    def _visible_table(self, name: str):  # type: ignore[no-untyped-def]
+    def _visible_table(self, name: str) -> schema.Table | None:
         table = self.catalog.table(name)
         if table is not None and self.scope.tables is not None and table.scoped and table.name.lower() not in self.scope.tables:
             return None
