@@ -6,11 +6,12 @@ Whatever is not named here is private.
 
 from typing import TYPE_CHECKING
 
-from kqlite.connection import Connection, connect, connect_sample
+from kqlite.connection import BehindError, Connection, connect, connect_sample
 from kqlite.errors import KqliteError
 from kqlite.language.binder import Scope
 from kqlite.language.diagnostics import Diagnostic, KqlError
 from kqlite.result import Result
+from kqlite.stats import Stats
 
 if TYPE_CHECKING:
     from kqlite.simulation import Simulation
@@ -26,4 +27,16 @@ else:  # hidden from type checkers, for which any other name would then be there
         return Simulation
 
 
-__all__ = ["Connection", "Diagnostic", "KqlError", "KqliteError", "Result", "Scope", "Simulation", "connect", "connect_sample"]
+__all__ = [
+    "BehindError",
+    "Connection",
+    "Diagnostic",
+    "KqlError",
+    "KqliteError",
+    "Result",
+    "Scope",
+    "Simulation",
+    "Stats",
+    "connect",
+    "connect_sample",
+]

@@ -116,7 +116,7 @@ def test_a_second_writer_is_refused_and_the_first_goes_on(tmp_path):
         wait_for_events(tmp_path)
         second = run(tmp_path, "--days", 1)
         assert (second.returncode, second.stdout) == (1, "")
-        assert second.stderr == f"{tmp_path}: in use, another process simulates in it; try again when it has ended\n"
+        assert second.stderr == f"{tmp_path}: in use, process {first.pid} simulates in it; try again when it has ended\n"
         assert first.poll() is None
     finally:
         first.send_signal(signal.SIGTERM)

@@ -51,7 +51,7 @@ MAY_IMPORT = {
         "simulation",
         "simulated_run",
     },
-    "__init__": {"connection", "result", "language", "simulation"},
+    "__init__": {"connection", "result", "language", "simulation", "stats"},
     "simulation": {"directory", "live", "orchestration", "snapshotter", "inventory", "connection"},
     "demo": {"bundled", "simulation", "terminal"},
     "simulated_run": {"snapshotter", "simulation", "orchestration"},

@@ -7,6 +7,7 @@ time that was reached, and is whole or absent after a crash: the file is in WAL 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -388,7 +389,7 @@ def _only_writer(path: Path) -> IO[bytes]:
     Raises LogError where another process, or this one, holds it.
     """
     try:
-        held = path.with_suffix(".lock").open("ab")
+        held = path.with_suffix(".lock").open("a+b")
     except OSError as error:
         raise LogError(f"{path}: {error.strerror}") from error
     if sys.platform != "win32":
@@ -397,8 +398,13 @@ def _only_writer(path: Path) -> IO[bytes]:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            held.seek(0)
+            holder = held.read(20).decode(errors="replace").strip() or "another"
             held.close()
-            raise LogError(f"{path.parent}: in use, another process simulates in it; try again when it has ended") from error
+            raise LogError(f"{path.parent}: in use, process {holder} simulates in it; try again when it has ended") from error
+        held.truncate(0)
+        held.write(f"{os.getpid()}\n".encode())
+        held.flush()
     return held
 
 
