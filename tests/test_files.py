@@ -224,6 +224,19 @@ def test_a_directory_takes_further_files(tmp_path, two_passes):
     store.close()
 
 
+@pytest.mark.parametrize("later", [{"n": 1}, {"n": 1, "new": "x"}, {"n": "text"}])
+def test_a_few_more_documents_join_many(tmp_path, two_passes, later):
+    first, second, target = tmp_path / "first.json", tmp_path / "second.json", tmp_path / "inventory"
+    many = [vm(f"{n:03}", properties={"n": n, "old": True}) for n in range(100)]
+    few = [vm(name, properties=later) for name in ("050", "zzz")]
+    for path, rows in ((first, many), (second, few)):
+        path.write_text("\n".join(map(json.dumps, rows)))
+        import_files([path], target, enough_rows=3)
+    store = Store.open(DataDirectory.open(target))
+    assert stored(store) == by_id([*(row for row in many if row["name"] != "050"), *few])
+    store.close()
+
+
 def test_of_one_id_the_last_document_is_kept(load):
     rows = [vm("a", kind="1"), vm("b", kind="1"), vm("a", kind="2")]
     again = [vm("c", kind="1"), {**vm("b", kind="3"), "id": "/VMS/B"}, vm("c", "x/y", kind="2")]

@@ -16,7 +16,8 @@ they compress well and are skipped together.
 
 **In which order to read.** `tables` (names and columns), `documents` (JSON without loss), `shapes` (what documents agree on), `columns` and
 `batches` (rows to Arrow and back), `catalog` and `store` with `native`, `bookkeeping`, `changes`, `reshape` (DuckDB), `snapshot`. The ways
-in: `files`, which reads by `reading` and loads through `rows` (what fits in memory) or `intake` (two passes); the way out: `export`. Tables
-that are given: `forms` (what Arrow's types mean), `registered`, `arrow` (queried in place), `user_tables`. `sample*` make an inventory of
-any size.
+in: `files`, which reads by `reading` and loads through `rows` (what fits in memory) or in two passes: `readers` (processes), `intake`,
+`growing` and `spool` in each of them (documents become sorted runs of Arrow), `gathering` (the runs are merged); the way out: `export`.
+Tables that are given: `forms` (what Arrow's types mean), `registered`, `arrow` (queried in place), `user_tables`. `sample*` make an
+inventory of any size.
 """

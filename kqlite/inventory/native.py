@@ -70,16 +70,30 @@ def insert(cursor: Cursor, source: str, part: Partition, batches: "Iterator[pa.R
 
 @contextmanager
 def replacing(cursor: Cursor, old: Partition, new: Partition, in_file: bool) -> Iterator[str]:
-    """A fresh table for a partition's wider shape; after what was put into it come those of the old rows that it does not replace."""
+    """A table for rows of a partition's wider shape, which then replace those of the same keys in it."""
     fresh = f"{old.source}#fresh"
     create(cursor, fresh, new, in_file)
     yield fresh
+    if columns_of(old) == columns_of(new) and _count(cursor, fresh) * _FEW < _count(cursor, old.source):
+        cursor.execute(f"DELETE FROM {quoted(old.source)} WHERE _key IN (SELECT _key FROM {quoted(fresh)})")
+        cursor.execute(f"INSERT INTO {quoted(old.source)} BY NAME SELECT * FROM {quoted(fresh)}")
+        cursor.execute(f"DROP TABLE {quoted(fresh)}")
+        return
     cursor.execute(
         f"INSERT INTO {quoted(fresh)} SELECT {selections(old, new, columns_of(new))} FROM {quoted(old.source)} AS old "
         f"WHERE NOT EXISTS (FROM {quoted(fresh)} AS fresh WHERE fresh._key = old._key)"
     )
     cursor.execute(f"DROP TABLE {quoted(old.source)}")
     cursor.execute(f"ALTER TABLE {quoted(fresh)} RENAME TO {quoted(old.source)}")
+
+
+_FEW = 4
+"""Rows that are fewer than this part of a table are added to it; with more, it is written anew, and so in order."""
+
+
+def _count(cursor: Cursor, source: str) -> int:
+    [(rows,)] = cursor.execute(f"SELECT count(*) FROM {quoted(source)}").fetchall()
+    return int(rows)
 
 
 def rewrite(cursor: Cursor, old: Partition, new: Partition, in_file: bool) -> None:
