@@ -93,7 +93,8 @@ class LiveInventory:
     log: read by whatever thread brings changes in, so in a directory it is not the one that is written; closed with this.
     path: a data directory, made where it is none yet and shared with other processes, with `beside` it what a simulation keeps there; None
     keeps the inventory in memory.
-    now, pass_time: as of `Feeder`. Raises InventoryError where the directory is not to be had.
+    now, pass_time: as of `Feeder`. keep_time: brings the simulation to the time that its clock shows; a thread calls it where time passes
+    by itself, so that it does so while nobody asks for anything. Raises InventoryError where the directory is not to be had.
     """
 
     def __init__(
@@ -104,8 +105,10 @@ class LiveInventory:
         pass_time: Callable[[int], None] | None,
         path: Path | None = None,
         beside: Iterable[str] = (),
+        keep_time: Callable[[], None] = lambda: None,
     ) -> None:
         self._now = now
+        self._keep_time = keep_time
         with ExitStack() as undo:
             directory = None
             if path is not None:
@@ -120,9 +123,13 @@ class LiveInventory:
             access = LocalAccess(store, lambda: to_datetime(now()), feeder, None if directory is None else directory.holder)
             self.connection = Connection(access)
             self._server = None if directory is None else _serve(self.connection, directory)
-            self._ticker = feeder.ticker = None if pass_time is not None else Ticker(self.snapshotter, now)
+            self._ticker = feeder.ticker = None if pass_time is not None else Ticker(self.snapshotter, self._time_now)
             undo.pop_all()
         self._close_log = log.close if isinstance(log, SqliteLog) else lambda: None
+
+    def _time_now(self) -> int:
+        self._keep_time()
+        return self._now()
 
     def close(self) -> None:
         """Bring in what is due, and let go of everything; whoever asked this process goes on without it."""

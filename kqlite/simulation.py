@@ -115,7 +115,7 @@ class Simulation:
             pass_time = None if plane.clock.mode == "scaled" else lambda duration: plane.advance_to(plane.now + duration)
             # Another thread may read while this one is in the middle of a commit.
             log = self._log if self._directory is None else SqliteLog(self._directory / LOG_NAME, read_only=True)
-            self._live = LiveInventory(log, self._lag, lambda: plane.durable_now, pass_time, self._directory, BESIDE)
+            self._live = LiveInventory(log, self._lag, lambda: plane.durable_now, pass_time, self._directory, BESIDE, plane.catch_up)
         return self._live.connection
 
     @property

@@ -1,7 +1,7 @@
 """What an inventory shows, in the form of the oracle `arm_rows`, and whether its change records are complete."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -49,6 +49,25 @@ def assert_same(found: State, expected: State) -> None:
 def exact(row: Row | None) -> str:
     """A row as text, so that nothing equals what it only resembles."""
     return json.dumps(row, sort_keys=True)
+
+
+# Answers to `live_processes.QUESTION`
+
+
+def check_answers(log: EventLog, answers: Iterable[tuple[int, dict[str, str]]]) -> None:
+    """Each answer was right as of its sequence number."""
+    machines: dict[str, str] = {}
+    events = every_event(log)
+    at = 0
+    for sequence, answer in sorted(answers, key=lambda answer: answer[0]):
+        while at < sequence:
+            event = next(events)
+            at = event.sequence
+            if event.type == Type.VM and event.kind is Kind.DELETED:
+                del machines[event.id]
+            elif event.type == Type.VM:
+                machines[event.id] = event.image.provisioning  # type: ignore[union-attr]
+        assert answer == machines, f"at {sequence}"
 
 
 # Change records

@@ -87,30 +87,37 @@ def hold(directory: str, seed: str, lag: str) -> None:
     simulation = Simulation(directory, seed=1, clock=Clock.scaled(SPEED), features="all", lag=lag)
     connection = simulation.inventory
     tell("holds")
-    group = simulation._group_path("rg", None)
     for number in count():
-        simulation.create_group()
-        kind = draw.randrange(5)
-        if kind == 0:
-            path = f"{group}/providers/Microsoft.Compute/virtualMachineScaleSets/web"
-            body = simulation.set_body("web", capacity=draw.randrange(9), domains=2, health=draw.random() < 0.5)
-            simulation.arm("PUT", f"{path}?api-version=2021-07-01", body)
-        elif kind == 1:
-            simulation.arm("PUT", *machine(simulation, f"vm{draw.randrange(6)}"))
-        else:
-            names = [vm.name for vm in simulation.plane.fleet.containers[group.lower()].of("Microsoft.Compute/virtualMachines").values()]
-            for name in draw.sample(names, min(len(names), 3)):
-                path = f"{group}/providers/Microsoft.Compute/virtualMachines/{name}"
-                action = draw.choice(("powerOff", "deallocate", "start", "restart"))
-                method, path = ("DELETE", path) if draw.random() < 0.2 else ("POST", f"{path}/{action}")
-                simulation.arm(method, f"{path}?api-version=2021-07-01")
-                if draw.random() < 0.3:
-                    # A new member: the table is widened.
-                    tags = {"tags": {f"t{draw.randrange(50)}": "x"}}
-                    simulation.arm("PATCH", f"{group}/providers/Microsoft.Compute/virtualMachines/{name}?api-version=2021-07-01", tags)
+        one_request(simulation, draw)
         if draw.random() < 0.1:
             connection.query("resources | count")
         tell(number)
+
+
+def one_request(simulation: Any, draw: random.Random) -> None:
+    """Ask for something that keeps a small fleet busy."""
+    group = simulation._group_path("rg", None)
+    simulation.create_group()
+    kind = draw.randrange(5)
+    if kind == 0:
+        path = f"{group}/providers/Microsoft.Compute/virtualMachineScaleSets/web"
+        body = simulation.set_body("web", capacity=draw.randrange(9), domains=2, health=draw.random() < 0.5)
+        simulation.arm("PUT", f"{path}?api-version=2021-07-01", body)
+    elif kind == 1:
+        simulation.arm("PUT", *machine(simulation, f"vm{draw.randrange(6)}"))
+    else:
+        names = [vm.name for vm in simulation.plane.fleet.containers[group.lower()].of("Microsoft.Compute/virtualMachines").values()]
+        for name in draw.sample(names, min(len(names), 3)):
+            on_machine(simulation, f"{group}/providers/Microsoft.Compute/virtualMachines/{name}", draw)
+
+
+def on_machine(simulation: Any, path: str, draw: random.Random) -> None:
+    action = draw.choice(("powerOff", "deallocate", "start", "restart"))
+    method, child = ("DELETE", "") if draw.random() < 0.2 else ("POST", f"/{action}")
+    simulation.arm(method, f"{path}{child}?api-version=2021-07-01")
+    if draw.random() < 0.3:
+        # A new member: the table is widened.
+        simulation.arm("PATCH", f"{path}?api-version=2021-07-01", {"tags": {f"t{draw.randrange(50)}": "x"}})
 
 
 def machine(simulation: Any, name: str) -> tuple[str, Any]:

@@ -4,18 +4,15 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from arm_rows import state_of
-from live_checks import assert_same, check_records, records, shown
+from live_checks import assert_same, check_answers, check_records, records, shown
 from live_processes import Process, save_table
 
 from kqlite.connection import Connection
-from kqlite.orchestration.events import Kind
-from kqlite.orchestration.log import EventLog, every_event
-from kqlite.orchestration.model import Type
 from kqlite.simulation import Simulation
 
 KILLS = 200 if os.environ.get("KQLITE_CAMPAIGN") == "full" else 4
@@ -63,22 +60,6 @@ def drain(simulation: Simulation, connection: Connection) -> None:
         if connection.query("resources | count").snapshot.sequence == simulation.log.last:
             return
     pytest.fail("it never comes to rest")
-
-
-def check_answers(log: EventLog, answers: Iterable[tuple[int, dict[str, str]]]) -> None:
-    """Each answer was right as of its sequence number."""
-    machines: dict[str, str] = {}
-    events = every_event(log)
-    at = 0
-    for sequence, answer in sorted(answers, key=lambda answer: answer[0]):
-        while at < sequence:
-            event = next(events)
-            at = event.sequence
-            if event.type == Type.VM and event.kind is Kind.DELETED:
-                del machines[event.id]
-            elif event.type == Type.VM:
-                machines[event.id] = event.image.provisioning  # type: ignore[union-attr]
-        assert answer == machines, f"at {sequence}"
 
 
 @pytest.mark.campaign
