@@ -22,7 +22,7 @@ from kqlite.directory import LOG
 from kqlite.live import LiveInventory
 from kqlite.orchestration import metrics
 from kqlite.orchestration.arm import Answer, FrontDoor
-from kqlite.orchestration.clock import Clock, duration, to_datetime
+from kqlite.orchestration.clock import SECOND, Clock, duration, to_datetime
 from kqlite.orchestration.control_plane import ControlPlane
 from kqlite.orchestration.controllers import outages
 from kqlite.orchestration.errors import ArmError, CoreError
@@ -115,7 +115,9 @@ class Simulation:
             pass_time = None if plane.clock.mode == "scaled" else lambda duration: plane.advance_to(plane.now + duration)
             # Another thread may read while this one is in the middle of a commit.
             log = self._log if self._directory is None else SqliteLog(self._directory / LOG_NAME, read_only=True)
-            self._live = LiveInventory(log, self._lag, lambda: plane.durable_now, pass_time, self._directory, BESIDE, plane.catch_up)
+            # Where a thread looks four times in a second, and takes its time, changes may not wait until the last moment.
+            lag = self._lag if pass_time is not None else self._lag.sooner(round(plane.clock.speed * SECOND))
+            self._live = LiveInventory(log, lag, lambda: plane.durable_now, pass_time, self._directory, BESIDE, plane.catch_up)
         return self._live.connection
 
     @property

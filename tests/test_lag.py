@@ -105,3 +105,10 @@ def test_each_resource_has_a_lag_of_its_own_by_type() -> None:
     assert lag.least == SECOND
     drawn = {Lag(Law.uniform(0, 50), Mode.PER_RESOURCE).visible_at(event(number, START)) for number in range(20)}
     assert len(drawn) == 20
+
+
+def test_whoever_looks_only_now_and_then_has_a_lower_bound() -> None:
+    lag = Lag.of("60s")
+    assert lag.sooner(SECOND).bound == 59 * SECOND
+    assert lag.sooner(500 * SECOND).bound == 30 * SECOND
+    assert lag.sooner(SECOND).horizon(MINUTE) == SECOND

@@ -9,7 +9,7 @@ All times are simulated ones, in microseconds; the draws follow from a seed and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -115,6 +115,10 @@ class Lag:
                 f"not a lag: {lag!r}; write 30s, 1s..60s or measured, after it perhaps slow 5m, before it per-resource"
             ) from None
         return cls(law, mode, max(BOUND, law.points[-1][1]), seed, slow=behind)
+
+    def sooner(self, by: int) -> Lag:
+        """The same with a bound that is lower by so much, but at most by half: for who looks only now and then."""
+        return replace(self, bound=self.bound - min(by, self.bound // 2))
 
     def written(self) -> dict[str, Any]:
         """As a JSON document."""
