@@ -291,3 +291,20 @@ def test_a_set_that_is_deleted_with_its_members_goes_last() -> None:
         assert simulation.arm("GET", f"{SETS}/web/virtualMachines{API}").status == 200
     assert simulation.arm("GET", VMS + API).body["value"] == []
     assert simulation.settle()
+
+
+def test_a_set_is_deleted_while_one_of_its_members_is_repaired() -> None:
+    handler = {"publisher": "Microsoft.ManagedServices", "type": "ApplicationHealthLinux", "typeHandlerVersion": "1.0"}
+    health = {"name": "h", "properties": {**handler, "settings": {"protocol": "tcp", "port": 80}}}
+    repairs = {"enabled": True, "gracePeriod": "PT10M", "repairAction": "Restart"}
+    simulation = later(2, {"extensionProfile": {"extensions": [health]}}, automaticRepairsPolicy=repairs)
+    simulation.advance("15m")
+    simulation.inject({"fault": "app_sick", "set": "web"})
+    group = simulation.plane.fleet.container(RG)
+    assert group is not None
+    while not simulation.plane.fleet.membership(group, "web").repairing:
+        simulation.advance("1s")
+    assert simulation.arm("DELETE", f"{SETS}/web{API}&forceDeletion=true").status == 202
+    assert simulation.settle()
+    versions = [event.version for event in simulation.events() if event.id == f"{SETS}/web"]
+    assert versions == list(range(1, len(versions) + 1))

@@ -209,7 +209,7 @@ class World:
             assert membership.repairing <= 1, "sets of fewer than 20 are repaired one at a time"
             held = {*membership.live, *membership.leaving}
             assert {each for each, _ in (*scale_set.protected, *scale_set.evicted)} <= held, "a set remembers who is gone"
-            assert bool(scale_set.evicted) == bool(scale_set.restore_due) or scale_set.provisioning == Provisioning.DELETING
+            assert not scale_set.evicted or scale_set.restore_due or scale_set.provisioning == Provisioning.DELETING
             if not scale_set.operation and scale_set.provisioning != Provisioning.DELETING:
                 assert len(live) == scale_set.capacity, "a quiet set has not as many members as its capacity says"
         uids = [vm.uid for vm in group.of(Type.VM).values()]

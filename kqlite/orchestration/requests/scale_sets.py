@@ -91,6 +91,7 @@ def delete(rec: Recorder, call: Call) -> Outcome:
             raise errors.scale_set_has_members()
         for vm in rec.fleet.members(group, scale_set.name):
             begin_delete(rec, group, vm, "set", quick=True)
+        scale_set = find(rec, call)[1]  # whoever waited for one of them was told, which changes the set
     if scale_set.operation and scale_set.provisioning == Provisioning.DELETING:
         return Outcome(202, operation=scale_set.operation, location=scale_set.location)
     if scale_set.operation:
