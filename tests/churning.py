@@ -7,19 +7,21 @@ Run as a program it feeds a data directory, from the position that is stored the
 
 import json
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
 from same_documents import by_id
 
-from kqlite.inventory.batches import documents
-from kqlite.inventory.changes import Changes, Records, changes_of, records_of
+from kqlite.inventory.batches import BatchBuilder, documents, partition
+from kqlite.inventory.changes import Changes, LeavesNotHeld, Records, changes_of, records_of
+from kqlite.inventory.shapes import hold, hot_column, join
 from kqlite.inventory.store import Store
+from kqlite.inventory.tables import HOT_LEAVES
 
 VM = "microsoft.compute/virtualmachines"
 DISK = "microsoft.compute/disks"
@@ -64,6 +66,7 @@ class Step:
     events: list[Event]
     records: list[int]
     promised: bool
+    leaves: bool
     upkeep: str
 
 
@@ -104,7 +107,7 @@ class Stream:
         upkeep = chance.choices(("", "checkpoint", "cluster", "reopen", "forget"), (12, 3, 2, 2, 1))[0]
         records = list(range(self._records + 1, self._records + 1 + chance.randrange(4)))
         self._records += len(records)
-        return Step(number, delivered, records, chance.random() < 0.7, upkeep)
+        return Step(number, delivered, records, chance.random() < 0.7, chance.random() < 0.5, upkeep)
 
     @property
     def oldest_due(self) -> int:
@@ -219,24 +222,47 @@ class Model:
         return {id_.lower(): event.sequence for id_, event in self.newest.items() if event.row is not None}
 
 
-def apply(store: Store, step: Step) -> None:
-    """Bring a step's batch in, several types at once."""
+def apply(store: Store, step: Step, known: Mapping[str, Event]) -> None:
+    """Bring a step's batch in, several types at once. known: what was brought in before."""
     by_type: dict[str, list[Event]] = defaultdict(list)
     for event in step.events:
         by_type[event.type].append(event)
-    changes = [_changes(type_, events, step.promised) for type_, events in by_type.items()]
+    changes = [_changes(type_, events, step, known) for type_, events in by_type.items()]
     position = json.dumps({"step": step.number})
-    store.apply(changes, NOON + timedelta(seconds=step.number), position, _records(step))
+    try:
+        store.apply(changes, NOON + timedelta(seconds=step.number), position, _records(step))
+    except LeavesNotHeld:
+        apply(store, replace(step, leaves=False), known)
 
 
-def _changes(type_: str, events: list[Event], promised: bool) -> Changes:
-    upserts = [event for event in events if event.row is not None]
+def _changes(type_: str, events: list[Event], step: Step, known: Mapping[str, Event]) -> Changes:
+    times = Counter(event.id for event in events)
+    alone = [event for event in events if step.leaves and times[event.id] == 1 and _shows_in_leaves_alone(event, known.get(event.id))]
+    upserts = [event for event in events if event.row is not None and event not in alone]
     deleted: dict[str, int] = {}
     for event in events:
         if event.row is None:
             deleted[event.id] = max(event.sequence, deleted.get(event.id, 0))
-    since = [event.since for event in upserts] if promised else None
-    return changes_of("resources", type_, [event.row for event in upserts], [event.sequence for event in upserts], deleted, since)
+    since = [event.since for event in upserts] if step.promised else None
+    change = changes_of("resources", type_, [event.row for event in upserts], [event.sequence for event in upserts], deleted, since)
+    if not alone:
+        return change
+    leaves = changes_of("resources", type_, [event.row for event in alone], [event.sequence for event in alone])
+    names = ["_key", "_seq", *(hot_column(path) for path in HOT_LEAVES[type_])]
+    shapes = {name: join(change.shapes.get(name), shape) for name, shape in leaves.shapes.items()}
+    held = hold(change.shapes | shapes, HOT_LEAVES[type_])
+    builder = BatchBuilder(partition("", held, change.types))
+    if not set(names) <= set(builder.schema.names):
+        return _changes(type_, events, replace(step, leaves=False), known)
+    whole, patch = (builder.build([event.row for event in some], [event.sequence for event in some]) for some in (upserts, alone))
+    return replace(change, shapes=held, types=change.types | leaves.types, rows=whole, hot=patch.select(names))
+
+
+def _shows_in_leaves_alone(event: Event, known: Event | None) -> bool:
+    """Whether what is stored differs from an event's row in hot leaves alone."""
+    return (
+        event.type in HOT_LEAVES and event.row is not None and known is not None and known.row is not None and known.sequence >= event.since
+    )
 
 
 def _records(step: Step) -> list[Records]:
@@ -279,12 +305,14 @@ def feed(directory: Path, seed: int, count: int) -> None:
     from kqlite.directory import DataDirectory
 
     store = Store.open(DataDirectory.open_or_create(directory), fed=True)
-    reached = position_of(store)
+    reached, model = position_of(store), Model()
     print("open", flush=True)
     for step in Stream(seed).steps(count):
+        if step.number > reached:
+            apply(store, step, model.newest)
+        model.take(step)
         if step.number <= reached:
             continue
-        apply(store, step)
         if step.upkeep in ("checkpoint", "reopen"):
             store.checkpoint()
         elif step.upkeep == "cluster":

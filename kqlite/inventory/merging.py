@@ -14,14 +14,14 @@ from kqlite.inventory.changes import Changes, LeavesNotHeld, Records
 from kqlite.inventory.reshape import selections
 from kqlite.inventory.shapes import held_leaves, hot_column, quoted
 from kqlite.inventory.tables import HOT_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
-from kqlite.language.schema import Object, Partition
+from kqlite.language.schema import Array, Object, Partition, Shape
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _AT, _SINCE, _ROW, _STALE, _WARM = "_at", "_since", "_row", "_stale", "_warm"
-"""In the temporary tables: a row's place in the batch (NULL for a deletion), from when on only hot leaves changed, where the stored row is,
-whether that is newer, and whether updating its hot columns makes it the new one."""
+"""In the temporary tables: a row's place in the batch (NULL for a deletion, negative for leaves alone), from when on only hot leaves
+changed, where the stored row is, whether that is newer, and whether updating its hot columns makes it the new one."""
 
 
 class Cursor(Protocol):
@@ -49,52 +49,58 @@ def merge(cursor: Cursor, change: Changes, stored: Partition, shared: Sequence[s
 
     stored: the partition that takes the rows and covers them. shared: native tables that may hold rows of the type beside it.
     """
-    merged = _merge_rows(cursor, change, stored, shared) if change.rows.num_rows or change.deleted else Merged()
+    held = hot_columns(stored)
     if change.hot is None or not change.hot.num_rows:
-        return merged
-    return replace(merged, updated=merged.updated + _update_leaves(cursor, change, change.hot, stored))
+        return _merge(cursor, change, stored, shared, held, None)
+    given = [name for name in change.hot.schema.names if name not in (KEY_COLUMN, SEQUENCE_COLUMN)]
+    if not set(given) <= set(held):
+        raise LeavesNotHeld(change.resource_type)
+    if len(given) == len(held):
+        return _merge(cursor, change, stored, shared, held, change.hot)
+    # The columns that are not given stay as they are, so these leaves do not go together with rows.
+    rows = _merge(cursor, change, stored, shared, held, None)
+    alone = replace(change, rows=change.rows.slice(0, 0), deleted={}, since=None)
+    leaves = _merge(cursor, alone, stored, (), given, change.hot)
+    return replace(rows, updated=rows.updated + leaves.updated)
 
 
-def _merge_rows(cursor: Cursor, change: Changes, stored: Partition, shared: Sequence[str]) -> Merged:
-    hot = hot_columns(stored)
-    cursor.register("changes", _numbered(change))
-    cursor.register("dead", _dead(change))
+def _merge(
+    cursor: Cursor, change: Changes, stored: Partition, shared: Sequence[str], hot: Sequence[str], leaves: "pa.RecordBatch | None"
+) -> Merged:
+    """hot: the columns held beside of which rows and leaves have values."""
+    if not (change.rows.num_rows or change.deleted or leaves is not None):
+        return Merged()
+    views = {"changes": _numbered(change), "dead": _dead(change), "leaves": leaves}
+    views = {name: view for name, view in views.items() if view is not None}
+    for name, view in views.items():
+        cursor.register(name, view)
     try:
-        _arrive(cursor, change, stored, hot)
+        _arrive(cursor, change, stored, hot, leaves)
         for source in shared:
             _replace_elsewhere(cursor, source)
         differing = _meet(cursor, stored, hot)
-        if change.since is None or not _holds_hot_leaves(change, stored):
+        if change.rows.num_rows and (change.since is None or not _holds_hot_leaves(change, stored)):
             _compare(cursor, change, stored, hot)
         return _write(cursor, change, stored, differing)
     finally:
-        cursor.unregister("changes")
-        cursor.unregister("dead")
-
-
-def _update_leaves(cursor: Cursor, change: Changes, leaves: "pa.RecordBatch", stored: Partition) -> int:
-    """Update the hot leaves of rows that are there and not newer; how many. Raises LeavesNotHeld."""
-    hot = [name for name in leaves.schema.names if name not in (KEY_COLUMN, SEQUENCE_COLUMN)]
-    if not set(hot) <= set(hot_columns(stored)):
-        raise LeavesNotHeld(change.resource_type)
-    types = columns_of(stored)
-    cursor.register("changes", leaves)
-    try:
-        cursor.execute(
-            f"CREATE OR REPLACE TEMP TABLE arriving AS SELECT row_number() OVER () AS {_AT}, {KEY_COLUMN}, {SEQUENCE_COLUMN}, "
-            f"0 AS {_SINCE}, {selections(change.partition, stored, {name: types[name] for name in hot})} FROM changes"
-        )
-        # What comes again may have leaves that did not show the first time.
-        differing = _meet(cursor, stored, hot, stale_from=">")
-        _, updated = _update_warm(cursor, stored, differing)
-        return updated
-    finally:
-        cursor.unregister("changes")
+        for name in views:
+            cursor.unregister(name)
 
 
 def hot_columns(part: Partition) -> list[str]:
-    """The columns that are held beside dynamic ones."""
-    return [leaf.held_in for shape in part.shapes.values() for _, leaf in held_leaves(shape) if leaf.held_in is not None]
+    """The columns beside dynamic ones that can be updated in place. To update one with a list in it, DuckDB moves the row."""
+    held = [leaf for shape in part.shapes.values() for _, leaf in held_leaves(shape)]
+    return [leaf.held_in for leaf in held if leaf.held_in is not None and not _has_lists(leaf.shape)]
+
+
+def _has_lists(shape: Shape) -> bool:
+    match shape:
+        case Array():
+            return True
+        case Object():
+            return any(_has_lists(member.shape) for member in shape.members)
+        case _:
+            return False
 
 
 def _holds_hot_leaves(change: Changes, stored: Partition) -> bool:
@@ -128,27 +134,32 @@ def _dead(change: Changes) -> "pa.Table":
     return pa.table({KEY_COLUMN: keys, SEQUENCE_COLUMN: sequences})
 
 
-def _arrive(cursor: Cursor, change: Changes, stored: Partition, hot: Sequence[str]) -> None:
-    """The table `arriving`: of each key the newest row or deletion, unless a later deletion is remembered."""
+def _arrive(cursor: Cursor, change: Changes, stored: Partition, hot: Sequence[str], leaves: "pa.RecordBatch | None") -> None:
+    """The table `arriving`: of each key the newest row, leaves or deletion, unless a later deletion is remembered."""
     types = columns_of(stored)
     given = "".join(f", {selection}" for selection in [selections(change.partition, stored, {name: types[name] for name in hot})] if hot)
+    parts = [f"SELECT {_AT}, {KEY_COLUMN}, {SEQUENCE_COLUMN}, {_SINCE}{given} FROM changes"]
+    if change.deleted:
+        parts.append(f"SELECT {KEY_COLUMN}, {SEQUENCE_COLUMN} FROM dead")
+    if leaves is not None:
+        parts.append(f"SELECT -row_number() OVER () AS {_AT}, {KEY_COLUMN}, {SEQUENCE_COLUMN}, 0 AS {_SINCE}{given} FROM leaves")
     cursor.execute(
-        f"CREATE OR REPLACE TEMP TABLE arriving AS FROM ("
-        f"SELECT {_AT}, {KEY_COLUMN}, {SEQUENCE_COLUMN}, {_SINCE}{given} FROM changes "
-        f"UNION ALL BY NAME SELECT {KEY_COLUMN}, {SEQUENCE_COLUMN} FROM dead) AS change "
+        f"CREATE OR REPLACE TEMP TABLE arriving AS FROM ({' UNION ALL BY NAME '.join(parts)}) AS change "
         f"WHERE NOT EXISTS (FROM _tombstones AS old WHERE \"table\" = '{change.table}' "
         f"AND old.{KEY_COLUMN} = change.{KEY_COLUMN} AND old.{SEQUENCE_COLUMN} >= change.{SEQUENCE_COLUMN})"
-        f"{'' if _are_unique(change) else _NEWEST}"
+        f"{'' if _are_unique(change, leaves) else _NEWEST}"
     )
 
 
 _NEWEST = f" QUALIFY row_number() OVER (PARTITION BY {KEY_COLUMN} ORDER BY {SEQUENCE_COLUMN} DESC) = 1"
 
 
-def _are_unique(change: Changes) -> bool:
+def _are_unique(change: Changes, leaves: "pa.RecordBatch | None") -> bool:
     """Whether no key comes twice, which is looked for faster here than in the engine."""
-    keys = change.rows.column(KEY_COLUMN).to_pylist()
-    return len(change.deleted.keys() | keys) == len(keys) + len(change.deleted)
+    keys = [*change.rows.column(KEY_COLUMN).to_pylist(), *change.deleted]
+    if leaves is not None:
+        keys += leaves.column(KEY_COLUMN).to_pylist()
+    return len(set(keys)) == len(keys)
 
 
 def _replace_elsewhere(cursor: Cursor, source: str) -> None:
@@ -158,16 +169,14 @@ def _replace_elsewhere(cursor: Cursor, source: str) -> None:
     cursor.execute(f"DELETE FROM {quoted(source)} AS old WHERE EXISTS (FROM arriving WHERE {of_key} < arriving.{SEQUENCE_COLUMN})")
 
 
-def _meet(cursor: Cursor, stored: Partition, hot: Sequence[str], stale_from: str = ">=") -> Mapping[str, str]:
-    """The table `met`: what is known of the stored rows whose keys arrive. For each hot column, the column which says that it differs.
-
-    stale_from: how the number of a stored row compares with that of what arrives, and is not touched by it.
-    """
+def _meet(cursor: Cursor, stored: Partition, hot: Sequence[str]) -> Mapping[str, str]:
+    """The table `met`: what is known of the stored rows whose keys arrive. For each hot column, the column which says that it differs."""
     differing = {name: f"_differs_{number}" for number, name in enumerate(hot)}
     flags = "".join(f", old.{quoted(name)} IS DISTINCT FROM arriving.{quoted(name)} AS {flag}" for name, flag in differing.items())
     cursor.execute(
         f"CREATE OR REPLACE TEMP TABLE met AS SELECT {_AT}, old.rowid AS {_ROW}, "
-        f"old.{SEQUENCE_COLUMN} {stale_from} arriving.{SEQUENCE_COLUMN} AS {_STALE}, "
+        # Leaves that come again may be such as did not show the first time.
+        f"old.{SEQUENCE_COLUMN} >= arriving.{SEQUENCE_COLUMN} + coalesce({_AT} < 0, false)::BIGINT AS {_STALE}, "
         f"coalesce(old.{SEQUENCE_COLUMN} >= {_SINCE}, false) AND {_AT} IS NOT NULL AS {_WARM}{flags} "
         f"FROM arriving JOIN {quoted(stored.source)} AS old USING ({KEY_COLUMN})"
     )
@@ -182,7 +191,7 @@ def _compare(cursor: Cursor, change: Changes, stored: Partition, hot: Sequence[s
         f"UPDATE met SET {_WARM} = coalesce({_ROW} IN (SELECT old.rowid FROM {quoted(stored.source)} AS old "
         f"JOIN met ON met.{_ROW} = old.rowid "
         f"JOIN (SELECT {_AT}, {selections(change.partition, stored, columns)} FROM changes) AS new ON new.{_AT} = met.{_AT} "
-        f"WHERE {equal}), false)"
+        f"WHERE {equal}), false) WHERE {_AT} >= 0"
     )
 
 
@@ -200,8 +209,7 @@ def _write(cursor: Cursor, change: Changes, stored: Partition, differing: Mappin
 def _insert(cursor: Cursor, change: Changes, stored: Partition) -> int:
     """Insert the rows that arrive for good: those with no stored row, and those whose stored row was deleted; how many."""
     arriving = (
-        f"SELECT {_AT} FROM arriving WHERE {_AT} IS NOT NULL "
-        f"AND NOT EXISTS (FROM met WHERE met.{_AT} = arriving.{_AT} AND ({_STALE} OR {_WARM}))"
+        f"SELECT {_AT} FROM arriving WHERE {_AT} >= 0 AND NOT EXISTS (FROM met WHERE met.{_AT} = arriving.{_AT} AND ({_STALE} OR {_WARM}))"
     )
     places = [at for (at,) in cursor.execute(arriving).fetchall()]
     if places:
