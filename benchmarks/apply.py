@@ -5,7 +5,8 @@
 Copies a seeded inventory of N machines, which is made unless it is there from an earlier run, and applies batches of changes to it through
 `Store.apply`, with checkpoints and clustering as they fall due. Of a hundred changes 59 are power transitions (what the guest reports comes
 and goes with them), 40 are provisioning transitions, half a machine is created and half a machine deleted; machines are drawn at random,
-which is the worst case for a table in order. Batches are built by columns before the clock starts; how long that takes is said beside.
+which is the worst case for a table in order. Transitions come as hot leaves, machines as whole rows, both built by columns between batches;
+how long that takes is said beside.
 
 PART is one of
   sustained   changes as fast as they go in, B at a time, for T seconds
@@ -42,11 +43,12 @@ from kqlite.inventory.shapes import held_leaves, hot_column
 from kqlite.inventory.store import Store
 from kqlite.inventory.tables import KEY_COLUMN, SEQUENCE_COLUMN
 from kqlite.inventory.upkeep import Upkeep
-from kqlite.language.schema import Partition
 
 MACHINE = "microsoft.compute/virtualmachines"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 QUIET_RUNS = 9
+MODELS = 20_000
+"""New machines are copies of so many."""
 
 _POWER = "properties.extended.instanceView.powerState"
 _REPORTED = ("computerName", "osName", "osVersion")
@@ -104,50 +106,49 @@ class Fleet:
         with store.snapshot() as snapshot:
             part = snapshot.catalog.partition("resources", MACHINES)
             assert part is not None
-            self.part: Partition = part
-            table = snapshot.run(f'SELECT * FROM "{MACHINES}"')
-        self._schema = pa.schema([(field.name, _plain(field.type)) for field in table.schema])
-        self._table = table.cast(self._schema).combine_chunks()
+            self._part = part
+            held = [leaf.held_in for shape in part.shapes.values() for _, leaf in held_leaves(shape) if leaf.held_in is not None]
+            columns = ", ".join(f'"{name}"' for name in (KEY_COLUMN, SEQUENCE_COLUMN, *held))
+            self._leaves = snapshot.run(f'SELECT {columns} FROM "{MACHINES}"').combine_chunks().to_batches()[0]
+            rows = snapshot.run(f'SELECT * FROM "{MACHINES}" LIMIT {MODELS}')
+        self._rows = rows.cast(pa.schema([(field.name, _plain(field.type)) for field in rows.schema])).combine_chunks().to_batches()[0]
         self._random = Random(seed)
-        self._alive = list(range(table.num_rows))
-        self._running = [True] * table.num_rows
-        self._succeeded = [True] * table.num_rows
+        self._alive = list(range(self._leaves.num_rows))
+        self._running = [True] * self._leaves.num_rows
+        self._succeeded = [True] * self._leaves.num_rows
         self._sequence = 0
         self._born = 0
         self.building = 0.0
-        self.held = {leaf.held_in for shape in part.shapes.values() for _, leaf in held_leaves(shape)}
 
     def batch(self, size: int) -> Changes:
         """So many changes, of as many machines."""
         started = time.perf_counter()
-        chosen = self._random.sample(range(len(self._alive)), size)
-        born, dead = max(1, size // 200), max(1, size // 200)
-        keys = self._table.column(KEY_COLUMN)
+        chosen = sorted(self._random.sample(range(len(self._alive)), size), reverse=True)
+        few = max(1, size // 200)
         deleted = {}
-        for at in sorted(chosen[:dead], reverse=True):
+        for at in chosen[:few]:
             self._sequence += 1
-            deleted[keys[self._alive[at]].as_py()] = self._sequence
+            deleted[self._leaves.column(KEY_COLUMN)[self._alive[at]].as_py()] = self._sequence
+            # Those that are drawn lie before, so the last one may come here.
             self._alive[at] = self._alive[-1]
             self._alive.pop()
-        rows = [self._alive[at] for at in chosen[dead + born :] if at < len(self._alive)]
-        changed = self._changed(list(dict.fromkeys(rows)))
-        created = self._created(born)
-        since = pa.concat_arrays([pa.array([0] * changed.num_rows, pa.int64()), created.column(SEQUENCE_COLUMN)])
-        batch = pa.Table.from_batches([changed, created]).combine_chunks().to_batches()[0]
+        leaves = self._transitions([self._alive[at] for at in chosen[2 * few :]])
+        created = self._created(few)
         self.building += time.perf_counter() - started
-        return Changes("resources", MACHINE, self.part.shapes, batch, self.part.types or frozenset(), deleted, since)
+        types = self._part.types or frozenset()
+        return Changes("resources", MACHINE, self._part.shapes, created, types, deleted, created.column(SEQUENCE_COLUMN), leaves)
 
-    def _changed(self, rows: Sequence[int]) -> pa.RecordBatch:
+    def _transitions(self, rows: list[int]) -> pa.RecordBatch:
+        self._random.shuffle(rows)
         powered = len(rows) * 59 // 99
         for row in rows[:powered]:
             self._running[row] = not self._running[row]
         for row in rows[powered:]:
             self._succeeded[row] = not self._succeeded[row]
-        taken = self._table.take(pa.array(rows, pa.int64())).to_batches()[0]
+        taken = self._leaves.take(pa.array(rows, pa.int64()))
         running = pa.array([self._running[row] for row in rows])
-        stopped = pa.array([1 + row % 2 for row in rows], pa.int64())
-        state = pc.if_else(running, 0, stopped)
-        hot = {
+        state = pc.if_else(running, 0, pa.array([1 + row % 2 for row in rows], pa.int64()))
+        changed = {
             SEQUENCE_COLUMN: self._numbers(len(rows)),
             hot_column("properties.provisioningState"): _chosen(("Updating", "Succeeded"), [self._succeeded[row] for row in rows]),
             hot_column(f"{_POWER}.code"): pa.array([code for code, _ in _STATES]).take(state),
@@ -155,16 +156,14 @@ class Fleet:
         }
         for name in _REPORTED:
             column = hot_column(f"properties.extended.instanceView.{name}")
-            if column in self.held:
-                hot[column] = pc.if_else(running, taken.column(column), pa.scalar(None, pa.string()))
-        return _with(taken, hot)
+            changed[column] = pc.if_else(running, taken.column(column), pa.scalar(None, pa.string()))
+        return _with(taken, changed)
 
     def _created(self, count: int) -> pa.RecordBatch:
-        rows = self._random.sample(range(self._table.num_rows), count)
-        taken = self._table.take(pa.array(rows, pa.int64())).to_batches()[0]
+        taken = self._rows.take(pa.array(self._random.choices(range(self._rows.num_rows), k=count), pa.int64()))
         self._born += 1
-        suffix = f"-n{self._born}"
-        named = {name: pc.binary_join_element_wise(taken.column(name), suffix, "") for name in (KEY_COLUMN, "id", "name")}
+        suffixes = pa.array([f"-{self._born}-{number}" for number in range(count)])
+        named = {name: pc.binary_join_element_wise(taken.column(name), suffixes, "") for name in (KEY_COLUMN, "id", "name")}
         return _with(taken, named | {SEQUENCE_COLUMN: self._numbers(count)})
 
     def _numbers(self, count: int) -> pa.Array:
@@ -210,7 +209,7 @@ class Writer:
         self._store.apply([change], NOON + timedelta(seconds=len(self.applying)), f'{{"sequence": {self.changes}}}')
         ended = time.perf_counter()
         self.applying.append(ended - started)
-        self.changes += change.rows.num_rows + len(change.deleted)
+        self.changes += size
         done = self._upkeep.tick()
         if done.clustered is not None:
             self.clusterings.append(time.perf_counter() - ended)
