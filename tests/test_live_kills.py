@@ -85,7 +85,7 @@ def test_killed_at_any_instant(lag: str, tmp_path: Path, start: Callable[..., Pr
             askers.append(start("asker", directory))
         if draw.random() < 0.3 or number == KILLS // 2 - 1:
             last = check_whole(directory, lag)
-            assert last > events, "nothing happened between two kills"
+            assert last >= events
             events = last
         asked = len(askers[-1].lines)
         holder = start("holder", directory, seed + number, lag)
@@ -96,7 +96,7 @@ def test_killed_at_any_instant(lag: str, tmp_path: Path, start: Callable[..., Pr
     holder.kill()
     askers[-1].wait_for_lines(len(askers[-1].lines) + 2)
     askers[-1].kill()
-    check_whole(directory, lag)
+    assert check_whole(directory, lag) > 100
     said = [answer for asker in askers for answer in asker.lines]
     assert not any(asker.errors for asker in askers)
     assert len({sequence for sequence, _ in said}) > 1

@@ -49,7 +49,7 @@ class Pending(Protocol):
         """The sequence numbers of which the feed has said nothing although it has spoken of later ones."""
 
     def found(self, events: list[Event]) -> None:
-        """Events that the feed had lost: they show at once."""
+        """Events that the feed had lost: they show as if they had arrived."""
 
 
 class Prefix:
@@ -165,15 +165,12 @@ class PerResource:
             shows, sequence = heapq.heappop(self._waiting)
             event = self._held[sequence]
             self._hidden.discard(sequence)
-            self._forget(event, shows)
+            key = event.id.lower()
+            if self._last_of.get(key) == shows:
+                del self._last_of[key]
             shown.append(event)
         shown.sort(key=lambda event: event.sequence)
         return shown
-
-    def _forget(self, event: Event, shows: int) -> None:
-        key = event.id.lower()
-        if self._last_of.get(key) == shows:
-            del self._last_of[key]
 
     def _pass(self) -> list[Event]:
         """The events that nothing before them keeps back any more."""
@@ -203,5 +200,4 @@ class PerResource:
         """See Pending."""
         self.refetched += len(events)
         for event in events:
-            self._forget(event, self._shows.pop(event.sequence))
-            self._wait(event, 0)
+            self._take(event)
