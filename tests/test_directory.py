@@ -83,7 +83,7 @@ def test_readers_share_and_a_writer_is_alone(tmp_path):
     path = tmp_path / "i"
     writer = DataDirectory.create(path)
     for writable in (False, True):
-        with pytest.raises(InUseError, match=rf"in use by python .*, process {os.getpid()}; try again when it has ended") as caught:
+        with pytest.raises(InUseError, match=rf"in use by python.*, process {os.getpid()}; try again when it has ended") as caught:
             DataDirectory.open(path, writable)
         assert caught.value.record.holder == writer.holder
         assert not caught.value.record.shares
