@@ -77,6 +77,7 @@ class Feeder:
             lags=_percentiles(sorted(progress.lags)),
             changes_per_second=(progress.changes - before) / (now - since) if now > since else 0.0,
             last_crawl=None if progress.crawled is None else to_datetime(progress.crawled),
+            trouble=progress.trouble,
         )
 
 
@@ -119,7 +120,7 @@ class LiveInventory:
                     say_missing(directory)
             store, self.snapshotter = followed(log, lag, directory)
             undo.callback(store.close)
-            feeder = Feeder(self.snapshotter, now, pass_time)
+            self.feeder = feeder = Feeder(self.snapshotter, now, pass_time)
             access = LocalAccess(store, lambda: to_datetime(now()), feeder, None if directory is None else directory.holder)
             self.connection = Connection(access)
             self._server = None if directory is None else _serve(self.connection, directory)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
@@ -69,6 +70,7 @@ class Simulation:
         self._lag = Lag.of(lag, seed)
         self._directory = None if path is None else Path(path)
         self._live: LiveInventory | None = None
+        self._opening = Lock()
         names = features if isinstance(features, str) else tuple(features)
         if isinstance(names, str) and names != "all":
             names = (names,)
@@ -110,15 +112,19 @@ class Simulation:
 
         It begins when it is first asked for. In a directory other processes share it from then on, by `kqlite.connect`.
         """
-        if self._live is None:
-            plane = self._plane
-            pass_time = None if plane.clock.mode == "scaled" else lambda duration: plane.advance_to(plane.now + duration)
-            # Another thread may read while this one is in the middle of a commit.
-            log = self._log if self._directory is None else SqliteLog(self._directory / LOG_NAME, read_only=True)
-            # Where a thread looks four times in a second, and takes its time, changes may not wait until the last moment.
-            lag = self._lag if pass_time is not None else self._lag.sooner(round(plane.clock.speed * SECOND))
-            self._live = LiveInventory(log, lag, lambda: plane.durable_now, pass_time, self._directory, BESIDE, plane.catch_up)
-        return self._live.connection
+        with self._opening:
+            if self._live is None:
+                self._live = self._follow()
+            return self._live.connection
+
+    def _follow(self) -> LiveInventory:
+        plane = self._plane
+        pass_time = None if plane.clock.mode == "scaled" else lambda duration: plane.advance_to(plane.now + duration)
+        # Another thread may read while this one is in the middle of a commit.
+        log = self._log if self._directory is None else SqliteLog(self._directory / LOG_NAME, read_only=True)
+        # Where a thread looks four times in a second, and takes its time, changes may not wait until the last moment.
+        lag = self._lag if pass_time is not None else self._lag.sooner(round(plane.clock.speed * SECOND))
+        return LiveInventory(log, lag, lambda: plane.durable_now, pass_time, self._directory, BESIDE, plane.catch_up)
 
     @property
     def now(self) -> datetime:

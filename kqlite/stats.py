@@ -33,7 +33,7 @@ class TypeSize:
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """How late changes became visible, of those lately applied."""
+    """How far the watermark was behind the clock, at the last times that changes were brought in."""
 
     p50: timedelta
     p90: timedelta
@@ -47,7 +47,8 @@ class Feed:
 
     sequence: the last sequence number in the log. backlog: how many changes are in the log and not yet in the inventory.
     lags: None before the first change. changes_per_second: applied, over the last minute of the wall's clock. last_crawl: when the
-    last full crawl ended, by the inventory's clock; None where there was none.
+    last full crawl ended, by the inventory's clock; None where there was none. trouble: why the last changes could not be brought in; ""
+    where they were.
     """
 
     sequence: int
@@ -55,6 +56,7 @@ class Feed:
     lags: Percentiles | None
     changes_per_second: float
     last_crawl: datetime | None
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ def _feed_to_json(feed: Feed) -> dict[str, Any]:
         "lagsSeconds": lags,
         "changesPerSecond": feed.changes_per_second,
         "lastCrawl": _iso(feed.last_crawl),
+        "trouble": feed.trouble,
     }
 
 
@@ -135,6 +138,7 @@ def _feed_from_json(document: Mapping[str, Any]) -> Feed:
         None if lags is None else Percentiles(*(timedelta(seconds=lags[name]) for name in _PERCENTILES)),
         document["changesPerSecond"],
         _time(document["lastCrawl"]),
+        document["trouble"],
     )
 
 

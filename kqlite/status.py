@@ -49,6 +49,8 @@ def _feed(feed: Feed, stats: Stats) -> Iterator[tuple[str, str]]:
         yield "last crawl", "none"
     else:
         yield "last crawl", f"{_time(feed.last_crawl)}, {age(stats.snapshot_time - feed.last_crawl)} ago"
+    if feed.trouble:
+        yield "trouble", feed.trouble
 
 
 def _lags(lags: Percentiles) -> str:
