@@ -23,10 +23,10 @@ _LOCK = "lock"
 _WANTED = "wanted"
 _POLL_SECONDS = 0.02
 _RECORD_SECONDS = 0.2
-_UNSAID_SECONDS = 5.0
+UNSAID_SECONDS = 5.0
 _BRIEF_SECONDS = 60.0
-"""How long a writer waits for one who holds a directory: for one who has said that it stays, for one whose record is still that of a
-process that has died, and for one who has said that it lets go."""
+"""How long a writer waits for one who holds a directory: for one who has said that it stays, for one of whom there is no record, or that of
+a process that has died, and for one who has said that it lets go."""
 _MOST_RECORD_BYTES = 4096
 _CLOSED_ON_EXEC = getattr(os, "O_CLOEXEC", 0)  # Windows has none
 
@@ -146,9 +146,10 @@ def _wait(descriptor: int, folder: Path, patience: float) -> None:
 
 
 def _time_for(record: Record | None) -> float:
-    if record is not None and not _lives(record.holder.pid):
-        return _UNSAID_SECONDS
-    return _BRIEF_SECONDS if record is not None and record.briefly else _RECORD_SECONDS
+    # A process that was killed has its locks until the last of it is gone, and may have taken its record back by then.
+    if record is None or not _lives(record.holder.pid):
+        return UNSAID_SECONDS
+    return _BRIEF_SECONDS if record.briefly else _RECORD_SECONDS
 
 
 def _lives(pid: int) -> bool:

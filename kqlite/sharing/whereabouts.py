@@ -16,6 +16,7 @@ from kqlite.access import Access, Explained, LocalAccess, Question, remaining
 from kqlite.directory import DataDirectory, InUseError
 from kqlite.engine import utc_now
 from kqlite.errors import InventoryError
+from kqlite.lock import Record
 from kqlite.result import Result
 from kqlite.sharing.place import SOCKET, fits, real
 from kqlite.stats import Stats
@@ -157,9 +158,7 @@ class DirectoryAccess:
                     found = self._of_holder(error)
                     if found is not None:
                         return found
-                    record = error.record
-                    patience = STARTING_SECONDS if record is not None and (record.shares or record.briefly) else _RECORD_SECONDS
-                    if time.monotonic() > started + patience:
+                    if time.monotonic() > started + _patience(error.record):
                         raise
             time.sleep(_POLL_SECONDS)
 
@@ -196,6 +195,13 @@ class DirectoryAccess:
             return RemoteAccess(socket)
         except Gone:
             return None
+
+
+def _patience(record: Record | None) -> float:
+    """How long a holder is waited for that does not answer."""
+    if record is None:
+        return lock.UNSAID_SECONDS
+    return STARTING_SECONDS if record.shares or record.briefly else _RECORD_SECONDS
 
 
 def _watch(reference: "weakref.ref[DirectoryAccess]", closed: threading.Event) -> None:
