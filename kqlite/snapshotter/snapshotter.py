@@ -161,9 +161,11 @@ class Snapshotter:
                 elif self._crawl_every and now - self._crawl_from >= self._crawl_every:
                     self.crawl(now)
                 self._tidy(now)
-            except KqliteError as error:
-                self._trouble = str(error)
+            except BaseException as error:
+                # Also where a key ended it: what was pulled and is not in has to be pulled again.
                 self._cut_off = True
+                if isinstance(error, KqliteError):
+                    self._trouble = str(error)
                 raise
             finally:
                 self._seconds += time.perf_counter() - began
