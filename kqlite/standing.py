@@ -34,7 +34,8 @@ def followed(log: EventLog, lag: Lag | None, directory: DataDirectory | None) ->
     A store that is missing, damaged, or was made from another log is made anew; a warning of the logger "kqlite" says so, and what was
     there is set aside.
     """
-    from kqlite.inventory.store import DamagedError, Store
+    from kqlite.inventory.database import DamagedError
+    from kqlite.inventory.store import Store
 
     if directory is None:
         return _with_snapshotter(Store.in_memory(time_limit=READER_LIMIT), log, lag)
@@ -97,7 +98,7 @@ def _opened(directory: DataDirectory, optimizer: bool) -> Store:
 
 def _up_to_date(directory: DataDirectory, log: EventLog, optimizer: bool) -> Store | None:
     """The store; None, and the directory is closed, where the store is damaged, missing, or lacks what its lag would show by now."""
-    from kqlite.inventory.store import DamagedError
+    from kqlite.inventory.database import DamagedError
 
     if not directory.store.exists():
         directory.close()

@@ -61,7 +61,7 @@ MAY_IMPORT = {
 
 OWNERS = {
     "lark": {"language/parser.py"},
-    "duckdb": {"inventory/store.py", "inventory/arrow.py"},
+    "duckdb": {"inventory/database.py"},
     "prompt_toolkit": {"repl/prompt.py"},
 }
 

@@ -17,9 +17,10 @@ from live_checks import assert_same, check_records, records, shown
 
 import kqlite
 from kqlite.errors import InventoryError
-from kqlite.inventory import store
+from kqlite.inventory import database
+from kqlite.inventory.database import Database, NoRoomError
 from kqlite.inventory.files import load_files
-from kqlite.inventory.store import NoRoomError, Store
+from kqlite.inventory.store import Store
 from kqlite.orchestration.clock import DAY, HOUR, Clock
 from kqlite.orchestration.log import LogError, every_event
 from kqlite.simulation import LOG_NAME, Simulation
@@ -123,7 +124,7 @@ def test_whoever_reads_a_damaged_inventory_gets_right_answers(damage: Callable[[
 
 def test_a_file_that_another_has_open_is_not_taken_for_a_damaged_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     left(tmp_path)
-    monkeypatch.setattr(store, "_DYING", timedelta(0))
+    monkeypatch.setattr(database, "_DYING", timedelta(0))
     code = f"import duckdb; c = duckdb.connect({str(tmp_path / FILE)!r}); print('open', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
@@ -238,7 +239,7 @@ def test_a_crawl_repairs_rows_that_are_missing_old_or_too_many(tmp_path: Path) -
     with simulated(tmp_path) as simulation:
         check_whole(simulation)
         held, table = store_of(simulation), '"resources/microsoft.compute/virtualmachines"'
-        with held._writing() as cursor:
+        with held._database.writing() as cursor:
             cursor.execute(f"CREATE TABLE kept AS FROM {table} WHERE _key LIKE '%/solo'")
             cursor.execute(f"DELETE FROM {table} WHERE _key = (SELECT min(_key) FROM {table})")
             cursor.execute(f"UPDATE {table} SET _seq = 1, name = 'wrong' WHERE _key = (SELECT max(_key) FROM {table})")
@@ -246,7 +247,7 @@ def test_a_crawl_repairs_rows_that_are_missing_old_or_too_many(tmp_path: Path) -
         simulation.act("solo", "delete")
         simulation.settle()
         simulation.inventory.query("resources | count")
-        with held._writing() as cursor:
+        with held._database.writing() as cursor:
             cursor.execute(f"INSERT INTO {table} FROM kept")
             cursor.execute("DELETE FROM _tombstones")
             cursor.execute("DROP TABLE kept")
@@ -398,7 +399,7 @@ def test_a_full_disk_keeps_nothing_from_being_right(foreseen: bool, small_disk: 
         check_whole(simulation)
         fill(small_disk)
         if not foreseen:
-            monkeypatch.setattr(Store, "_check_room", lambda self: None)
+            monkeypatch.setattr(Database, "_check_room", lambda self: None)
         with pytest.raises(NoRoomError if foreseen else InventoryError, match="no checkpoint was written"):
             held.checkpoint()
         filler.unlink()

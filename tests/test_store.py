@@ -328,7 +328,7 @@ def test_keys_and_sequence_numbers_of_what_is_stored(store):
 def test_a_directory_without_a_place_for_positions_is_read_and_written(tmp_path):
     store = Store.open(DataDirectory.create(tmp_path / "i"))
     store.load(incoming([vm("a")]), NOON)
-    store._execute(
+    store._database.execute(
         "DROP TABLE inventory._state",
         "DROP TABLE inventory._records",
         "INSERT INTO inventory._watermark SELECT 638000000000000000",

@@ -6,13 +6,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kqlite.inventory.catalog import InventoryCatalog
+from kqlite.inventory.database import Cursor, connect, lock
 from kqlite.inventory.forms import normalise
 from kqlite.inventory.registered import resource_schema, show, table_of
 from kqlite.inventory.snapshot import Snapshot
-from kqlite.inventory.store import connect, lock
 
 if TYPE_CHECKING:
-    import duckdb
     import pyarrow as pa
 
 
@@ -27,7 +26,7 @@ class ArrowStore:
         self._catalog = InventoryCatalog(1, {}, {name: table_of(name, normalised, sources[name]) for name, normalised in given.items()})
         self._connection = connect(optimizer)
         lock(self._connection)
-        self._idle: list[duckdb.DuckDBPyConnection] = []
+        self._idle: list[Cursor] = []
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -45,13 +44,13 @@ class ArrowStore:
             with self._lock:
                 self._idle.append(cursor)
 
-    def _take(self) -> "duckdb.DuckDBPyConnection":
+    def _take(self) -> Cursor:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
         return self._cursor()
 
-    def _cursor(self) -> "duckdb.DuckDBPyConnection":
+    def _cursor(self) -> Cursor:
         # What is registered belongs to one cursor; a view over it does, too.
         cursor = self._connection.cursor()
         for source, normalised in self._given.items():

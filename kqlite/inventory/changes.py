@@ -1,6 +1,6 @@
-"""What a feeder of changes hands to the store: changes of resources, and records of what happened to them."""
+"""What is handed to the store: rows that are imported; changes of resources, and records of what happened to them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -21,6 +21,27 @@ class LeavesNotHeld(InventoryError):
     def __init__(self, resource_type: str) -> None:
         self.resource_type = resource_type
         super().__init__(f"the rows of `{resource_type}` take changes only as whole rows")
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """Rows of one partition on their way in.
+
+    resource_type: the one type that they are of, folded, for a partition of its own; None for the one that types share.
+    shapes: cover all rows.
+    batches: gives the rows as batches of the physical schema of the partition it is handed; may be asked twice.
+    """
+
+    table: str
+    resource_type: str | None
+    shapes: Mapping[str, Shape]
+    types: frozenset[str]
+    batches: Callable[[Partition], "Iterator[pa.RecordBatch]"]
+
+    @property
+    def source(self) -> str:
+        """The name of the native table."""
+        return self.table if self.resource_type is None else f"{self.table}/{self.resource_type}"
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from queue import Full, Queue
 from typing import TYPE_CHECKING
 
 from kqlite.inventory.batches import STRINGS, BatchBuilder, Drafts
+from kqlite.inventory.changes import Incoming
 from kqlite.inventory.growing import Finish, fitted
 from kqlite.inventory.intake import ROWS_OF_A_PLACE, Run, TakenType
 from kqlite.inventory.placing import has_own_partition
 from kqlite.inventory.rows import BATCH_ROWS
 from kqlite.inventory.spool import SpoolReader
-from kqlite.inventory.store import Incoming
 from kqlite.inventory.tables import KEY_COLUMN, SEQUENCE_COLUMN, table_of
 from kqlite.language.schema import Partition
 

@@ -5,9 +5,9 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from kqlite.inventory.batches import BatchBuilder, Drafts, Row, key_of
+from kqlite.inventory.changes import Incoming
 from kqlite.inventory.placing import ENOUGH_ROWS as ENOUGH_ROWS
 from kqlite.inventory.placing import has_own_partition as has_own_partition
-from kqlite.inventory.store import Incoming
 from kqlite.inventory.tables import table_of
 from kqlite.language.schema import Partition
 

@@ -21,11 +21,12 @@ from kqlite.directory import MANIFEST, DataDirectory
 from kqlite.errors import InventoryError
 from kqlite.inventory import sample_attachments, sample_containers, sample_services
 from kqlite.inventory.batches import documents
+from kqlite.inventory.changes import Incoming
 from kqlite.inventory.documents import Value
 from kqlite.inventory.rows import ENOUGH_ROWS, has_own_partition, incoming
 from kqlite.inventory.sample_fleet import Fleet, fleets
 from kqlite.inventory.sample_rows import BLOCK, Batches, Kind
-from kqlite.inventory.store import Incoming, Store
+from kqlite.inventory.store import Store
 from kqlite.language.schema import Partition
 
 
