@@ -7,10 +7,12 @@ between two queries, and each brings in what is due. In a data directory the pro
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from kqlite.access import LocalAccess
@@ -43,22 +45,27 @@ class Feeder:
         self._now = now
         self._pass_time = pass_time
         self.ticker: Ticker | None = None
-        self._marks: list[tuple[float, int]] = [(time.monotonic(), snapshotter.progress().changes)]
+        self._marks = deque([(time.monotonic(), snapshotter.changes)])
+        self._marking = Lock()
 
     def refresh(self) -> None:
         """Bring in what is due, where no thread does. Raises InventoryError where a thread should, and has ended."""
         if self._pass_time is not None:
             self._snapshotter.tick(self._now())
+            self.mark()
         elif self.ticker is not None and self.ticker.failure is not None:
             raise InventoryError(f"the inventory stands still, since nothing brings changes in any more: {self.ticker.failure!r}")
 
     def wait_for(self, sequence: int, seconds: float) -> bool:
-        """Whether a change is in. Where time passes only when it is told, so much simulated time passes as the change needs to show."""
+        """Whether a change is in. Where time passes only when it is told, so much simulated time passes as the change needs to show.
+
+        None passes for a change that has not happened: another process that waits for one would move this one's clock on and on.
+        """
         if self._pass_time is None:
             return self._snapshotter.wait_for(sequence, seconds)
         self.refresh()
         waited = 0
-        while self._snapshotter.position < sequence and waited < seconds * SECOND:
+        while self._snapshotter.position < sequence <= self._snapshotter.last and waited < seconds * SECOND:
             self._pass_time(SECOND)
             waited += SECOND
             self.refresh()
@@ -67,18 +74,36 @@ class Feeder:
     def feed(self) -> Feed:
         """How the snapshotter is getting on."""
         progress = self._snapshotter.progress()
-        now = time.monotonic()
-        self._marks = [mark for mark in self._marks if now - mark[0] <= RECENT] or self._marks[-1:]
-        since, before = self._marks[0]
-        self._marks.append((now, progress.changes))
         return Feed(
             sequence=progress.position + progress.backlog,
             backlog=progress.backlog,
             lags=_percentiles(sorted(progress.lags)),
-            changes_per_second=(progress.changes - before) / (now - since) if now > since else 0.0,
+            changes_per_second=self._rate(),
             last_crawl=None if progress.crawled is None else to_datetime(progress.crawled),
             trouble=progress.trouble,
         )
+
+    def mark(self) -> None:
+        """Note how many changes are in by now; called after each tick, or soon."""
+        with self._marking:
+            changes = self._snapshotter.changes
+            if changes != self._marks[-1][1]:
+                self._marks.append((time.monotonic(), changes))
+                self._forget_marks()
+
+    def _forget_marks(self) -> None:
+        # One that is older stays: it says how many changes were in when the last minute began.
+        while len(self._marks) > 1 and time.monotonic() - self._marks[1][0] >= RECENT:
+            self._marks.popleft()
+
+    def _rate(self) -> float:
+        """Changes per second over the last minute, or since it began."""
+        self.mark()
+        with self._marking:
+            self._forget_marks()
+            since, before = self._marks[0]
+            seconds = min(time.monotonic() - since, RECENT)
+            return (self._marks[-1][1] - before) / seconds if seconds else 0.0
 
 
 def _percentiles(lags: list[int]) -> Percentiles | None:
@@ -129,6 +154,7 @@ class LiveInventory:
         self._close_log = log.close if isinstance(log, SqliteLog) else lambda: None
 
     def _time_now(self) -> int:
+        self.feeder.mark()
         self._keep_time()
         return self._now()
 

@@ -56,3 +56,39 @@ def test_it_says_why_changes_do_not_come(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_threads_that_ask_for_it_first_get_the_same(tmp_path: Path) -> None:
     with Simulation(tmp_path, features="all") as simulation, ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(lambda _: id(simulation.inventory), range(8)))) == 1
+
+
+def test_changes_per_second_are_those_of_the_last_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    wall = [100.0]
+    monkeypatch.setattr("kqlite.live.time.monotonic", lambda: wall[0])
+    simulation = Simulation(seed=1, features="all", lag=0)
+
+    def rate() -> float:
+        feed = simulation.inventory.stats().feed
+        assert feed is not None
+        return feed.changes_per_second
+
+    assert rate() == 0
+    simulation.create_scale_set("web", capacity=2)
+    wall[0] += 10
+    first = simulation.log.last
+    assert rate() == first / 10
+    wall[0] += 20
+    simulation.advance("10m")
+    last = simulation.log.last
+    assert last > first
+    assert rate() == last / 30
+    wall[0] += 45
+    assert rate() == (last - first) / 60
+    wall[0] += 3_600
+    assert rate() == 0
+
+
+def test_no_time_passes_for_a_change_that_has_not_happened() -> None:
+    simulation = Simulation(seed=1, features="all", lag="30s")
+    simulation.create_group()
+    before = simulation.now
+    assert not simulation.inventory.wait_for(simulation.log.last + 1)
+    assert simulation.now == before
+    assert simulation.inventory.wait_for(simulation.log.last)
+    assert simulation.now == before + timedelta(seconds=30)

@@ -124,6 +124,16 @@ class Snapshotter:
         """Everything up to this sequence number is in the store."""
         return self._place.sequence
 
+    @property
+    def last(self) -> int:
+        """The sequence number of the last event in the log."""
+        return self._log.last
+
+    @property
+    def changes(self) -> int:
+        """How many events it has applied since it began."""
+        return self._changes
+
     def progress(self) -> Progress:
         """How it is getting on."""
         return Progress(
@@ -203,7 +213,7 @@ class Snapshotter:
 
     def _keep_up(self, work: Callable[[], object]) -> None:
         """Checkpoint or the like; where there is no room, later: until then what was applied is in memory, and in the log."""
-        from kqlite.inventory.database import NoRoomError
+        from kqlite.inventory.store import NoRoomError
 
         try:
             work()
@@ -294,7 +304,7 @@ class Place(NamedTuple):
 
 
 class Ticker:
-    """A thread that ticks by the wall's clock. trouble: what went wrong the last time, until it goes right again.
+    """A thread that ticks by the wall's clock. failure: what ended it; where only a tick went wrong, the snapshotter's progress says so.
 
     now: the simulated time up to which everything is in the log.
     """
