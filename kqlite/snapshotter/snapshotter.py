@@ -213,7 +213,7 @@ class Snapshotter:
 
     def _keep_up(self, work: Callable[[], object]) -> None:
         """Checkpoint or the like; where there is no room, later: until then what was applied is in memory, and in the log."""
-        from kqlite.inventory.store import NoRoomError
+        from kqlite.inventory.database import NoRoomError
 
         try:
             work()
