@@ -135,7 +135,9 @@ class LiveInventory:
     ) -> None:
         self._now = now
         self._keep_time = keep_time
+        self._close_log = log.close if isinstance(log, SqliteLog) else lambda: None
         with ExitStack() as undo:
+            undo.callback(self._close_log)
             directory = None
             if path is not None:
                 known = (path / MANIFEST).exists()
@@ -151,7 +153,6 @@ class LiveInventory:
             self._server = None if directory is None else _serve(self.connection, directory)
             self._ticker = feeder.ticker = None if pass_time is not None else Ticker(self.snapshotter, self._time_now)
             undo.pop_all()
-        self._close_log = log.close if isinstance(log, SqliteLog) else lambda: None
 
     def _time_now(self) -> int:
         self.feeder.mark()

@@ -40,12 +40,7 @@ def followed(log: EventLog, lag: Lag | None, directory: DataDirectory | None) ->
     if directory is None:
         return _with_snapshotter(Store.in_memory(time_limit=READER_LIMIT), log, lag)
     try:
-        store = Store.open(directory, fed=True, time_limit=READER_LIMIT)
-        try:
-            return _with_snapshotter(store, log, lag)
-        except OutOfStep:
-            store.end()
-            raise
+        return _with_snapshotter(Store.open(directory, fed=True, time_limit=READER_LIMIT), log, lag)
     except (DamagedError, OutOfStep) as error:
         # What cannot be read, or tells of other events, is not thrown away: there may be imported rows in it.
         aside = _set_aside(directory.store)
@@ -54,7 +49,12 @@ def followed(log: EventLog, lag: Lag | None, directory: DataDirectory | None) ->
 
 
 def _with_snapshotter(store: Store, log: EventLog, lag: Lag | None) -> tuple[Store, Snapshotter]:
-    return store, Snapshotter(log, store, lag or Place.read(store.position()).lag)
+    try:
+        return store, Snapshotter(log, store, lag or Place.read(store.position()).lag)
+    except BaseException:
+        # One that stays open would keep its file from being opened again, here as well.
+        store.end()
+        raise
 
 
 def _set_aside(file: Path) -> Path:
@@ -108,12 +108,21 @@ def _up_to_date(directory: DataDirectory, log: EventLog, optimizer: bool) -> Sto
         store = _opened(directory, optimizer)
     except DamagedError:
         return None
-    place = Place.read(store.position())
-    ahead = log.read(place.sequence, 1)
-    if log.last < place.sequence or (ahead and ahead[0].time <= place.lag.horizon(_time_of(log))):
+    try:
+        is_behind = _is_behind(store, log)
+    except BaseException:
+        store.close()
+        raise
+    if is_behind:
         store.close()
         return None
     return store
+
+
+def _is_behind(store: Store, log: EventLog) -> bool:
+    place = Place.read(store.position())
+    ahead = log.read(place.sequence, 1)
+    return log.last < place.sequence or bool(ahead and ahead[0].time <= place.lag.horizon(_time_of(log)))
 
 
 def _catch_up(path: Path, log: EventLog) -> None:

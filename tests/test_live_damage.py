@@ -22,7 +22,7 @@ from kqlite.inventory.database import Database, NoRoomError
 from kqlite.inventory.files import load_files
 from kqlite.inventory.store import Store
 from kqlite.orchestration.clock import DAY, HOUR, Clock
-from kqlite.orchestration.log import LogError, every_event
+from kqlite.orchestration.log import LogError, SqliteLog, every_event
 from kqlite.simulation import LOG_NAME, Simulation
 
 FILE = "inventory.duckdb"
@@ -416,3 +416,28 @@ def test_a_full_disk_keeps_nothing_from_being_right(foreseen: bool, small_disk: 
         check_whole(simulation)
     with simulated(directory) as simulation:
         check_whole(simulation)
+
+
+@pytest.mark.parametrize("error", [LogError("not now"), KeyboardInterrupt()])
+def test_a_log_that_is_not_to_be_read_for_once_leaves_nothing_open(
+    error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    left(tmp_path)
+    with simulated(tmp_path) as simulation:
+        for _ in range(2):
+            with monkeypatch.context() as patch:
+                patch.setattr(SqliteLog, "definitions", fails)
+                with pytest.raises(type(error)):
+                    _ = simulation.inventory
+        check_whole(simulation)
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteLog, "read", fails)
+        with pytest.raises(type(error)) as caught:
+            kqlite.connect(tmp_path)
+    assert caught.tb is not None, "what is still open is open because of it"
+    with simulated(tmp_path) as simulation:
+        check_whole(simulation)
+    assert not list(tmp_path.glob("*.damaged-*"))
