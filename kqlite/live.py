@@ -45,15 +45,21 @@ class Feeder:
         self._now = now
         self._pass_time = pass_time
         self.ticker: Ticker | None = None
+        self.closed = False
         self._marks = deque([(time.monotonic(), snapshotter.changes)])
         self._marking = Lock()
 
     def refresh(self) -> None:
-        """Bring in what is due, where no thread does. Raises InventoryError where a thread should, and has ended."""
+        """Bring in what is due, where no thread does. Raises InventoryError where a thread should, and has ended, and once it is closed."""
+        self._check()
         if self._pass_time is not None:
             self._snapshotter.tick(self._now())
             self.mark()
-        elif self.ticker is not None and self.ticker.failure is not None:
+
+    def _check(self) -> None:
+        if self.closed:
+            raise InventoryError("this inventory is closed, with its simulation")
+        if self.ticker is not None and self.ticker.failure is not None:
             raise InventoryError(f"the inventory stands still, since nothing brings changes in any more: {self.ticker.failure!r}")
 
     def wait_for(self, sequence: int, seconds: float) -> bool:
@@ -62,6 +68,7 @@ class Feeder:
         None passes for a change that has not happened: another process that waits for one would move this one's clock on and on.
         """
         if self._pass_time is None:
+            self._check()
             return self._snapshotter.wait_for(sequence, seconds)
         self.refresh()
         waited = 0
@@ -160,7 +167,10 @@ class LiveInventory:
         return self._now()
 
     def close(self) -> None:
-        """Bring in what is due, and let go of everything; whoever asked this process goes on without it."""
+        """Bring in what is due, and let go of everything; whoever asked this process goes on without it. Again, it does nothing."""
+        if self.feeder.closed:
+            return
+        self.feeder.closed = True
         if self._ticker is not None:
             self._ticker.stop()
         if self._server is not None:

@@ -1,5 +1,6 @@
 """What a live inventory says of itself, and that there is one of it."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kqlite.errors import InventoryError
+from kqlite.orchestration.clock import Clock
 from kqlite.simulation import Simulation
 from kqlite.stats import from_json, to_json
 from kqlite.status import as_text
@@ -92,3 +94,21 @@ def test_no_time_passes_for_a_change_that_has_not_happened() -> None:
     assert simulation.now == before
     assert simulation.inventory.wait_for(simulation.log.last)
     assert simulation.now == before + timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("clock", [Clock.manual, lambda: Clock.scaled(10)])
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_closed_one_says_so(clock: Callable[[], Clock], kept: bool, tmp_path: Path) -> None:
+    simulation = Simulation(tmp_path if kept else None, features="all", clock=clock())
+    inventory = simulation.inventory
+    simulation.close()
+    simulation.close()
+    asked: list[Callable[[], object]] = [
+        lambda: inventory.query("print 1"),
+        lambda: simulation.inventory.compile("print 1"),
+        inventory.stats,
+        lambda: inventory.wait_for(1_000, 5),
+    ]
+    for ask in asked:
+        with pytest.raises(InventoryError, match="this inventory is closed, with its simulation"):
+            ask()
