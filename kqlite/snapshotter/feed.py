@@ -22,6 +22,7 @@ from kqlite.orchestration.log import EventLog
 from kqlite.orchestration.model import FaultImage, Type
 
 PAGE = 10_000
+FOREVER = 1 << 62
 
 _LONGEST_DETOUR = 50
 """A notification that is reordered or doubled comes after at most so many others."""
@@ -46,14 +47,15 @@ class Feed:
     """The events of a log after a sequence number.
 
     seed: of the draws by which faults strike. faults: those that hold already, for a feed that starts in the middle of a log.
+    bound: no notification is later than this, in microseconds, however late a fault makes it; those that are lost never come.
     """
 
-    def __init__(self, log: EventLog, after: int = 0, seed: int = 0, faults: Iterable[FaultImage] = ()) -> None:
+    def __init__(self, log: EventLog, after: int = 0, seed: int = 0, faults: Iterable[FaultImage] = (), bound: int = FOREVER) -> None:
         self._log = log
         self._reached = after
         self._ahead: list[Event] = []
         self._page_was_full = False
-        self._disturbance = Disturbance(seed, faults)
+        self._disturbance = Disturbance(seed, faults, bound)
 
     @property
     def disturbed(self) -> bool:
@@ -98,8 +100,9 @@ class Disturbance:
     struck: whether any was ever lost, late, doubled or moved.
     """
 
-    def __init__(self, seed: int = 0, faults: Iterable[FaultImage] = ()) -> None:
+    def __init__(self, seed: int = 0, faults: Iterable[FaultImage] = (), bound: int = FOREVER) -> None:
         self.struck = False
+        self._bound = bound
         self._chance = Chance(seed)
         self._faults = {fault.name: fault for fault in faults}
         self._strikes: dict[str, int] = {}
@@ -152,7 +155,7 @@ class Disturbance:
             self._hold(self._detours, self._seen + self._detour(event), event)
         late = max((float(key_of(fault, "limit", 30)) for fault in striking if fault.fault == "feed_lag"), default=None)
         if late is not None:
-            self._hold(self._late, event.time + round(late * SECOND), event)
+            self._hold(self._late, event.time + min(round(late * SECOND), self._bound), event)
         elif "feed_reorder" in names:
             self._hold(self._detours, self._seen + self._detour(event), event)
         else:

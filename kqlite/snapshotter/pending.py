@@ -107,7 +107,6 @@ class PerResource:
         self._log = log
         self._position = position
         self._reached = position
-        self._time = max((event.time for event in log.at([position])), default=0)
         self._whole_until = 0
         # What a crawl had found before the store was cut off may not be lost again: what was shown would be shown as it was before.
         self._resumes = position > 0
@@ -115,7 +114,7 @@ class PerResource:
         self._held: dict[int, Event] = {}  # arrived, and after the position
         self._waiting: list[tuple[int, int]] = []  # when it shows, and which; those of `held` that do not show yet
         self._hidden: set[int] = set()
-        self._shows: dict[int, int] = {}  # when those show that have not arrived
+        self._absent: dict[int, tuple[int, int]] = {}  # of those that have not arrived, when they show and when they happened
         self._last_of: dict[str, int] = {}  # when the last that does not show yet does so, by resource
         self.refetched = 0
 
@@ -148,11 +147,12 @@ class PerResource:
         for event in events:
             key = event.id.lower()
             shows = 0 if event.type == Type.DEFINITION else max(self._lag.visible_at(event), self._last_of.get(key, 0))
-            self._shows[event.sequence] = self._last_of[key] = shows
+            self._last_of[key] = shows
+            self._absent[event.sequence] = (shows, event.time)
 
     def _take(self, event: Event) -> None:
         if event.sequence > self._position and event.sequence not in self._held:  # else it is doubled
-            self._wait(event, self._shows.pop(event.sequence))
+            self._wait(event, self._absent.pop(event.sequence)[0])
 
     def _wait(self, event: Event, shows: int) -> None:
         self._held[event.sequence] = event
@@ -178,19 +178,19 @@ class PerResource:
         sequence = self._position + 1
         while sequence in self._held and sequence not in self._hidden:
             event = self._held.pop(sequence)
-            self._time = event.time
             passed.append(event)
             sequence += 1
         self._position = sequence - 1
         return passed
 
     def _watermark(self, looked: int) -> int:
+        first = self._position + 1
         if self._position == self._reached:
             self._whole_until = looked
             return looked
-        first = self._held.get(self._position + 1)
-        # Of a lost event only this is known: it did not happen before the one before it, nor when all that had happened was in.
-        return first.time - 1 if first is not None else max(self._time - 1, self._whole_until)
+        time = self._held[first].time if first in self._held else self._absent[first][1]
+        # It may have happened in the very instant up to which all that had happened was in.
+        return max(time - 1, self._whole_until)
 
     def missing(self) -> list[int]:
         """See Pending."""

@@ -115,7 +115,7 @@ class Snapshotter:
         self._slow.recall(self._log, place.sequence, place.time)
         self._folder = Folder(self._definitions, self._slow)
         self._records = ChangeRecords(self._definitions)
-        self._feed = Feed(self._log, place.sequence, self._lag.seed, place.faults)
+        self._feed = Feed(self._log, place.sequence, self._lag.seed, place.faults, self._lag.bound)
         pending = Prefix if self._lag.mode is Mode.PREFIX else PerResource
         return pending(self._feed, self._log, place.sequence, self._lag)
 
