@@ -91,10 +91,12 @@ class Simulation:
 
     def close(self) -> None:
         """Give back the log and the inventory. What was answered is durable already."""
-        if self._live is not None:
-            self._live.close()
-        self._plane.save_state()
-        self._log.close()
+        try:
+            if self._live is not None:
+                self._live.close()
+            self._plane.save_state()
+        finally:
+            self._log.close()
 
     @property
     def plane(self) -> ControlPlane:
@@ -124,7 +126,7 @@ class Simulation:
         log = self._log if self._directory is None else SqliteLog(self._directory / LOG_NAME, read_only=True)
         # Where a thread looks four times in a second, and takes its time, changes may not wait until the last moment.
         lag = self._lag if pass_time is not None else self._lag.sooner(round(plane.clock.speed * SECOND))
-        return LiveInventory(log, lag, lambda: plane.durable_now, pass_time, self._directory, BESIDE, plane.catch_up)
+        return LiveInventory(log, lag, lambda: plane.durable_now, pass_time, self._directory, BESIDE, plane.catch_up, self._lag.bound)
 
     @property
     def now(self) -> datetime:

@@ -112,3 +112,15 @@ def test_a_closed_one_says_so(clock: Callable[[], Clock], kept: bool, tmp_path: 
     for ask in asked:
         with pytest.raises(InventoryError, match="this inventory is closed, with its simulation"):
             ask()
+
+
+def test_a_type_whose_last_row_has_gone_is_not_counted() -> None:
+    simulation = Simulation(seed=1, features="all", lag=0)
+    simulation.create_vm("a")
+    simulation.settle()
+    simulation.inventory.query("print 1")
+    simulation.act("a", "delete")
+    simulation.settle()
+    types = {size.type for size in simulation.inventory.stats().types}
+    assert "microsoft.compute/virtualmachines" not in types
+    assert "microsoft.resources/changes" in types

@@ -45,7 +45,7 @@ _DYING = timedelta(seconds=5)
 _CHECKPOINT_BYTES = 16 * 2**20
 """A checkpoint is begun where the disk has so much room and a quarter of the file's size; hot leaves are much less than that."""
 
-_NOT_DAMAGED = ("Could not set lock", "Permission denied", "Cannot open file", "No space left", "Too many open files")
+_NOT_DAMAGED = ("Could not set lock", "Permission denied", "Cannot open file", "No space left", "Too many open files", "already attached")
 """In what DuckDB says where it cannot open a file with which nothing is wrong."""
 
 _CORRUPT = "Corrupt database file"

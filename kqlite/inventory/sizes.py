@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _IN_FILE = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'inventory'"
-_ROWS = 'SELECT {source} AS source, {table} AS "table", lower({type}) AS type, count(*) AS n FROM {native} GROUP BY ALL'
+_ROWS = 'SELECT {source} AS source, {table} AS "table", lower({type}) AS type, count(*) AS n FROM {native} GROUP BY ALL HAVING count(*) > 0'
 _BLOCKS = """
 SELECT {source} AS source,
     count(DISTINCT block) * (SELECT max(block_size) FROM pragma_database_size() WHERE database_name = 'inventory') AS n

@@ -22,6 +22,7 @@ from kqlite.orchestration.errors import CoreError
 from kqlite.orchestration.events import Event
 from kqlite.orchestration.faults import parsed
 from kqlite.orchestration.fleet import Fleet
+from kqlite.orchestration.interrupts import interrupted_later
 from kqlite.orchestration.log import EventLog, LogError, every_event
 from kqlite.orchestration.model import FeatureImage, ProviderImage, SubscriptionImage, Type
 from kqlite.orchestration.recorder import Recorder
@@ -156,7 +157,7 @@ class ControlPlane:
 
         commit: False leaves the commit to the caller, who must answer nobody before it.
         """
-        with self.lock:
+        with interrupted_later(), self.lock:
             mark = len(self.rec.pending)
             try:
                 with self.rec.because("user", cause):
@@ -215,8 +216,8 @@ class ControlPlane:
 
     def advance_to(self, time: int, stopped: Callable[[], bool] = _never) -> None:
         """Run everything that is due up to and including `time`; less where `stopped`, which is asked at each commit, says so."""
-        with self.lock, no_collection():
-            if self._run_due(time, stopped):
+        with interrupted_later() as interrupted, self.lock, no_collection():
+            if self._run_due(time, lambda: stopped() or interrupted()):
                 self._set_now(max(time, self.rec.now))
             self.commit()
 
@@ -246,9 +247,9 @@ class ControlPlane:
 
     def run_until(self, done: Callable[[], bool], limit: int) -> bool:
         """Go from timer to timer until `done` says so; False where `limit` microseconds passed first."""
-        with self.lock, no_collection():
+        with interrupted_later() as interrupted, self.lock, no_collection():
             end = self.now + limit
-            while not (reached := done()):
+            while not (reached := done()) and not interrupted():
                 due = self.rec.timers.next_due()
                 if due is None or due > end:
                     break

@@ -130,6 +130,11 @@ class Snapshotter:
         return self._log.last
 
     @property
+    def watermark(self) -> int | None:
+        """Everything up to this time is in the store; None before the first tick."""
+        return self._watermark
+
+    @property
     def changes(self) -> int:
         """How many events it has applied since it began."""
         return self._changes
