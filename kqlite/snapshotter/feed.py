@@ -21,7 +21,7 @@ from kqlite.orchestration.faults import key_of
 from kqlite.orchestration.log import EventLog
 from kqlite.orchestration.model import FaultImage, Type
 
-PAGE = 10_000
+PAGE = 40_000
 FOREVER = 1 << 62
 
 _LONGEST_DETOUR = 50
