@@ -10,13 +10,13 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
 from kqlite.errors import KqliteError
 from kqlite.orchestration.events import Event, Kind
-from kqlite.orchestration.model import image_of, value_of
+from kqlite.orchestration.model import NoteImage, image_of, value_of
 
 FORMAT_VERSION = 1
 APPLICATION_ID = 0x6B716C67  # "kqlg"
@@ -43,6 +43,9 @@ _SELECT_NEWEST = "SELECT type, scope, name, kind, max(sequence) FROM events WHER
 
 _KINDS = tuple(Kind)
 _KIND_CODES = {kind: code for code, kind in enumerate(_KINDS)}
+NOT_READ = NoteImage("", 0, "", "")
+"""Stands for an image that nobody asked for."""
+
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -72,8 +75,11 @@ class EventLog(Protocol):
     def facts(self) -> dict[str, str]:
         """What was committed beside the events: the time reached, the seed, the profile."""
 
-    def read(self, after: int = 0, limit: int = 10_000) -> list[Event]:
-        """At most `limit` committed events after this sequence number, in order."""
+    def read(self, after: int = 0, limit: int = 10_000, bare: Collection[str] = ()) -> list[Event]:
+        """At most `limit` committed events after this sequence number, in order.
+
+        bare: types whose events may come with `NOT_READ` in place of their images, for who does not look at them.
+        """
 
     def at(self, sequences: Sequence[int]) -> list[Event]:
         """The committed events of these sequence numbers, in order."""
@@ -116,7 +122,7 @@ class MemoryLog:
         """See EventLog."""
         return dict(self._facts)
 
-    def read(self, after: int = 0, limit: int = 10_000) -> list[Event]:
+    def read(self, after: int = 0, limit: int = 10_000, bare: Collection[str] = ()) -> list[Event]:
         """See EventLog."""
         return self._events[after : after + limit]
 
@@ -257,13 +263,13 @@ class SqliteLog:
         except sqlite3.Error as error:
             raise LogError(f"{self.path}: the log is damaged ({error})") from error
 
-    def read(self, after: int = 0, limit: int = 10_000) -> list[Event]:
+    def read(self, after: int = 0, limit: int = 10_000, bare: Collection[str] = ()) -> list[Event]:
         """See EventLog."""
-        return self._events(f"after event {after}", _SELECT, after, limit)
+        return self._events(f"after event {after}", _SELECT, after, limit, bare=bare)
 
-    def _events(self, place: str, select: str, *values: object) -> list[Event]:
+    def _events(self, place: str, select: str, *values: object, bare: Collection[str] = ()) -> list[Event]:
         try:
-            return [self._event(row) for row in self._db.execute(select, values).fetchall()]
+            return [self._event(row, bare) for row in self._db.execute(select, values).fetchall()]
         except (sqlite3.Error, ValueError, TypeError) as error:
             raise LogError(f"{self.path}: the log is damaged {place} ({error})") from error
 
@@ -284,10 +290,11 @@ class SqliteLog:
         except sqlite3.Error as error:
             raise LogError(f"{self.path}: the log is damaged ({error})") from error
 
-    def _event(self, row: tuple[Any, ...]) -> Event:
+    def _event(self, row: tuple[Any, ...], bare: Collection[str]) -> Event:
         sequence, time, kind, type_, scope, name, version, operation, actor, cause, image, previous = row
         type_name = self._text(type_)
-        before = {field: value_of(value) for field, value in json.loads(previous).items()} if previous else {}
+        read = type_name not in bare
+        before = {field: value_of(value) for field, value in json.loads(previous).items()} if previous and read else {}
         return Event(
             sequence,
             time,
@@ -299,7 +306,7 @@ class SqliteLog:
             self._text(operation),
             self._text(actor),
             self._text(cause),
-            image_of(type_name, json.loads(image)),
+            image_of(type_name, json.loads(image)) if read else NOT_READ,
             before,
         )
 
@@ -362,7 +369,7 @@ class RepeatedLog:
         """See EventLog."""
         return dict(self._facts)
 
-    def read(self, after: int = 0, limit: int = 10_000) -> list[Event]:
+    def read(self, after: int = 0, limit: int = 10_000, bare: Collection[str] = ()) -> list[Event]:
         """See EventLog."""
         return self._log.read(after, min(limit, self._last - after)) if after < self._last else []
 

@@ -27,7 +27,10 @@ FOREVER = 1 << 62
 _LONGEST_DETOUR = 50
 """A notification that is reordered or doubled comes after at most so many others."""
 
-_NOT_DISTURBED = frozenset({Type.DEFINITION, Type.FAULT, Type.OPERATION, Type.METRIC, Type.NOTE})
+NEVER_SHOWN: frozenset[str] = frozenset({Type.OPERATION, Type.METRIC, Type.NOTE})
+"""What the core records beside resources: it comes without images, which nobody looks at."""
+
+_NOT_DISTURBED = NEVER_SHOWN | {Type.DEFINITION, Type.FAULT}
 
 
 class Pull(NamedTuple):
@@ -81,7 +84,7 @@ class Feed:
     def _next(self, until: int, limit: int) -> list[Event]:
         ahead = self._ahead
         if len(ahead) < limit:
-            ahead += self._log.read(ahead[-1].sequence if ahead else self._reached, limit - len(ahead))
+            ahead += self._log.read(ahead[-1].sequence if ahead else self._reached, limit - len(ahead), NEVER_SHOWN)
         self._page_was_full = len(ahead) == limit
         # Times never go down, so most pages are taken whole or not at all.
         if not ahead or ahead[0].time > until:

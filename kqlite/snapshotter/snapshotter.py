@@ -26,7 +26,7 @@ from kqlite.orchestration.log import EventLog, encoded
 from kqlite.orchestration.model import Definition, FaultImage, Type, image_of
 from kqlite.snapshotter import crawl
 from kqlite.snapshotter.changes import TABLES, ChangeRecords
-from kqlite.snapshotter.feed import PAGE, Feed
+from kqlite.snapshotter.feed import NEVER_SHOWN, PAGE, Feed
 from kqlite.snapshotter.folding import Folder
 from kqlite.snapshotter.lag import Lag, Mode
 from kqlite.snapshotter.pending import Batch, Pending, PerResource, Prefix
@@ -199,6 +199,8 @@ class Snapshotter:
         place = self._place
         if batch.recorded:
             last = batch.recorded[-1]
+            if last.type in NEVER_SHOWN:
+                [last] = self._log.at([last.sequence])
             place = Place(batch.position, last.time, self._feed.faults, self._lag, self._mark(last))
         released = self._slow.release(self._now)
         if not batch.recorded and not batch.shown and not released and batch.watermark == self._watermark:
