@@ -473,6 +473,13 @@ def test_an_answer_has_a_bound(directory, monkeypatch):
         assert len(connection.query(f"{query} | take 1000")) == 1000
 
 
+def ask_again_and_again(connection, parameters):
+    """Until it is refused: the holder takes another's call on when it comes to it."""
+    for _ in range(80):
+        connection.query("print x", parameters)
+        time.sleep(0.05)
+
+
 def test_a_client_that_does_not_read_is_cut_off(directory, monkeypatch):
     monkeypatch.setattr(server_module, "MOST_BYTES_AT_ONCE", 12 * 2**20)
     large = {"x": "large" * 1_600_000}
@@ -483,10 +490,7 @@ def test_a_client_that_does_not_read_is_cut_off(directory, monkeypatch):
             ticket = flight.Ticket(wire.request(name="slow", question=question))
             reader = slow.do_get(ticket, flight.FlightCallOptions(timeout=5.0))
             with pytest.raises(BusyError, match="too many large answers"):
-                # The holder takes the call on when it comes to it.
-                for _ in range(80):
-                    connection.query("print x", large)
-                    time.sleep(0.05)
+                ask_again_and_again(connection, large)
             assert connection.query("print x = 1").to_pylist() == [{"x": 1}]
             deadline = time.monotonic() + 60
             while True:
