@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from kqlite.orchestration.errors import CoreError
 from kqlite.orchestration.log import every_event
 from kqlite.simulation import Simulation
 
@@ -39,8 +40,22 @@ def test_time_that_is_interrupted_goes_on_afterwards(monkeypatch: pytest.MonkeyP
     assert [event.cause for event in every_event(simulation.log)] == [event.cause for event in every_event(undisturbed.log)]
 
 
-def test_a_request_that_is_interrupted_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_is_not_lost_where_the_request_is_refused() -> None:
     simulation = Simulation(seed=1, features="all")
+
+    def refused(_: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        raise CoreError("refused")
+
+    with pytest.raises(KeyboardInterrupt):
+        simulation.plane.request(refused, "test")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_request_that_is_interrupted_is_whole(monkeypatch: pytest.MonkeyPatch, many: bool) -> None:
+    simulation = Simulation(seed=1, features="all")
+    group = f"/subscriptions/{simulation.subscriptions[0]}/resourceGroups/rg?api-version=2021-04-01"
     commit = simulation.log.commit
 
     def pressing(events: Any, facts: Any) -> None:
@@ -50,7 +65,7 @@ def test_a_request_that_is_interrupted_is_whole(monkeypatch: pytest.MonkeyPatch)
     with monkeypatch.context() as patch:
         patch.setattr(simulation.log, "commit", pressing)
         with pytest.raises(KeyboardInterrupt):
-            simulation.create_group()
+            _ = simulation.arm_many([("PUT", group, {"location": "eastus"})]) if many else simulation.create_group()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     simulation.create_scale_set("web", capacity=2)
     assert simulation.settle()

@@ -157,7 +157,7 @@ class ControlPlane:
 
         commit: False leaves the commit to the caller, who must answer nobody before it.
         """
-        with interrupted_later(), self.lock:
+        with self.lock, interrupted_later():
             mark = len(self.rec.pending)
             try:
                 with self.rec.because("user", cause):
@@ -175,17 +175,18 @@ class ControlPlane:
         if not rec.pending and rec.now == self._committed_now:
             return
         self.crash_if("before-commit")
-        try:
-            self.log.commit(rec.pending, {**self._facts, "now": str(rec.now)})
-        except LogError:
-            rec.take_back()
-            self._set_now(self._committed_now)
-            rec.rearm()
-            self._autoscale.forget()
-            raise
-        self.transitions += len(rec.pending)
-        rec.pending = []
-        self._committed_now = rec.now
+        with interrupted_later():
+            try:
+                self.log.commit(rec.pending, {**self._facts, "now": str(rec.now)})
+            except LogError:
+                rec.take_back()
+                self._set_now(self._committed_now)
+                rec.rearm()
+                self._autoscale.forget()
+                raise
+            self.transitions += len(rec.pending)
+            rec.pending = []
+            self._committed_now = rec.now
         self.crash_if("after-commit")
         if rec.fleet.sequence >= self._save_at:
             # The larger the fleet, the rarer: what is saved is the whole of it.
@@ -216,7 +217,7 @@ class ControlPlane:
 
     def advance_to(self, time: int, stopped: Callable[[], bool] = _never) -> None:
         """Run everything that is due up to and including `time`; less where `stopped`, which is asked at each commit, says so."""
-        with interrupted_later() as interrupted, self.lock, no_collection():
+        with self.lock, interrupted_later() as interrupted, no_collection():
             if self._run_due(time, lambda: stopped() or interrupted()):
                 self._set_now(max(time, self.rec.now))
             self.commit()
@@ -247,7 +248,7 @@ class ControlPlane:
 
     def run_until(self, done: Callable[[], bool], limit: int) -> bool:
         """Go from timer to timer until `done` says so; False where `limit` microseconds passed first."""
-        with interrupted_later() as interrupted, self.lock, no_collection():
+        with self.lock, interrupted_later() as interrupted, no_collection():
             end = self.now + limit
             while not (reached := done()) and not interrupted():
                 due = self.rec.timers.next_due()

@@ -13,7 +13,7 @@ from types import FrameType
 def interrupted_later() -> Iterator[Callable[[], bool]]:
     """Within it Ctrl-C raises nothing; what is given says whether it was pressed, and at the end KeyboardInterrupt is raised.
 
-    Only where Ctrl-C would raise it here: in the main thread, and with Python's own handler.
+    That comes in the place of another error. Only where Ctrl-C would raise it here: in the main thread, and with Python's own handler.
     """
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield lambda: False
@@ -28,5 +28,5 @@ def interrupted_later() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(pressed)
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if pressed:
-        raise KeyboardInterrupt
+        if pressed:
+            raise KeyboardInterrupt
