@@ -165,25 +165,23 @@ def _lives(pid: int) -> bool:
 
 def is_wanted(folder: Path) -> bool:
     """Whether a writer waits for readers."""
-    try:
-        descriptor = os.open(folder / _WANTED, os.O_RDONLY | _CLOSED_ON_EXEC)
-    except OSError:
-        return False
-    try:
-        # Whoever left it there and died has no lock on it.
-        return not _lock(descriptor, alone=True)
-    finally:
-        os.close(descriptor)
+    # Whoever left the file there and died has no lock on it.
+    return _is_locked(folder / _WANTED, alone=True)
 
 
 def is_held_alone(folder: Path) -> bool:
     """Whether a process has the directory alone."""
+    return _is_locked(folder / _LOCK, alone=False)
+
+
+def _is_locked(file: Path, alone: bool) -> bool:
+    """Whether there is such a file and others keep it from being locked, `alone` or with them."""
     try:
-        descriptor = os.open(folder / _LOCK, os.O_RDONLY | _CLOSED_ON_EXEC)
+        descriptor = os.open(file, os.O_RDONLY | _CLOSED_ON_EXEC)
     except OSError:
         return False
     try:
-        return not _lock(descriptor, alone=False)
+        return not _lock(descriptor, alone)
     finally:
         os.close(descriptor)
 

@@ -256,6 +256,8 @@ class Database:
         except duckdb.TransactionException:
             return False
         except duckdb.IOException as error:
+            if self._directory is None:
+                raise InventoryError(_reason(error)) from None  # in memory there is nothing to go back to
             self._attach_again()
             set_back()
             self.wear = Wear(self._read_worn())

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -53,20 +52,15 @@ class Progress:
     """How a snapshotter is getting on. All times are simulated ones, in microseconds since 1970.
 
     position: everything up to this sequence number is in. backlog: how many events are not. watermark: everything up to this time is in,
-    None before the first tick. lags: how far the watermark was behind at the last ticks. changes: events applied since it began, in so many
-    seconds of work. refetched: events that the feed had lost and that were read from the log. crawled: when the last crawl was, or None;
-    repaired: rows that crawls put right.
+    None before the first tick. lags: how far the watermark was behind at the last ticks. crawled: when the last crawl was, or None.
+    trouble: why the last tick could not do all that it had to; "" where it could.
     """
 
     position: int
     backlog: int
     watermark: int | None
     lags: tuple[int, ...]
-    changes: int
-    seconds: float
-    refetched: int
     crawled: int | None
-    repaired: int
     trouble: str
 
 
@@ -91,12 +85,9 @@ class Snapshotter:
         self._watermark: int | None = None
         self._lags: deque[int] = deque(maxlen=_SAMPLES)
         self._changes = 0
-        self._seconds = 0.0
-        self._refetched = 0
         self._crawled: int | None = None
         self._crawl_from: int | None = None
         self._tidied = 0
-        self._repaired = 0
         self._trouble = ""
         self._cut_off = False  # in the middle of a batch
         self._changed = threading.Condition()
@@ -146,11 +137,7 @@ class Snapshotter:
             backlog=self._log.last - self.position,
             watermark=self._watermark,
             lags=tuple(self._lags),
-            changes=self._changes,
-            seconds=self._seconds,
-            refetched=self._refetched + self._pending.refetched,
             crawled=self._crawled,
-            repaired=self._repaired,
             trouble=self._trouble,
         )
 
@@ -162,7 +149,6 @@ class Snapshotter:
         """
         with self._lock, no_collection():
             self._now = now = max(now, self._now)
-            began = time.perf_counter()
             fresh, trouble = self.position == 0, self._trouble
             try:
                 self._trouble = ""
@@ -183,14 +169,12 @@ class Snapshotter:
                     self._trouble = str(error)
                 raise
             finally:
-                self._seconds += time.perf_counter() - began
                 if self._trouble not in ("", trouble):
                     _logger.warning("%s", self._trouble)
             self._lags.append(now - (self._watermark or now))
 
     def _due(self, now: int) -> Iterator[Batch]:
         if self._cut_off:
-            self._refetched += self._pending.refetched
             self._pending = self._resume()
             self._cut_off = False
         return self._pending.due(now)
@@ -274,7 +258,6 @@ class Snapshotter:
                 # The log alone does not say what was repaired: a store that begins again without it would show what was before.
                 self._keep_up(lambda: self._store.checkpoint(PATIENCE))
             self._crawled = self._crawl_from = now
-            self._repaired += found.rows
             return found.rows
 
     def wait_for(self, sequence: int, timeout: float) -> bool:
