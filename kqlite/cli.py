@@ -132,6 +132,12 @@ def _parser() -> argparse.ArgumentParser:
     imports.add_argument("directory", type=Path, metavar="DIR", help="the data directory")
     imports.set_defaults(run=_import, parser=imports)
 
+    _add_fleets(commands)
+    return parser
+
+
+def _add_fleets(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The commands about a fleet that moves."""
     demo = commands.add_parser(
         "demo",
         help="show a fleet that moves and queries that see it late",
@@ -175,7 +181,6 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("directory", type=Path, metavar="DIR", help="the data directory")
     status.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program (default: text)")
     status.set_defaults(run=_status, parser=status)
-    return parser
 
 
 def _add_data(parser: argparse.ArgumentParser, default: object) -> None:
