@@ -180,11 +180,12 @@ class LiveInventory:
         """Bring in what is due, and let go of everything; whoever asked this process goes on without it. Again, it does nothing."""
         if self.feeder.closed:
             return
-        self.feeder.closed = True
         if self._ticker is not None:
             self._ticker.stop()
         if self._server is not None:
             self._server.close()
+        # Only now: another process goes on by itself where it is not answered, and not where it is told that all is closed.
+        self.feeder.closed = True
         try:
             self.snapshotter.tick(self._now())
         finally:

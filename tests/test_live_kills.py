@@ -13,7 +13,8 @@ from live_checks import assert_same, check_answers, check_records, records, show
 from live_processes import Process, save_table
 
 from kqlite.connection import Connection
-from kqlite.simulation import Simulation
+from kqlite.orchestration.log import SqliteLog
+from kqlite.simulation import LOG_NAME, Simulation
 
 KILLS = 200 if os.environ.get("KQLITE_CAMPAIGN") == "full" else 4
 LAG = "0s..20s"
@@ -62,6 +63,14 @@ def drain(simulation: Simulation, connection: Connection) -> None:
     pytest.fail("it never comes to rest")
 
 
+def log_length(directory: Path) -> int:
+    log = SqliteLog(directory / LOG_NAME, read_only=True)
+    try:
+        return log.last
+    finally:
+        log.close()
+
+
 @pytest.mark.campaign
 @pytest.mark.parametrize("lag", [LAG, f"per-resource {LAG}"])
 def test_killed_at_any_instant(lag: str, tmp_path: Path, start: Callable[..., Process]) -> None:
@@ -93,8 +102,11 @@ def test_killed_at_any_instant(lag: str, tmp_path: Path, start: Callable[..., Pr
             # Else it is killed while it begins.
             holder.wait_for_lines(draw.randrange(1, 30))
             askers[-1].wait_for_lines(asked + 1)
-    # However soon the others were killed, the last one has done something.
-    holder.wait_for_lines(60)
+    # However soon the others were killed, the last one has done something, and was asked about it.
+    deadline = time.monotonic() + 60
+    while log_length(directory) <= 100 or len({sequence for asker in askers for sequence, _ in asker.lines}) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     holder.kill()
     askers[-1].wait_for_lines(len(askers[-1].lines) + 2)
     askers[-1].kill()

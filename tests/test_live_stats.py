@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kqlite.connection import connect
 from kqlite.errors import InventoryError
 from kqlite.orchestration.clock import Clock
 from kqlite.simulation import Simulation
@@ -124,3 +125,27 @@ def test_a_type_whose_last_row_has_gone_is_not_counted() -> None:
     types = {size.type for size in simulation.inventory.stats().types}
     assert "microsoft.compute/virtualmachines" not in types
     assert "microsoft.resources/changes" in types
+
+
+def test_another_process_is_answered_until_nobody_answers_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulation = Simulation(tmp_path, features="all", lag=0)
+    simulation.create_vm("vm")
+    simulation.settle()
+    count = "resources | where type =~ 'microsoft.compute/virtualmachines' | count"
+    assert simulation.inventory.query(count).to_pylist() == [{"Count": 1}]
+    live = simulation._live
+    assert live is not None
+    assert live._server is not None
+    with connect(tmp_path) as other:
+        assert other.query(count).to_pylist() == [{"Count": 1}]
+        close = live._server.close
+        meanwhile = []
+
+        def closing() -> None:
+            meanwhile.extend(other.query(count).to_pylist())
+            close()
+
+        monkeypatch.setattr(live._server, "close", closing)
+        simulation.close()
+        assert meanwhile == [{"Count": 1}]
+        assert other.query(count).to_pylist() == [{"Count": 1}]
