@@ -15,3 +15,12 @@ def no_collection() -> Iterator[None]:
     finally:
         if collects:
             gc.enable()
+
+
+def keep_for_good() -> None:
+    """From here on nobody looks for cycles among what there is now: a fleet of a million machines takes a second to look through.
+
+    For a process that is there for the fleet alone: what else is alive is kept as well.
+    """
+    gc.collect()
+    gc.freeze()

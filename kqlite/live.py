@@ -135,8 +135,9 @@ class LiveInventory:
     log: read by whatever thread brings changes in, so in a directory it is not the one that is written; closed with this.
     path: a data directory, made where it is none yet and shared with other processes, with `beside` it what a simulation keeps there; None
     keeps the inventory in memory.
-    now, pass_time, bound: as of `Feeder`. keep_time: brings the simulation to the time that its clock shows; a thread calls it where time
-    passes by itself, so that it does so while nobody asks for anything. Raises InventoryError where the directory is not to be had.
+    now, pass_time, bound: as of `Feeder`. speed: seconds of the simulation in one of the wall's. keep_time: brings the simulation to the
+    time that its clock shows; a thread calls it where time passes by itself, so that it does so while nobody asks for anything.
+    Raises InventoryError where the directory is not to be had.
     """
 
     def __init__(
@@ -149,6 +150,7 @@ class LiveInventory:
         beside: Iterable[str] = (),
         keep_time: Callable[[], None] = lambda: None,
         bound: int | None = None,
+        speed: float = 1.0,
     ) -> None:
         self._now = now
         self._keep_time = keep_time
@@ -168,7 +170,7 @@ class LiveInventory:
             access = LocalAccess(store, lambda: to_datetime(now()), feeder, None if directory is None else directory.holder)
             self.connection = Connection(access)
             self._server = None if directory is None else _serve(self.connection, directory)
-            self._ticker = feeder.ticker = None if pass_time is not None else Ticker(self.snapshotter, self._time_now)
+            self._ticker = feeder.ticker = None if pass_time is not None else Ticker(self.snapshotter, self._time_now, speed)
             undo.pop_all()
 
     def _time_now(self) -> int:

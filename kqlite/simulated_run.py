@@ -10,6 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from kqlite.garbage import keep_for_good
 from kqlite.orchestration import metrics
 from kqlite.orchestration.clock import START, Clock, duration, to_datetime
 from kqlite.orchestration.errors import CoreError
@@ -74,6 +75,7 @@ def simulate(
             simulation.plane.go_by(Clock.scaled(speed))
         # From here on other processes can ask this one.
         _ = simulation.inventory
+        keep_for_good()
         if days is None:
             _run_on_the_clock(simulation, stopped)
         else:

@@ -23,7 +23,7 @@ from kqlite.directory import LOG
 from kqlite.live import LiveInventory
 from kqlite.orchestration import metrics
 from kqlite.orchestration.arm import Answer, FrontDoor
-from kqlite.orchestration.clock import SECOND, Clock, duration, to_datetime
+from kqlite.orchestration.clock import Clock, duration, to_datetime
 from kqlite.orchestration.control_plane import ControlPlane
 from kqlite.orchestration.controllers import outages
 from kqlite.orchestration.errors import ArmError, CoreError
@@ -124,9 +124,17 @@ class Simulation:
         pass_time = None if plane.clock.mode == "scaled" else lambda duration: plane.advance_to(plane.now + duration)
         # Another thread may read while this one is in the middle of a commit.
         log = self._log if self._directory is None else SqliteLog(self._directory / LOG_NAME, read_only=True)
-        # Where a thread looks four times in a second, and takes its time, changes may not wait until the last moment.
-        lag = self._lag if pass_time is not None else self._lag.sooner(round(plane.clock.speed * SECOND))
-        return LiveInventory(log, lag, lambda: plane.durable_now, pass_time, self._directory, BESIDE, plane.catch_up, self._lag.bound)
+        return LiveInventory(
+            log,
+            self._lag,
+            lambda: plane.durable_now,
+            pass_time,
+            self._directory,
+            BESIDE,
+            plane.catch_up,
+            self._lag.bound,
+            plane.clock.speed,
+        )
 
     @property
     def now(self) -> datetime:
@@ -145,12 +153,14 @@ class Simulation:
         return self._door.handle(method, path_and_query, body, headers)
 
     def arm_many(self, requests: Iterable[Sequence[Any]]) -> list[Answer]:
-        """Several ARM requests, each (method, path and query[, body[, headers]]), in one commit; no answer is given before it."""
+        """Several ARM requests at one time, each (method, path and query[, body[, headers]]); no answer is given before all are durable."""
         answers = []
-        for request in requests:
-            method, path, body, headers = (*request, None, None)[:4]
-            answers.append(self._door.handle(method, path, body, headers, commit=False))
-        self._plane.commit()
+        with self._plane.lock:
+            self._plane.catch_up()
+            for request in requests:
+                method, path, body, headers = (*request, None, None)[:4]
+                answers.append(self._door.handle(method, path, body, headers, commit=False))
+            self._plane.commit()
         return answers
 
     @property

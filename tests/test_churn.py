@@ -16,13 +16,23 @@ import pytest
 from churning import DISK, GROWING, NOON, VM, Model, Stream
 
 from kqlite.directory import DataDirectory
-from kqlite.inventory import placing
+from kqlite.inventory import hash_index, merging, placing
 from kqlite.inventory.changes import changes_of
 from kqlite.inventory.rows import incoming
 from kqlite.inventory.snapshot import SnapshotExpired
 from kqlite.inventory.store import Store
 from kqlite.inventory.tables import HOT_LEAVES
-from kqlite.inventory.upkeep import Upkeep
+from kqlite.inventory.upkeep import (
+    CHECKPOINT_EVERY,
+    CHECKPOINT_RECORDS,
+    CHECKPOINT_ROWS,
+    MERGE_EVERY,
+    MERGES,
+    QUIET_ROWS,
+    RETRY_AFTER,
+    Upkeep,
+    Wear,
+)
 
 FULL = os.environ.get("KQLITE_CAMPAIGN") == "full"
 
@@ -43,7 +53,23 @@ def machines(*rows, sequences, **more):
 def test_a_store_holds_what_the_model_says(seed, altering, tmp_path, monkeypatch):
     if altering:
         monkeypatch.setattr(placing, "ROWS_TO_ALTER", 5)
-    directory = tmp_path / "inventory"
+    check_against_model(seed, tmp_path / "inventory")
+
+
+@pytest.mark.parametrize("hashed", ["hash(_key)", "hash(_key) % 4"], ids=["alone", "colliding"])
+@pytest.mark.parametrize("seed", range(0, 400, 4) if FULL else (0, 8, 28))
+def test_a_store_finds_rows_by_the_hashes_of_their_keys(seed, hashed, tmp_path, monkeypatch):
+    met = []
+    monkeypatch.setattr(hash_index, "WORTHWHILE", 1)
+    monkeypatch.setattr(hash_index, "HASHED", hashed)
+    monkeypatch.setattr(merging, "_meet_by_hash", lambda *given, by=merging._meet_by_hash: met.append(by(*given)) or met[-1])
+    check_against_model(seed, tmp_path / "inventory")
+    assert len(met) > 20
+    assert (False in met) == ("%" in hashed)
+    assert True in met
+
+
+def check_against_model(seed, directory):
     store = Store.in_memory() if seed % 2 else Store.open(DataDirectory.create(directory), fed=seed % 4 == 0)
     stream, model = Stream(seed, lossy=seed % 3 == 1), Model()
     for step in stream.steps(40):
@@ -415,19 +441,55 @@ def test_checkpoints_are_due_by_time_and_by_rows(tmp_path):
     store.apply([machines(vm("a", provisioningState="x"), sequences=[1])], NOON)
     assert upkeep.tick().checkpointed
     store.apply([machines(vm("a", provisioningState="y"), sequences=[2], since=[1])], NOON)
-    clock.now = 109
+    every = CHECKPOINT_EVERY.total_seconds()
+    clock.now = 100 + every - 1
     assert upkeep.tick().checkpointed is None
-    clock.now = 110
+    clock.now = 100 + every
     with store.snapshot() as reader:
         reader.run(f"FROM {MACHINES}")
         store.apply([machines(vm("a", provisioningState="z"), sequences=[3], since=[1])], NOON)
         assert upkeep.tick().checkpointed is False
         assert upkeep.tick().checkpointed is None, "it is put off"
-    clock.now = 115
+    clock.now += RETRY_AFTER.total_seconds()
     assert upkeep.tick().checkpointed
-    store.wear.changed, store.wear.written = True, 64_000
+    store.wear.changed, store.wear.written = True, CHECKPOINT_ROWS
+    assert upkeep.tick().checkpointed
+    store.wear.changed, store.wear.appended = True, CHECKPOINT_RECORDS
     assert upkeep.tick().checkpointed
     store.close()
+
+
+class Kept:
+    """A store of which only the wear is of interest, and how each checkpoint was asked for."""
+
+    def __init__(self):
+        self.wear = Wear({})
+        self.merges = []
+
+    def checkpoint(self, patience, merges):
+        self.merges.append(merges)
+        self.wear.checkpointed()
+        return True
+
+
+def test_row_groups_are_merged_where_that_keeps_nobody_waiting_and_else_now_and_then():
+    store, clock = Kept(), Clock()
+    upkeep = Upkeep(store, clock)
+
+    def after(seconds, appended):
+        clock.now += seconds
+        store.wear.changed, store.wear.appended = True, appended
+        assert upkeep.tick().checkpointed
+        return store.merges.pop()
+
+    every, merging = CHECKPOINT_EVERY.total_seconds(), MERGE_EVERY.total_seconds()
+    assert after(every, QUIET_ROWS - 1) == MERGES
+    assert after(every, QUIET_ROWS) == 0
+    assert after(merging - 2 * every, QUIET_ROWS) == 0
+    assert after(every, QUIET_ROWS) == 1
+    assert after(every, QUIET_ROWS) == 0
+    assert after(every, 0) == MERGES
+    assert after(merging - every, QUIET_ROWS) == 0
 
 
 def test_a_table_is_clustered_when_a_fifth_was_replaced_and_that_outlasts_the_process(tmp_path):

@@ -107,8 +107,8 @@ def test_each_resource_has_a_lag_of_its_own_by_type() -> None:
     assert len(drawn) == 20
 
 
-def test_whoever_looks_only_now_and_then_has_a_lower_bound() -> None:
+def test_whoever_looks_only_now_and_then_shows_sooner_what_would_be_too_late_by_then() -> None:
     lag = Lag.of("60s")
-    assert lag.sooner(SECOND).bound == 59 * SECOND
-    assert lag.sooner(500 * SECOND).bound == 30 * SECOND
-    assert lag.sooner(SECOND).horizon(MINUTE) == SECOND
+    assert lag.overdue(100 * SECOND) == 40 * SECOND
+    assert lag.overdue(100 * SECOND, ahead=SECOND) == 41 * SECOND
+    assert lag.overdue(100 * SECOND, ahead=500 * SECOND) == 100 * SECOND

@@ -76,7 +76,8 @@ def connect(optimizer: bool = True) -> Cursor:
 
 
 def lock(connection: Cursor) -> None:
-    """Keep every query on this instance from files, the network and the settings."""
+    """Keep every query on this instance from files, the network and the settings, but for the one that is set for each checkpoint."""
+    connection.execute("SET GLOBAL allowed_configs = ['max_vacuum_tasks']")
     connection.execute("SET GLOBAL enable_external_access = false")
     connection.execute("SET GLOBAL lock_configuration = true")
 
@@ -228,15 +229,16 @@ class Database:
 
     # Checkpoints
 
-    def checkpoint(self, patience: timedelta, set_back: Callable[[], None]) -> bool:
+    def checkpoint(self, patience: timedelta, merges: int, set_back: Callable[[], None]) -> bool:
         """Write what was committed into the file, and in memory compress it; False where readers are in the way.
 
-        patience: how long to wait for them. set_back: called where a checkpoint failed so that the database is as of the one before.
-        Nobody may write meanwhile. Raises InventoryError where there is no room.
+        patience: how long to wait for them. merges: how often, at most, small row groups are merged. set_back: called where a checkpoint
+        failed so that the database is as of the one before. Nobody may write meanwhile. Raises InventoryError where there is no room.
         """
         if self.wear.changed:
             with self.writing() as cursor:
                 bookkeeping.write_worn(cursor, self.wear.replaced)
+        self.execute(f"SET GLOBAL max_vacuum_tasks = {merges}")
         deadline = time.monotonic() + patience.total_seconds()
         while not self._try_checkpoint(set_back):
             if time.monotonic() >= deadline:

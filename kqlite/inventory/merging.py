@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kqlite.inventory import hash_index
 from kqlite.inventory.batches import columns_of
 from kqlite.inventory.bookkeeping import note_records
 from kqlite.inventory.changes import Changes, LeavesNotHeld, Records
+from kqlite.inventory.hash_index import HASH, ROW
 from kqlite.inventory.reshape import selections
 from kqlite.inventory.shapes import held_leaves, hot_column, quoted
 from kqlite.inventory.tables import HOT_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _AT, _SINCE, _ROW, _STALE, _WARM = "_at", "_since", "_row", "_stale", "_warm"
+_ARRIVED, _IS_WHOLE, _IS_OWN = "_arrived", "_is_whole", "_is_own"
 """In the temporary tables: a row's place in the batch (NULL for a deletion, negative for leaves alone), from when on only hot leaves
-changed, where the stored row is, whether that is newer, and whether updating its hot columns makes it the new one."""
+changed, where the stored row is, whether that is newer, and whether updating its hot columns makes it the new one; which row arrives,
+whether it is more than leaves, and whether the stored row has its key and not only the hash of it."""
 
 
 class Cursor(Protocol):
@@ -44,28 +48,35 @@ class Merged:
     appended: int = 0
 
 
-def merge(cursor: Cursor, change: Changes, stored: Partition, shared: Sequence[str]) -> Merged:
+def merge(cursor: Cursor, change: Changes, stored: Partition, shared: Sequence[str], index: str | None = None) -> Merged:
     """Bring the changes into their table, as far as they are newer than what is there.
 
     stored: the partition that takes the rows and covers them. shared: native tables that may hold rows of the type beside it.
+    index: of all rows of the table by the hashes of their keys (`hash_index`); None where there is none.
     """
     held = hot_columns(stored)
     if change.hot is None or not change.hot.num_rows:
-        return _merge(cursor, change, stored, shared, held, None)
+        return _merge(cursor, change, stored, shared, held, None, index)
     given = [name for name in change.hot.schema.names if name not in (KEY_COLUMN, SEQUENCE_COLUMN)]
     if not set(given) <= set(held):
         raise LeavesNotHeld(change.resource_type)
     if len(given) == len(held):
-        return _merge(cursor, change, stored, shared, held, change.hot)
+        return _merge(cursor, change, stored, shared, held, change.hot, index)
     # The columns that are not given stay as they are, so these leaves do not go together with rows.
-    rows = _merge(cursor, change, stored, shared, held, None)
+    rows = _merge(cursor, change, stored, shared, held, None, index)
     alone = replace(change, rows=change.rows.slice(0, 0), deleted={}, since=None)
-    leaves = _merge(cursor, alone, stored, (), given, change.hot)
+    leaves = _merge(cursor, alone, stored, (), given, change.hot, index)
     return replace(rows, updated=rows.updated + leaves.updated)
 
 
 def _merge(
-    cursor: Cursor, change: Changes, stored: Partition, shared: Sequence[str], hot: Sequence[str], leaves: "pa.RecordBatch | None"
+    cursor: Cursor,
+    change: Changes,
+    stored: Partition,
+    shared: Sequence[str],
+    hot: Sequence[str],
+    leaves: "pa.RecordBatch | None",
+    index: str | None,
 ) -> Merged:
     """hot: the columns held beside of which rows and leaves have values."""
     if not (change.rows.num_rows or change.deleted or leaves is not None):
@@ -78,7 +89,7 @@ def _merge(
         _arrive(cursor, change, stored, hot, leaves)
         for source in shared:
             _replace_elsewhere(cursor, source)
-        differing = _meet(cursor, stored, hot)
+        differing = _meet(cursor, stored, hot, index)
         if change.rows.num_rows and (change.since is None or not _holds_hot_leaves(change, stored)):
             _compare(cursor, change, stored, hot)
         return _write(cursor, change, stored, differing)
@@ -169,18 +180,39 @@ def _replace_elsewhere(cursor: Cursor, source: str) -> None:
     cursor.execute(f"DELETE FROM {quoted(source)} AS old WHERE EXISTS (FROM arriving WHERE {of_key} < arriving.{SEQUENCE_COLUMN})")
 
 
-def _meet(cursor: Cursor, stored: Partition, hot: Sequence[str]) -> Mapping[str, str]:
+def _meet(cursor: Cursor, stored: Partition, hot: Sequence[str], index: str | None) -> Mapping[str, str]:
     """The table `met`: what is known of the stored rows whose keys arrive. For each hot column, the column which says that it differs."""
     differing = {name: f"_differs_{number}" for number, name in enumerate(hot)}
     flags = "".join(f", old.{quoted(name)} IS DISTINCT FROM arriving.{quoted(name)} AS {flag}" for name, flag in differing.items())
-    cursor.execute(
-        f"CREATE OR REPLACE TEMP TABLE met AS SELECT {_AT}, old.rowid AS {_ROW}, "
+    known = (
+        f"SELECT {_AT}, old.rowid AS {_ROW}, "
         # Leaves that come again may be such as did not show the first time.
         f"old.{SEQUENCE_COLUMN} >= arriving.{SEQUENCE_COLUMN} + coalesce({_AT} < 0, false)::BIGINT AS {_STALE}, "
-        f"coalesce(old.{SEQUENCE_COLUMN} >= {_SINCE}, false) AND {_AT} IS NOT NULL AS {_WARM}{flags} "
-        f"FROM arriving JOIN {quoted(stored.source)} AS old USING ({KEY_COLUMN})"
+        f"coalesce(old.{SEQUENCE_COLUMN} >= {_SINCE}, false) AND {_AT} IS NOT NULL AS {_WARM}{flags}"
     )
+    source = f"{quoted(stored.source)} AS old"
+    if index is None or not _meet_by_hash(cursor, known, source, index):
+        cursor.execute(f"CREATE OR REPLACE TEMP TABLE met AS {known} FROM arriving JOIN {source} USING ({KEY_COLUMN})")
     return differing
+
+
+def _meet_by_hash(cursor: Cursor, known: str, source: str, index: str) -> bool:
+    """The table `met`, by an index. False where a key that arrives has the hash of several rows, and nobody knows which is its own."""
+    cursor.execute(
+        f"CREATE OR REPLACE TEMP TABLE found AS SELECT arriving.rowid AS {_ARRIVED}, {ROW}, coalesce({_AT} >= 0, true) AS {_IS_WHOLE} "
+        f"FROM arriving JOIN {index} AS stored ON stored.{HASH} = {hash_index.HASHED}"
+    )
+    # The row of leaves is stored: where only one row has its hash, that is the one. For others the keys are compared, and not in the join,
+    # for which DuckDB would look at the keys of all rows.
+    parts = (
+        f"{known}, {_ARRIVED}, {is_own} AS {_IS_OWN} "
+        f"FROM found JOIN arriving ON arriving.rowid = {_ARRIVED} JOIN {source} ON old.rowid = found.{ROW} WHERE {which}"
+        for is_own, which in ((f"old.{KEY_COLUMN} = arriving.{KEY_COLUMN}", _IS_WHOLE), ("true", f"NOT {_IS_WHOLE}"))
+    )
+    cursor.execute(f"CREATE OR REPLACE TEMP TABLE met AS {' UNION ALL '.join(parts)}")
+    cursor.execute(f"DELETE FROM met WHERE NOT {_IS_OWN}")
+    [(several,)] = cursor.execute(f"SELECT count(*) > count(DISTINCT {_ARRIVED}) FROM met").fetchall()
+    return not several
 
 
 def _compare(cursor: Cursor, change: Changes, stored: Partition, hot: Sequence[str]) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from kqlite.directory import DataDirectory
@@ -23,13 +22,14 @@ from kqlite.inventory.changes import Changes, Delivery, Incoming, Records
 from kqlite.inventory.database import Cursor, Database
 from kqlite.inventory.documents import InventoryError
 from kqlite.inventory.forms import Normalised, normalise
+from kqlite.inventory.hash_index import HashIndexes
 from kqlite.inventory.merging import Merged, append, merge
 from kqlite.inventory.placing import place, shares
 from kqlite.inventory.registered import Registry, resource_schema, table_of
 from kqlite.inventory.shapes import quoted
 from kqlite.inventory.snapshot import OpenSnapshots, Snapshot
 from kqlite.inventory.tables import KEY_COLUMN, SEQUENCE_COLUMN
-from kqlite.inventory.upkeep import Wear
+from kqlite.inventory.upkeep import MERGES, Wear
 from kqlite.inventory.widening import covering
 from kqlite.language.schema import Partition
 
@@ -81,6 +81,7 @@ class Store:
         self._resources: dict[int, Mapping[str, tuple[Partition, ...]]] = {}
         self._retired: list[str] = []
         self._open = OpenSnapshots(time_limit)
+        self._hashes = HashIndexes()
 
     @classmethod
     def in_memory(cls, optimizer: bool = True, *, time_limit: timedelta | None = None) -> "Store":
@@ -209,6 +210,7 @@ class Store:
         """
         with self._alone():
             self._load(incoming, watermark)
+            self._forget_indexes()
             if not self._checkpoint() and self._fed:
                 self._database.force_checkpoint()  # there is no other way to make it durable
 
@@ -244,13 +246,18 @@ class Store:
         for the position first. position: the feeder's own note of its place, any text; None leaves the one that is stored.
         """
         merged: list[tuple[str, Merged]] = []
+        deliveries = [*changes, *records]
         with self._alone():
+            indexes = self._indexes(deliveries)
             with self._database.writing() as cursor:
                 before = bookkeeping.state(cursor)
                 catalog = first = self._catalog(cursor, before.version, self._view.registry)
-                for delivery in chain(changes, records):
+                for delivery in deliveries:
+                    known = catalog.partition(delivery.table, delivery.source)
                     catalog, stored = place(cursor, catalog, delivery, self._in_file)
-                    merged.append((stored.source, _bring_in(cursor, catalog, delivery, stored)))
+                    # It does not know of rows that this transaction has inserted, or moved to make room for others.
+                    index = indexes.pop(stored.source, None) if stored == known else None
+                    merged.append((stored.source, _bring_in(cursor, catalog, delivery, stored, index)))
                 version = before.version
                 if catalog != first:
                     version += 1
@@ -258,6 +265,22 @@ class Store:
                 after = State(version, watermark, before.position if position is None else position)
                 bookkeeping.advance(cursor, before, after)
             self.wear.note(merged)
+            if catalog != first:
+                self._forget_indexes()
+
+    def _indexes(self, deliveries: Iterable[Delivery]) -> dict[str, str]:
+        """The hash indexes of the native tables to which changes go, as far as these have one."""
+        if not self._fed:
+            return {}  # DuckDB makes checkpoints as it likes, and they move rows
+        with closing(self._database.bare_cursor()) as cursor:
+            sources = {delivery.source for delivery in deliveries if isinstance(delivery, Changes)}
+            found = ((source, self._hashes.of(cursor, source)) for source in sources)
+            return {source: index for source, index in found if index is not None}
+
+    def _forget_indexes(self) -> None:
+        """Called where rows may have moved."""
+        with closing(self._database.bare_cursor()) as cursor:
+            self._hashes.forget(cursor)
 
     def forget_records(self, table: str, before: datetime) -> None:
         """Delete the records of a table that are older than a time, to the minute. Imported rows stay."""
@@ -293,17 +316,22 @@ class Store:
                     bookkeeping.write_catalog(cursor, catalog.with_partitions([(table, new)]), after.version)
                     bookkeeping.advance(cursor, before, after)
             self.wear.clustered(source)
+            self._forget_indexes()
 
-    def checkpoint(self, patience: timedelta = timedelta(0)) -> bool:
+    def checkpoint(self, patience: timedelta = timedelta(0), merges: int = MERGES) -> bool:
         """Write what was committed into the file, and in memory compress it; False where snapshots are in the way.
 
-        patience: how long to wait for them, while nothing is written. Raises InventoryError where there is no room.
+        patience: how long to wait for them, while nothing is written. merges: how often, at most, small row groups are merged.
+        Raises InventoryError where there is no room.
         """
         with self._alone():
-            return self._checkpoint(patience)
+            return self._checkpoint(patience, merges)
 
-    def _checkpoint(self, patience: timedelta = timedelta(0)) -> bool:
-        return self._database.checkpoint(patience, self._set_back)
+    def _checkpoint(self, patience: timedelta = timedelta(0), merges: int = MERGES) -> bool:
+        try:
+            return self._database.checkpoint(patience, merges, self._set_back)
+        finally:
+            self._forget_indexes()
 
     def _set_back(self) -> None:
         with self._state:
@@ -345,10 +373,10 @@ class Store:
         self._database.execute(*(f"DROP TABLE memory.main.{quoted(source)}" for source in retired))
 
 
-def _bring_in(cursor: Cursor, catalog: InventoryCatalog, delivery: Delivery, stored: Partition) -> Merged:
+def _bring_in(cursor: Cursor, catalog: InventoryCatalog, delivery: Delivery, stored: Partition, index: str | None) -> Merged:
     if isinstance(delivery, Records):
         return append(cursor, delivery, stored)
     assert isinstance(delivery, Changes)
     shared = catalog.partition(delivery.table, delivery.table)
     beside = shared is not None and shared != stored and shares(shared, delivery.resource_type)
-    return merge(cursor, delivery, stored, [delivery.table] if beside else [])
+    return merge(cursor, delivery, stored, [delivery.table] if beside else [], index)

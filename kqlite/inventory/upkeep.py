@@ -9,9 +9,18 @@ from typing import Protocol
 
 from kqlite.inventory.merging import Merged
 
-CHECKPOINT_EVERY = timedelta(seconds=10)
+CHECKPOINT_EVERY = timedelta(seconds=5)
 CHECKPOINT_ROWS = 64_000
-"""A checkpoint is due after so long, or after so many rows that were not updated in place."""
+CHECKPOINT_RECORDS = 256_000
+"""A checkpoint is due after so long, after so many rows that were not updated in place, or after so many appended ones, which lie together."""
+
+QUIET_ROWS = 1_000
+MERGE_EVERY = timedelta(minutes=10)
+"""What is appended between two checkpoints becomes a row group of its own. DuckDB merges small ones: it writes 200,000 records anew in
+2 seconds, in which nothing can be applied. That is left to checkpoints before which fewer rows came; else there is one merge after so long."""
+
+MERGES = 100
+"""As many in one checkpoint as DuckDB does by itself."""
 
 PATIENCE = timedelta(seconds=2)
 RETRY_AFTER = timedelta(seconds=5)
@@ -27,26 +36,27 @@ FEWEST_ROWS = 10_000
 class Wear:
     """What changes did to the tables since the last checkpoint, and since each table was clustered.
 
-    written: rows that were not updated in place, since the last checkpoint. replaced: by native table, rows that are not where clustering
-    would have put them.
+    written, appended: rows that were not updated in place, and records, since the last checkpoint. replaced: by native table, rows that are
+    not where clustering would have put them.
     """
 
     def __init__(self, replaced: Mapping[str, int]) -> None:
         self.changed = False
-        self.written = 0
+        self.written = self.appended = 0
         self.replaced = defaultdict(int, replaced)
 
     def note(self, merged: Iterable[tuple[str, Merged]]) -> None:
         """What deliveries did, each with its native table."""
         self.changed = True
         for source, done in merged:
-            self.written += done.deleted + done.inserted + done.appended
+            self.written += done.deleted + done.inserted
+            self.appended += done.appended
             if done.deleted or done.inserted:
                 self.replaced[source] += max(done.deleted, done.inserted)
 
     def checkpointed(self) -> None:
         """Everything so far is in the file."""
-        self.changed, self.written = False, 0
+        self.changed, self.written, self.appended = False, 0, 0
 
     def clustered(self, source: str) -> None:
         """The table was clustered."""
@@ -60,7 +70,7 @@ class Store(Protocol):
     @property
     def wear(self) -> Wear: ...
 
-    def checkpoint(self, patience: timedelta = ...) -> bool: ...
+    def checkpoint(self, patience: timedelta = ..., merges: int = ...) -> bool: ...
 
     def rows_of(self, source: str) -> int: ...
 
@@ -86,6 +96,7 @@ class Upkeep:
         self._clock = clock
         self._due = clock() + CHECKPOINT_EVERY.total_seconds()
         self._not_before = clock()
+        self._merge_due = clock() + MERGE_EVERY.total_seconds()
 
     def tick(self) -> Done:
         """Do what is due; called between two batches. Raises InventoryError where there is no room."""
@@ -98,14 +109,21 @@ class Upkeep:
     def _checkpoint_is_due(self) -> bool:
         wear = self._store.wear
         now = self._clock()
-        return wear.changed and now >= self._not_before and (wear.written >= CHECKPOINT_ROWS or now >= self._due)
+        is_much = wear.written >= CHECKPOINT_ROWS or wear.appended >= CHECKPOINT_RECORDS
+        return wear.changed and now >= self._not_before and (is_much or now >= self._due)
 
     def _checkpoint(self) -> bool:
-        done = self._store.checkpoint(PATIENCE)
+        wear = self._store.wear
+        is_quiet = wear.written + wear.appended < QUIET_ROWS
+        merges = MERGES if is_quiet else 1 if self._clock() >= self._merge_due else 0
+        done = self._store.checkpoint(PATIENCE, merges)
+        now = self._clock()
         if done:
-            self._due = self._clock() + CHECKPOINT_EVERY.total_seconds()
+            self._due = now + CHECKPOINT_EVERY.total_seconds()
         else:
-            self._not_before = self._clock() + RETRY_AFTER.total_seconds()
+            self._not_before = now + RETRY_AFTER.total_seconds()
+        if done and merges:
+            self._merge_due = now + MERGE_EVERY.total_seconds()
         return done
 
     def _most_worn(self) -> str | None:

@@ -71,15 +71,17 @@ class FrontDoor:
         base: str = DEFAULT_BASE,
         commit: bool = True,
     ) -> Answer:
-        """Answer one request. What the answer shows is durable; with `commit=False` the caller commits before anybody sees it.
+        """Answer one request. What the answer shows is durable.
 
+        commit: False leaves it to the caller to bring the clock up before the request, and to commit before anybody sees the answer.
         body: bytes or text of JSON, or what JSON would give. base: scheme and host for absolute links.
         """
         with self._plane.lock:
+            if commit:
+                self._plane.catch_up()
             return self._handle(method, path_and_query, body, headers, base, commit)
 
     def _handle(self, method: str, path_and_query: str, body: Any, headers: Mapping[str, str] | None, base: str, commit: bool) -> Answer:
-        self._plane.catch_up()
         self._requests += 1
         self._left = {}
         sent = {name.lower(): value for name, value in (headers or {}).items()}

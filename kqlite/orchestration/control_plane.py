@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from threading import RLock
 from typing import Any, TypeVar
@@ -24,7 +25,7 @@ from kqlite.orchestration.faults import parsed
 from kqlite.orchestration.fleet import Fleet
 from kqlite.orchestration.interrupts import interrupted_later
 from kqlite.orchestration.log import EventLog, LogError, every_event
-from kqlite.orchestration.model import FeatureImage, ProviderImage, SubscriptionImage, Type
+from kqlite.orchestration.model import FeatureImage, ProviderImage, SubscriptionImage, Type, interned
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.saved_state import SavedState
 from kqlite.orchestration.timers import Timer, Wake
@@ -104,7 +105,7 @@ class ControlPlane:
     def _replay(self, now: int) -> None:
         with no_collection():
             for event in every_event(self.log, self._saved_at):
-                self.rec.fleet.apply(event)
+                self.rec.fleet.apply(event._replace(name=sys.intern(event.name), image=interned(event.image)))
             self._committed_now = now
             self._set_now(now)
             self.rec.rearm()

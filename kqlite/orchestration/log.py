@@ -10,13 +10,13 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Protocol
+from typing import IO, Any, NamedTuple, Protocol, cast
 
 from kqlite.errors import KqliteError
 from kqlite.orchestration.events import Event, Kind
-from kqlite.orchestration.model import NoteImage, image_of, value_of
+from kqlite.orchestration.model import NoteImage, fields_of, image_reader
 
 FORMAT_VERSION = 1
 APPLICATION_ID = 0x6B716C67  # "kqlg"
@@ -47,6 +47,18 @@ NOT_READ = NoteImage("", 0, "", "")
 """Stands for an image that nobody asked for."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_scan = cast("Any", json.JSONDecoder()).scan_once  # of which the type stubs do not know
+
+
+def _value(text: str) -> Any:
+    """What `json.loads` gives, sooner: `_encode` leaves no spaces around it for which that looks."""
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:
+        raise ValueError("no JSON") from None
+    if end != len(text):
+        raise ValueError("more than JSON")
+    return value
 
 
 class LogError(KqliteError):
@@ -143,6 +155,19 @@ class MemoryLog:
         """See EventLog."""
 
 
+class _Texts(dict[int, str]):
+    """Texts by number. load: fetches those that another process has written meanwhile."""
+
+    def __init__(self, load: Callable[[], None]) -> None:
+        self._load = load
+
+    def __missing__(self, number: int) -> str:
+        self._load()
+        if number not in self:
+            raise ValueError(f"no text {number}")
+        return self[number]
+
+
 class SqliteLog:
     """A log in a SQLite file.
 
@@ -156,7 +181,7 @@ class SqliteLog:
             raise LogError(f"synchronous is FULL or NORMAL, not {synchronous!r}")
         self.path = Path(path)
         self._texts: dict[str, int] = {}
-        self._text_of: dict[int, str] = {}
+        self._text_of = _Texts(self._load_texts)
         self._lock = None if read_only else _only_writer(self.path)
         try:
             target = f"{self.path.absolute().as_uri()}?mode=ro" if read_only else str(self.path)
@@ -269,8 +294,8 @@ class SqliteLog:
 
     def _events(self, place: str, select: str, *values: object, bare: Collection[str] = ()) -> list[Event]:
         try:
-            return [self._event(row, bare) for row in self._db.execute(select, values).fetchall()]
-        except (sqlite3.Error, ValueError, TypeError) as error:
+            return self._decoded(self._db.execute(select, values).fetchall(), bare)
+        except (sqlite3.Error, LookupError, ValueError, TypeError) as error:
             raise LogError(f"{self.path}: the log is damaged {place} ({error})") from error
 
     def at(self, sequences: Sequence[int]) -> list[Event]:
@@ -283,39 +308,36 @@ class SqliteLog:
 
     def newest(self, upto: int) -> Iterator[Newest]:
         """See EventLog."""
-        text = self._text
+        text = self._text_of
         try:
             for type_, scope, name, kind, sequence in self._db.execute(_SELECT_NEWEST, (upto,)):
-                yield Newest(text(type_), text(scope) + name, sequence, _KINDS[kind] is Kind.DELETED)
+                yield Newest(text[type_], text[scope] + name, sequence, _KINDS[kind] is Kind.DELETED)
         except sqlite3.Error as error:
             raise LogError(f"{self.path}: the log is damaged ({error})") from error
 
-    def _event(self, row: tuple[Any, ...], bare: Collection[str]) -> Event:
-        sequence, time, kind, type_, scope, name, version, operation, actor, cause, image, previous = row
-        type_name = self._text(type_)
-        read = type_name not in bare
-        before = {field: value_of(value) for field, value in json.loads(previous).items()} if previous and read else {}
-        return Event(
-            sequence,
-            time,
-            _KINDS[kind],
-            type_name,
-            self._text(scope),
-            sys.intern(name),
-            version,
-            self._text(operation),
-            self._text(actor),
-            self._text(cause),
-            image_of(type_name, json.loads(image)) if read else NOT_READ,
-            before,
-        )
-
-    def _text(self, number: int) -> str:
-        text = self._text_of.get(number)
-        if text is None:
-            self._load_texts()  # another process writes, this one reads
-            text = self._text_of[number]
-        return text
+    def _decoded(self, rows: Sequence[tuple[Any, ...]], bare: Collection[str]) -> list[Event]:
+        texts = self._text_of
+        read_as = {number: None if texts[number] in bare else image_reader(texts[number]) for number in {row[3] for row in rows}}
+        events: list[Event] = []
+        for sequence, time, kind, type_, scope, name, version, operation, actor, cause, image, previous in rows:
+            read = read_as[type_]
+            events.append(
+                Event(
+                    sequence,
+                    time,
+                    _KINDS[kind],
+                    texts[type_],
+                    texts[scope],
+                    name,
+                    version,
+                    texts[operation],
+                    texts[actor],
+                    texts[cause],
+                    NOT_READ if read is None else read(_value(image)),
+                    {} if read is None or previous is None else fields_of(_value(previous)),
+                )
+            )
+        return events
 
     def close(self) -> None:
         """See EventLog."""

@@ -421,22 +421,38 @@ _shared: dict[Any, Any] = {}
 
 
 def _frozen(value: Any) -> Any:
-    if isinstance(value, list):
-        frozen = tuple(_frozen(item) for item in value)
-        # The same few tuples (tags, extension states) stand in most images of a fleet: one copy of each is enough.
-        return _shared.setdefault(frozen, frozen) if len(_shared) < 100_000 else frozen
-    return sys.intern(value) if isinstance(value, str) else value
+    if type(value) is not list:
+        return value
+    if not value:
+        return ()
+    frozen = tuple([_frozen(item) for item in value])
+    # The same few tuples (tags, extension states) stand in most images of a fleet: one copy of each is enough.
+    return _shared.setdefault(frozen, frozen) if len(_shared) < 100_000 else frozen
+
+
+def image_reader(type_: str) -> Callable[[Sequence[Any]], Image]:
+    """What makes the image of a resource of this type, of the values that a JSON array gave back."""
+    if type_ == Type.DEFINITION:
+        return lambda values: Definition(*values)
+    make: Callable[..., Image] = IMAGES[type_]
+    return lambda values: make(*[_frozen(value) if type(value) is list else value for value in values])
 
 
 def image_of(type_: str, values: Sequence[Any]) -> Image:
     """The image of a resource of this type, of the values that a JSON array gave back."""
-    if type_ == Type.DEFINITION:
-        return Definition(*values)
-    make: Callable[..., Image] = IMAGES[type_]
+    return image_reader(type_)(values)
+
+
+def fields_of(values: dict[str, Any]) -> dict[str, Any]:
+    """Fields of an image by name, of what a JSON object gave back."""
+    for name, value in values.items():
+        if type(value) is list:
+            values[name] = _frozen(value)
+    return values
+
+
+def interned(image: Image) -> Image:
+    """The same image with one copy of each text for all that say the same: for who keeps the images of a whole fleet."""
     intern = sys.intern
-    return make(*[intern(value) if type(value) is str else _frozen(value) if type(value) is list else value for value in values])
-
-
-def value_of(value: Any) -> Any:
-    """A field's value, of what JSON gave back."""
-    return _frozen(value) if isinstance(value, (list, str)) else value
+    make: Callable[..., Image] = type(image)
+    return make(*[intern(value) if type(value) is str else value for value in image])

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from kqlite.inventory.batches import key_of
 from kqlite.inventory.changes import Records
 from kqlite.inventory.documents import Value, encode
 from kqlite.inventory.tables import KEY_COLUMN, SEQUENCE_COLUMN
@@ -20,7 +21,7 @@ from kqlite.orchestration.chance import derived_hex
 from kqlite.orchestration.clock import to_datetime
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.model import Type
-from kqlite.snapshotter.hot import HotLeaves
+from kqlite.snapshotter.hot import NAME, HotLeaves, Move
 from kqlite.snapshotter.rows import TENANT, Definitions, Row, id_of, place_of, row_before, row_of, table_of, timestamp
 from kqlite.snapshotter.shaping import Shaper
 
@@ -43,11 +44,14 @@ _NAMESPACES = {"subscriptions": "microsoft.resources/", "resourceGroups": "micro
 
 
 _FIELDS = (
-    *(KEY_COLUMN, SEQUENCE_COLUMN, "id", "name", "resourceGroup", "subscriptionId"),
+    *(SEQUENCE_COLUMN, "name", "resourceGroup", "subscriptionId"),
     *("targetResourceId", "targetResourceType", "changeType", "changes", "timestamp", "correlationId", "changesCount"),
     *("previousResourceSnapshotId", "newResourceSnapshotId", "changedBy", "changedByType", "operation"),
 )
-"""What one record differs from others in, by column or leaf."""
+"""What one record differs from others in, by column or leaf; its id follows from two of them."""
+
+_NAME = encode(NAME)
+_MOST_MOVES = 10_000
 
 _CONSTANTS = {"type": TYPE, "tenantId": TENANT, "clientType": "Unspecified"}
 
@@ -62,6 +66,7 @@ class ChangeRecords:
         self._definitions = definitions
         self._hot = HotLeaves(definitions)
         self._shaper = Shaper(TYPE)
+        self._moves: dict[tuple[Move, str], tuple[str, int]] = {}
 
     def of(self, events: Iterable[Event]) -> list[Records]:
         """One record of each event of a resource, by the table that takes them."""
@@ -82,33 +87,44 @@ class ChangeRecords:
     def _record(self, event: Event) -> tuple[Any, ...]:
         """The values of `_FIELDS`."""
         place = place_of(event.scope)
-        category = "User" if event.actor == "user" else "System"
-        name = f"{event.sequence:020d}"
-        target = event.scope + event.name if event.type != Type.LOCK else id_of(event, self._definitions)
-        id_ = f"{target}/providers/Microsoft.Resources/changes/{name}"
-        changes = self._changes(event, category) if event.kind is Kind.CHANGED else None
+        kind, version = event.kind, event.version
+        type_, word, category, operation = _terms(event.type, kind, event.actor, event.cause)
+        changes, count = self._changes(event, category) if kind is Kind.CHANGED else (None, 0)
         resource = _snapshot(event)
         return (
-            *(id_.lower(), event.sequence, id_, name),
+            event.sequence,
+            f"{event.sequence:020d}",
             place.group or (event.name.lower() if event.type == Type.GROUP else ""),
             place.subscription or event.name,
-            *(target, event.type.lower(), _WORDS[event.kind]),
-            None if changes is None else f"{{{','.join(changes)}}}",
+            event.scope + event.name if event.type != Type.LOCK else id_of(event, self._definitions),
+            type_,
+            word,
+            changes,
             timestamp(event.time),
             event.operation or _NOBODY,
-            len(changes or ()),
-            None if event.kind is Kind.CREATED else f"{resource}{event.version - 1:08x}",
-            None if event.kind is Kind.DELETED else f"{resource}{event.version:08x}",
-            *(event.actor, category),
-            _operation(event.cause, event.type, event.kind),
+            count,
+            None if kind is Kind.CREATED else f"{resource}{version - 1:08x}",
+            None if kind is Kind.DELETED else f"{resource}{version:08x}",
+            event.actor,
+            category,
+            operation,
         )
 
-    def _changes(self, event: Event, category: str) -> list[str]:
-        """The members of `changes`, each as JSON text."""
-        if self._hot.tells_all(event):
-            return [_hot_member(path, was, now, category) for path, was, now in self._hot.changes(event)]
-        changed = _differences(row_before(event, self._definitions), row_of(event, self._definitions))
-        return [_member(path, was, now, category) for path, was, now in changed]
+    def _changes(self, event: Event, category: str) -> tuple[str, int]:
+        """`changes` as JSON text, and how many there are."""
+        if not self._hot.tells_all(event):
+            changed = _differences(row_before(event, self._definitions), row_of(event, self._definitions))
+            return _members(changed, category), len(changed)
+        move = self._hot.move(event)
+        known = self._moves.get((move, category))
+        if known is None:
+            if len(self._moves) > _MOST_MOVES:
+                self._moves.clear()
+            known = self._moves[move, category] = _members(move.differences, category), len(move.differences)
+        if move.name_at < 0:
+            return known
+        text, count = known
+        return text.replace(_NAME, encode(self._hot.name(event))), count
 
 
 def _snapshot(event: Event) -> str:
@@ -124,6 +140,11 @@ _TYPE_MARKS = {type_: derived_hex(0, type_)[:4] for type_ in map(str, Type)}
 
 
 @lru_cache(maxsize=10_000)
+def _terms(type_: str, kind: Kind, actor: str, cause: str) -> tuple[str, str, str, str]:
+    """Type, kind of change, category and operation as a record names them."""
+    return type_.lower(), _WORDS[kind], "User" if actor == "user" else "System", _operation(cause, type_, kind)
+
+
 def _operation(cause: str, type_: str, kind: Kind) -> str:
     """The Azure operation: of a request its own, of a step of the platform the one that it stands for."""
     namespace = _NAMESPACES.get(cause.partition("/")[0])
@@ -142,8 +163,8 @@ def _member(path: str, was: Value, now: Value, category: str) -> str:
     return f'{encode(path)}:{{"previousValue":{previous}{new},"changeCategory":"{category}","propertyChangeType":"{kind}"}}'
 
 
-# Most changes of a fleet are the same few, each of one type for ever.
-_hot_member = lru_cache(maxsize=10_000)(_member)
+def _members(changed: Iterable[tuple[str, Value, Value]], category: str) -> str:
+    return f"{{{','.join([_member(path, was, now, category) for path, was, now in changed])}}}"
 
 
 def _differences(before: Row | None, after: Row | None) -> list[tuple[str, Value, Value]]:
@@ -181,8 +202,14 @@ def _leaves(path: str, value: Value) -> Iterator[tuple[str, Any]]:
 
 def _batch(schema: pa.Schema, records: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
     import pyarrow as pa
+    from pyarrow import compute
 
-    values = dict(zip(_FIELDS, zip(*records, strict=True), strict=True))
+    values: dict[str, Any] = dict(zip(_FIELDS, zip(*records, strict=True), strict=True))
+    target, name = (pa.array(values[field], pa.string()) for field in ("targetResourceId", "name"))
+    values["id"] = id_ = compute.binary_join_element_wise(target, "providers/Microsoft.Resources/changes", name, "/")
+    # Only there do both fold in the same way.
+    is_ascii = compute.all(compute.string_is_ascii(id_)).as_py()
+    values[KEY_COLUMN] = compute.ascii_lower(id_) if is_ascii else [key_of(each) for each in id_.to_pylist()]
     return pa.RecordBatch.from_arrays([_array(field, values, len(records)) for field in schema], schema=schema)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from kqlite.inventory.documents import Value
 from kqlite.inventory.tables import HOT_LEAVES
@@ -21,8 +21,8 @@ Differences = tuple[tuple[str, Value, Value], ...]
 Some = TypeVar("Some")
 
 _MOST_STATES = 10_000
-_NAME = "any"
-"""Stands for the name of whichever computer."""
+NAME = "\0"
+"""Stands for the name of whichever computer; no computer's name has such a character."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,21 @@ SHOWING: dict[str, Showing] = {
 """By type in ARM's casing; a type that is not here has rows without hot leaves."""
 
 
+@dataclass(frozen=True, eq=False)
+class Move:
+    """What every machine changes that goes from one state to another.
+
+    differences: path, value before, value after; None for none. name_at: which of them is the computer's name, of which each machine has
+    its own and for which `NAME` stands there; -1 for none.
+    """
+
+    differences: Differences
+    name_at: int = -1
+
+
+_NO_MOVE = Move(())
+
+
 class HotLeaves:
     """The hot leaves of images.
 
@@ -70,6 +85,7 @@ class HotLeaves:
     """
 
     def __init__(self, definitions: Definitions) -> None:
+        self._definitions = definitions
         self._types = {type_: _TypeLeaves(type_, showing, definitions) for type_, showing in SHOWING.items()}
 
     def touches_hot_alone(self, event: Event) -> bool:
@@ -86,9 +102,13 @@ class HotLeaves:
         """The hot leaves that the event's resource has while `image` is its state, in the order of `tables.HOT_LEAVES`."""
         return self._types[event.type].values(event, image)
 
-    def changes(self, event: Event) -> Differences:
-        """The hot leaves in which the resource differs after the event from before: path, value before, value after; None for none."""
-        return self._types[event.type].changes(event)
+    def move(self, event: Event) -> Move:
+        """The hot leaves in which the resource differs after the event from before: one object for all that make the same move."""
+        return self._types[event.type].move(event)
+
+    def name(self, event: Event) -> str:
+        """The name of the computer that the event's machine is."""
+        return documents.computer_name(cast("VmImage", event.image), self._definitions)
 
 
 class _TypeLeaves:
@@ -101,7 +121,7 @@ class _TypeLeaves:
         self._state = attrgetter(*self._fields)
         self._hot = frozenset(showing.hot)
         self._known: dict[Any, Leaves] = {}
-        self._moves: dict[Any, tuple[Differences, int]] = {}
+        self._moves: dict[Any, Move] = {}
         self._name_at = next((at for at, path in enumerate(self._paths) if path.endswith(".computerName")), -1)
 
     def parts_change(self, event: Event) -> bool:
@@ -123,32 +143,23 @@ class _TypeLeaves:
             leaves = tuple(_leaf(shown, path) for path in self._paths)
             at = self._name_at
             # Of all hot leaves only the computer's name differs between machines in one state.
-            known = _remember(self._known, state, leaves if at < 0 or leaves[at] is None else (*leaves[:at], _NAME, *leaves[at + 1 :]))
+            known = _remember(self._known, state, leaves if at < 0 or leaves[at] is None else (*leaves[:at], NAME, *leaves[at + 1 :]))
         return known
 
-    def changes(self, event: Event) -> Differences:
+    def move(self, event: Event) -> Move:
         previous = event.previous
         if self._hot.isdisjoint(previous):
-            return ()
+            return _NO_MOVE
         now = self._state(event.image)
         was = tuple(map(previous.get, self._fields, now)) if len(self._fields) > 1 else previous[self._fields[0]]
-        known = self._moves.get((was, now))
-        move, name_at = known or _remember(self._moves, (was, now), self._move(event, was, now))
-        if name_at < 0 or not isinstance(event.image, VmImage):
-            return move
-        path, old, _ = move[name_at]
-        name = documents.computer_name(event.image, self._definitions)
-        own = (path, None, name) if old is None else (path, name, None)
-        return (*move[:name_at], own, *move[name_at + 1 :])
+        return self._moves.get((was, now)) or _remember(self._moves, (was, now), self._move(event, was, now))
 
-    def _move(self, event: Event, was: Any, now: Any) -> tuple[Differences, int]:
-        """What every machine changes that goes from one state to another, and where in it the computer's name is; -1 for nowhere."""
+    def _move(self, event: Event, was: Any, now: Any) -> Move:
         before = event.before
         assert before is not None
         old, new = self._of(event, before, was), self._of(event, event.image, now)
-        move = tuple(each for each in zip(self._paths, old, new, strict=True) if each[1] != each[2])
-        name = self._paths[self._name_at] if self._name_at >= 0 else ""
-        return move, next((at for at, (path, _, _) in enumerate(move) if path == name), -1)
+        differences = tuple(each for each in zip(self._paths, old, new, strict=True) if each[1] != each[2])
+        return Move(differences, next((at for at, (_, *values) in enumerate(differences) if NAME in values), -1))
 
 
 def _remember(known: dict[Any, Some], key: Any, value: Some) -> Some:

@@ -9,7 +9,7 @@ All times are simulated ones, in microseconds; the draws follow from a seed and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -116,10 +116,6 @@ class Lag:
             ) from None
         return cls(law, mode, max(BOUND, law.points[-1][1]), seed, slow=behind)
 
-    def sooner(self, by: int) -> Lag:
-        """The same with a bound that is lower by so much, but at most by half: for who looks only now and then."""
-        return replace(self, bound=self.bound - min(by, self.bound // 2))
-
     def written(self) -> dict[str, Any]:
         """As a JSON document."""
         by_type = {type_: law.points for type_, law in self.by_type.items()}
@@ -131,6 +127,13 @@ class Lag:
         by_type = {type_: _law_from(points) for type_, points in document["by_type"].items()}
         rest = (document["bound"], document["seed"], by_type, document["slow"])
         return cls(_law_from(document["law"]), Mode(document["mode"]), *rest)
+
+    def overdue(self, now: int, ahead: int = 0) -> int:
+        """Everything up to this time is visible at `now` whatever the law says.
+
+        ahead: who looks at `now` looks again only after so long, by when nothing may be older than the bound.
+        """
+        return now - self.bound + min(ahead, self.bound)
 
     def horizon(self, now: int) -> int:
         """Everything up to this time is visible at `now` and nothing later: a prefix. It never goes back while `now` does not."""

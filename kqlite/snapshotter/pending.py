@@ -42,8 +42,11 @@ class Pending(Protocol):
     def in_order(self) -> bool:
         """Whether every event of a resource was and will be shown, each after the one before it."""
 
-    def due(self, now: int) -> Iterator[Batch]:
-        """What shows at the time `now`. A batch that was given counts as applied when the next is asked for."""
+    def due(self, now: int, ahead: int = 0) -> Iterator[Batch]:
+        """What shows at the time `now`. A batch that was given counts as applied when the next is asked for.
+
+        ahead: it is asked again only after so long, by when nothing may be older than the lag's bound.
+        """
 
     def missing(self) -> list[int]:
         """The sequence numbers of which the feed has said nothing although it has spoken of later ones."""
@@ -63,14 +66,15 @@ class Prefix:
         self._position = position
         self._lag = lag
         self._early: dict[int, Event] = {}
+        self._horizon = 0
         self.refetched = 0
 
-    def due(self, now: int) -> Iterator[Batch]:
+    def due(self, now: int, ahead: int = 0) -> Iterator[Batch]:
         """See Pending."""
-        horizon = self._lag.horizon(now)
+        horizon = self._horizon = max(self._horizon, self._lag.horizon(now), self._lag.overdue(now, ahead))
         more = True
         while more:
-            notifications, reached, more, _ = self._feed.pull(horizon, now=now)
+            notifications, reached, more, _ = self._feed.pull(horizon, now=now + ahead)
             events = self._in_order(notifications, reached)
             # Others of the last event's instant may follow it.
             watermark = events[-1].time - 1 if more and events else horizon
@@ -107,6 +111,7 @@ class PerResource:
         self._log = log
         self._position = position
         self._reached = position
+        self._looked = 0
         self._whole_until = 0
         # What a crawl had found before the store was cut off may not be lost again: what was shown would be shown as it was before.
         self._resumes = position > 0
@@ -123,18 +128,20 @@ class PerResource:
         """See Pending."""
         return not self._feed.disturbed
 
-    def due(self, now: int) -> Iterator[Batch]:
+    def due(self, now: int, ahead: int = 0) -> Iterator[Batch]:
         """See Pending."""
-        looked = now - self._lag.least
+        overdue = self._lag.overdue(now, ahead)
+        looked = self._looked = max(self._looked, now - self._lag.least, overdue)
         more = True
         while more:
-            notifications, self._reached, more, read = self._feed.pull(looked, now=now)
+            notifications, self._reached, more, read = self._feed.pull(looked, now=now + ahead)
             self._schedule(read)
             for event in notifications:
                 self._take(event)
         if self._resumes or len(self._held) > MOST_HELD:
             self._resumes = False
             self.found(self._log.at(self.missing()))
+        self._hurry(overdue, now)
         while True:
             shown = self._showing(now)
             recorded = self._pass()
@@ -158,6 +165,19 @@ class PerResource:
         self._held[event.sequence] = event
         self._hidden.add(event.sequence)
         heapq.heappush(self._waiting, (shows, event.sequence))
+
+    def _hurry(self, overdue: int, now: int) -> None:
+        """Let show at `now` what happened up to the time `overdue` and would show later."""
+        if self._lag.overdue(now) >= overdue:
+            return  # the lags themselves see to it
+        for at, (shows, sequence) in enumerate(self._waiting):
+            event = self._held[sequence]
+            if shows > now and event.time <= overdue:
+                self._waiting[at] = (now, sequence)
+                key = event.id.lower()
+                if self._last_of.get(key) == shows:
+                    self._last_of[key] = now
+        heapq.heapify(self._waiting)
 
     def _showing(self, now: int) -> list[Event]:
         shown: list[Event] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from kqlite.errors import InventoryError, KqliteError
 from kqlite.garbage import no_collection
 from kqlite.inventory.changes import Changes, LeavesNotHeld
 from kqlite.inventory.upkeep import PATIENCE, Upkeep
-from kqlite.orchestration.clock import DAY, HOUR, to_datetime
+from kqlite.orchestration.clock import DAY, HOUR, SECOND, to_datetime
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.log import EventLog, encoded
 from kqlite.orchestration.model import Definition, FaultImage, Type, image_of
@@ -41,6 +42,8 @@ CRAWL_EVERY = HOUR
 _TIDY_EVERY = HOUR
 _logger = logging.getLogger("kqlite")
 _SAMPLES = 1_000
+_ROUNDS = 50
+"""Of so many ticks the longest round says how long another may take: among them are some with a checkpoint."""
 
 
 class OutOfStep(InventoryError):
@@ -141,9 +144,10 @@ class Snapshotter:
             trouble=self._trouble,
         )
 
-    def tick(self, now: int) -> None:
+    def tick(self, now: int, ahead: int = 0) -> None:
         """Make visible what is visible at the time `now`, which never goes back.
 
+        ahead: the next tick ends only so much later, by when nothing may be older than the lag's bound.
         Raises InventoryError where the store cannot be written, and LogError where the log cannot be read; nothing of the batch is then in,
         and the next tick goes on from there.
         """
@@ -152,7 +156,7 @@ class Snapshotter:
             fresh, trouble = self.position == 0, self._trouble
             try:
                 self._trouble = ""
-                for batch in self._due(now):
+                for batch in self._due(now, ahead):
                     self._apply(batch)
                 if fresh and self.position:
                     # From here on it is known that somebody was here before.
@@ -173,11 +177,11 @@ class Snapshotter:
                     _logger.warning("%s", self._trouble)
             self._lags.append(now - (self._watermark or now))
 
-    def _due(self, now: int) -> Iterator[Batch]:
+    def _due(self, now: int, ahead: int = 0) -> Iterator[Batch]:
         if self._cut_off:
             self._pending = self._resume()
             self._cut_off = False
-        return self._pending.due(now)
+        return self._pending.due(now, ahead)
 
     def _apply(self, batch: Batch) -> None:
         place = self._place
@@ -296,27 +300,37 @@ class Place(NamedTuple):
 class Ticker:
     """A thread that ticks by the wall's clock. failure: what ended it; where only a tick went wrong, the snapshotter's progress says so.
 
-    now: the simulated time up to which everything is in the log.
+    now: the simulated time up to which everything is in the log. speed: seconds of it in one of the wall's.
     """
 
-    def __init__(self, snapshotter: Snapshotter, now: Callable[[], int], every: timedelta = timedelta(seconds=0.25)) -> None:
+    def __init__(
+        self, snapshotter: Snapshotter, now: Callable[[], int], speed: float = 1.0, every: timedelta = timedelta(seconds=0.25)
+    ) -> None:
         self._snapshotter = snapshotter
         self._now = now
+        self._speed = speed
         self._every = every.total_seconds()
+        self._rounds = deque([self._every], maxlen=_ROUNDS)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kqlite-snapshotter", daemon=True)
         self.failure: BaseException | None = None
         self._thread.start()
 
     def _run(self) -> None:
-        while not self._stop.wait(self._every):
+        began = ended = time.monotonic()
+        while not self._stop.wait(max(0.0, self._every - (ended - began))):
+            # What shows after this tick is what shows until the end of the next one, which may take as long as any of the last ones.
+            ahead = round((max(self._rounds) + ended - began) * self._speed * SECOND)
+            began, last = time.monotonic(), began
+            self._rounds.append(began - last)
             try:
-                self._snapshotter.tick(self._now())
+                self._snapshotter.tick(self._now(), ahead)
             except KqliteError:
-                continue  # such as a full disk: it says so in its progress, and tries again
+                pass  # such as a full disk: it says so in its progress, and tries again
             except BaseException as error:
                 self.failure = error
                 raise
+            ended = time.monotonic()
 
     def stop(self) -> None:
         """End the thread after the tick it is in."""
