@@ -226,6 +226,7 @@ def staleness(directory: Path, pace: int, seconds: float) -> None:
         for lag in (Lag(bound=SECOND), Lag()):
             copy = _copied(directory, Path(folder) / "followed")
             Replay(copy, history).write(begins)
+            os.sync()  # else what was copied is written to the disk meanwhile
             context = multiprocessing.get_context("spawn")
             ready, over = context.Event(), context.Event()
             child = context.Process(target=replay, args=(copy, history, begins, ready, over))
@@ -300,9 +301,9 @@ def _follow(directory: Path, lag: Lag, ready: Any, over: Any) -> None:
     ready.set()
     looks: list[float] = []
     ticker = Ticker(snapshotter, lambda: int(log_time.facts()["now"]))
-    begins = time.monotonic() + 5
+    begins = time.monotonic() + 10
     while not over.is_set():
-        time.sleep(0.05)
+        time.sleep(0.1)
         with store.snapshot() as snapshot:
             watermark = snapshot.watermark
         if watermark is not None and time.monotonic() > begins:

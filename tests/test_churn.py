@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from random import Random
 
@@ -523,4 +524,27 @@ def test_hot_changes_leave_rows_where_they_are_and_pass_older_ones(tmp_path):
         found = snapshot.run(f"SELECT name, _seq, _hot_properties_provisioningState AS state FROM {MACHINES}").to_pylist()
     assert [tuple(row.values()) for row in found] == [("a", 1, "x"), ("b", 12, "new"), ("c", 13, "newer")]
     assert isinstance(store.sequences("resources"), pa.Table)
+    store.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_stay_where_they_are_over_a_checkpoint_that_merges_nothing(seed, tmp_path):
+    """What an index by hash is kept for."""
+    chance = Random(seed)
+    store = Store.open(DataDirectory.create(tmp_path / "i"), fed=True)
+    sequence = count(1)
+
+    def places():
+        with store.snapshot() as snapshot:
+            found = snapshot.run(f"SELECT _key, rowid AS row FROM {MACHINES}").to_pylist()
+            return {row["_key"]: row["row"] for row in found}
+
+    for _ in range(12):
+        names = [f"{chance.randrange(3_000):04}" for _ in range(chance.choice((3, 300, 2_000)))]
+        gone = {f"/vms/{name}": next(sequence) for name in set(names[::3])}
+        rows = [vm(name, provisioningState=chance.choice("xyz")) for name in names]
+        store.apply([machines(*rows, sequences=[next(sequence) for _ in rows], deleted=gone)], NOON)
+        before = places()
+        assert store.checkpoint(merges=0)
+        assert places() == before
     store.close()

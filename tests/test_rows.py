@@ -357,11 +357,13 @@ class Held:
     def _take_leaves(self, change: Changes) -> None:
         assert change.hot is not None
         for leaves in change.hot.to_pylist():
-            key, sequence = leaves.pop("_key"), leaves.pop("_seq")
+            key, sequence, changed = leaves.pop("_key"), leaves.pop("_seq"), leaves.pop("_changed", -1)
             known, row = self.rows.get((change.table, key), (sequence, {}))
             if known <= sequence:
-                for path in HOT_LEAVES[change.resource_type]:
-                    put(row, path, leaves.pop("_hot_" + path.replace(".", "_")))
+                for at, path in enumerate(HOT_LEAVES[change.resource_type]):
+                    value = leaves.pop("_hot_" + path.replace(".", "_"))
+                    if changed >> at & 1:
+                        put(row, path, value)
                 assert not leaves
                 self.rows[change.table, key] = sequence, row
 

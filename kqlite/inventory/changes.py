@@ -77,7 +77,8 @@ class Changes(Delivery):
     updated, an older one, or none, is replaced by the whole row. An object that comes or goes with its leaves is no hot change. None where
     nobody knows, so that rows are compared.
     hot: of resources that changed in hot leaves alone, and have no row in `rows`: `_key`, `_seq`, and the columns in which this partition
-    holds the hot leaves of the type. They are written where a row is stored whose sequence number is not higher.
+    holds the hot leaves of the type. They are written where a row is stored whose sequence number is not higher. It may have `_changed`,
+    which says what need not be looked at because it is as it is stored.
     """
 
     deleted: Mapping[str, int] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Where in a large table the row of a key is: an index by the key's hash, in memory, for as long as rows stay where they are.
 
 To join some thousand keys with the key column of a million rows, all of its texts are decompressed first, which takes ten times as long as
-to make such an index takes for a hundred batches. A checkpoint may move rows; after it the index is made again.
+to find them in such an index. A checkpoint that merges row groups moves rows; after it the index is made again.
 """
 
 from typing import Any, Protocol

@@ -15,13 +15,14 @@ from kqlite.inventory.changes import Changes, LeavesNotHeld, Records
 from kqlite.inventory.hash_index import HASH, ROW
 from kqlite.inventory.reshape import selections
 from kqlite.inventory.shapes import held_leaves, hot_column, quoted
-from kqlite.inventory.tables import HOT_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
+from kqlite.inventory.tables import CHANGED_COLUMN, HOT_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
 from kqlite.language.schema import Array, Object, Partition, Shape
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _AT, _SINCE, _ROW, _STALE, _WARM = "_at", "_since", "_row", "_stale", "_warm"
+_NO_LEAVES = (KEY_COLUMN, SEQUENCE_COLUMN, CHANGED_COLUMN)
 _ARRIVED, _IS_WHOLE, _IS_OWN = "_arrived", "_is_whole", "_is_own"
 """In the temporary tables: a row's place in the batch (NULL for a deletion, negative for leaves alone), from when on only hot leaves
 changed, where the stored row is, whether that is newer, and whether updating its hot columns makes it the new one; which row arrives,
@@ -57,7 +58,7 @@ def merge(cursor: Cursor, change: Changes, stored: Partition, shared: Sequence[s
     held = hot_columns(stored)
     if change.hot is None or not change.hot.num_rows:
         return _merge(cursor, change, stored, shared, held, None, index)
-    given = [name for name in change.hot.schema.names if name not in (KEY_COLUMN, SEQUENCE_COLUMN)]
+    given = [name for name in change.hot.schema.names if name not in _NO_LEAVES]
     if not set(given) <= set(held):
         raise LeavesNotHeld(change.resource_type)
     if len(given) == len(held):
@@ -86,10 +87,10 @@ def _merge(
     for name, view in views.items():
         cursor.register(name, view)
     try:
-        _arrive(cursor, change, stored, hot, leaves)
+        bits = _arrive(cursor, change, stored, hot, leaves)
         for source in shared:
             _replace_elsewhere(cursor, source)
-        differing = _meet(cursor, stored, hot, index)
+        differing = _meet(cursor, stored, hot, bits, index)
         if change.rows.num_rows and (change.since is None or not _holds_hot_leaves(change, stored)):
             _compare(cursor, change, stored, hot)
         return _write(cursor, change, stored, differing)
@@ -145,24 +146,36 @@ def _dead(change: Changes) -> "pa.Table":
     return pa.table({KEY_COLUMN: keys, SEQUENCE_COLUMN: sequences})
 
 
-def _arrive(cursor: Cursor, change: Changes, stored: Partition, hot: Sequence[str], leaves: "pa.RecordBatch | None") -> None:
-    """The table `arriving`: of each key the newest row, leaves or deletion, unless a later deletion is remembered."""
+def _arrive(cursor: Cursor, change: Changes, stored: Partition, hot: Sequence[str], leaves: "pa.RecordBatch | None") -> Mapping[str, int]:
+    """The table `arriving`: of each key the newest row, leaves or deletion, unless a later deletion is remembered.
+
+    Returned is for each hot column its bit in the column `_changed`; nothing where leaves do not say, each for itself, what changed.
+    """
+    unique = _are_unique(change, leaves)
+    bits = _bits(leaves) if leaves is not None and unique else {}
     types = columns_of(stored)
     given = "".join(f", {selection}" for selection in [selections(change.partition, stored, {name: types[name] for name in hot})] if hot)
     parts = [f"SELECT {_AT}, {KEY_COLUMN}, {SEQUENCE_COLUMN}, {_SINCE}{given} FROM changes"]
     if change.deleted:
         parts.append(f"SELECT {KEY_COLUMN}, {SEQUENCE_COLUMN} FROM dead")
     if leaves is not None:
-        parts.append(f"SELECT -row_number() OVER () AS {_AT}, {KEY_COLUMN}, {SEQUENCE_COLUMN}, 0 AS {_SINCE}{given} FROM leaves")
+        changed = f", {CHANGED_COLUMN}" if bits else ""
+        parts.append(f"SELECT -row_number() OVER () AS {_AT}, {KEY_COLUMN}, {SEQUENCE_COLUMN}, 0 AS {_SINCE}{given}{changed} FROM leaves")
     cursor.execute(
         f"CREATE OR REPLACE TEMP TABLE arriving AS FROM ({' UNION ALL BY NAME '.join(parts)}) AS change "
         f"WHERE NOT EXISTS (FROM _tombstones AS old WHERE \"table\" = '{change.table}' "
         f"AND old.{KEY_COLUMN} = change.{KEY_COLUMN} AND old.{SEQUENCE_COLUMN} >= change.{SEQUENCE_COLUMN})"
-        f"{'' if _are_unique(change, leaves) else _NEWEST}"
+        f"{'' if unique else _NEWEST}"
     )
+    return bits
 
 
 _NEWEST = f" QUALIFY row_number() OVER (PARTITION BY {KEY_COLUMN} ORDER BY {SEQUENCE_COLUMN} DESC) = 1"
+
+
+def _bits(leaves: "pa.RecordBatch") -> Mapping[str, int]:
+    names = [name for name in leaves.schema.names if name not in _NO_LEAVES]
+    return {name: 1 << at for at, name in enumerate(names)} if CHANGED_COLUMN in leaves.schema.names else {}
 
 
 def _are_unique(change: Changes, leaves: "pa.RecordBatch | None") -> bool:
@@ -180,24 +193,31 @@ def _replace_elsewhere(cursor: Cursor, source: str) -> None:
     cursor.execute(f"DELETE FROM {quoted(source)} AS old WHERE EXISTS (FROM arriving WHERE {of_key} < arriving.{SEQUENCE_COLUMN})")
 
 
-def _meet(cursor: Cursor, stored: Partition, hot: Sequence[str], index: str | None) -> Mapping[str, str]:
-    """The table `met`: what is known of the stored rows whose keys arrive. For each hot column, the column which says that it differs."""
+def _meet(cursor: Cursor, stored: Partition, hot: Sequence[str], bits: Mapping[str, int], index: str | None) -> Mapping[str, str]:
+    """The table `met`: what is known of the stored rows whose keys arrive. For each hot column, the column which says that it differs.
+
+    bits: as `_arrive` gives them.
+    """
     differing = {name: f"_differs_{number}" for number, name in enumerate(hot)}
     flags = "".join(f", old.{quoted(name)} IS DISTINCT FROM arriving.{quoted(name)} AS {flag}" for name, flag in differing.items())
+    told = "".join(f", {CHANGED_COLUMN} & {bits[name]} <> 0 AS {flag}" for name, flag in differing.items()) if bits else flags
     known = (
         f"SELECT {_AT}, old.rowid AS {_ROW}, "
         # Leaves that come again may be such as did not show the first time.
         f"old.{SEQUENCE_COLUMN} >= arriving.{SEQUENCE_COLUMN} + coalesce({_AT} < 0, false)::BIGINT AS {_STALE}, "
-        f"coalesce(old.{SEQUENCE_COLUMN} >= {_SINCE}, false) AND {_AT} IS NOT NULL AS {_WARM}{flags}"
+        f"coalesce(old.{SEQUENCE_COLUMN} >= {_SINCE}, false) AND {_AT} IS NOT NULL AS {_WARM}"
     )
     source = f"{quoted(stored.source)} AS old"
-    if index is None or not _meet_by_hash(cursor, known, source, index):
-        cursor.execute(f"CREATE OR REPLACE TEMP TABLE met AS {known} FROM arriving JOIN {source} USING ({KEY_COLUMN})")
+    if index is None or not _meet_by_hash(cursor, known + flags, known + told, source, index):
+        cursor.execute(f"CREATE OR REPLACE TEMP TABLE met AS {known}{flags} FROM arriving JOIN {source} USING ({KEY_COLUMN})")
     return differing
 
 
-def _meet_by_hash(cursor: Cursor, known: str, source: str, index: str) -> bool:
-    """The table `met`, by an index. False where a key that arrives has the hash of several rows, and nobody knows which is its own."""
+def _meet_by_hash(cursor: Cursor, rows: str, leaves: str, source: str, index: str) -> bool:
+    """The table `met`, by an index. False where a key that arrives has the hash of several rows, and nobody knows which is its own.
+
+    rows, leaves: what to select for whole rows and deletions, and for leaves alone.
+    """
     cursor.execute(
         f"CREATE OR REPLACE TEMP TABLE found AS SELECT arriving.rowid AS {_ARRIVED}, {ROW}, coalesce({_AT} >= 0, true) AS {_IS_WHOLE} "
         f"FROM arriving JOIN {index} AS stored ON stored.{HASH} = {hash_index.HASHED}"
@@ -207,7 +227,10 @@ def _meet_by_hash(cursor: Cursor, known: str, source: str, index: str) -> bool:
     parts = (
         f"{known}, {_ARRIVED}, {is_own} AS {_IS_OWN} "
         f"FROM found JOIN arriving ON arriving.rowid = {_ARRIVED} JOIN {source} ON old.rowid = found.{ROW} WHERE {which}"
-        for is_own, which in ((f"old.{KEY_COLUMN} = arriving.{KEY_COLUMN}", _IS_WHOLE), ("true", f"NOT {_IS_WHOLE}"))
+        for known, is_own, which in (
+            (rows, f"old.{KEY_COLUMN} = arriving.{KEY_COLUMN}", _IS_WHOLE),
+            (leaves, "true", f"NOT {_IS_WHOLE}"),
+        )
     )
     cursor.execute(f"CREATE OR REPLACE TEMP TABLE met AS {' UNION ALL '.join(parts)}")
     cursor.execute(f"DELETE FROM met WHERE NOT {_IS_OWN}")

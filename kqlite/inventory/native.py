@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from kqlite.inventory.batches import STRINGS, BatchBuilder, columns_of
 from kqlite.inventory.reshape import selections
 from kqlite.inventory.shapes import hot_column, quoted
-from kqlite.inventory.tables import DISTINCT_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
+from kqlite.inventory.tables import DISTINCT_LEAVES, FLEETING_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
 from kqlite.language.schema import Partition
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _NEVER_NULL = frozenset((KEY_COLUMN, SEQUENCE_COLUMN, *STRINGS))
 _ALIKE = frozenset((KEY_COLUMN, "id", *map(hot_column, DISTINCT_LEAVES)))
+_FLEETING = frozenset(map(hot_column, FLEETING_LEAVES))
 _CLUSTERED_BY = "lower(old.type), old.subscriptionId, old.resourceGroup, old.name"
 """Near rows are alike, so they compress well and are skipped together; imports sort in the same way."""
 
@@ -39,8 +40,8 @@ def _constraints(name: str, type_: str, in_file: bool) -> str:
     # Neighbours' ids and documents repeat each other, which zstd sees and DuckDB's own choice does not: 13 bytes an id instead of 47, read
     # as fast, and updated in place in a seventh of the time. DuckDB chooses zstd by itself for very long texts alone, and in memory knows
     # it not: such a column stays uncompressed there.
-    compression = " USING COMPRESSION zstd" if in_file and (name in _ALIKE or type_ == "JSON") else ""
-    return (" NOT NULL" if name in _NEVER_NULL else "") + compression
+    method = "zstd" if name in _ALIKE or type_ == "JSON" else "uncompressed" if name in _FLEETING else ""
+    return (" NOT NULL" if name in _NEVER_NULL else "") + (f" USING COMPRESSION {method}" if in_file and method else "")
 
 
 def insert(cursor: Cursor, source: str, part: Partition, batches: "Iterator[pa.RecordBatch]") -> None:

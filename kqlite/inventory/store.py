@@ -331,9 +331,11 @@ class Store:
         try:
             return self._database.checkpoint(patience, merges, self._set_back)
         finally:
-            self._forget_indexes()
+            if merges:
+                self._forget_indexes()
 
     def _set_back(self) -> None:
+        self._forget_indexes()
         with self._state:
             # Versions of the catalog begin again at an earlier one, and may not be taken for what they were.
             self._resources = {}

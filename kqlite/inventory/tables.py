@@ -38,6 +38,9 @@ KEY_COLUMN = "_key"
 SEQUENCE_COLUMN = "_seq"
 """The sequence number of the event that made the row; 0 for imported rows."""
 
+CHANGED_COLUMN = "_changed"
+"""In a batch of hot leaves, and in no table: a bit for each hot column of the batch, from the lowest on, set where it may be another."""
+
 HOT_LEAVES = {
     "microsoft.compute/virtualmachines": (
         "properties.provisioningState",
@@ -62,13 +65,11 @@ HOT_LEAVES = {
 }
 """For each type, the leaves that most changes touch: held in columns of their own, so that a change updates them in place."""
 
-DISTINCT_LEAVES = frozenset(
-    {
-        "properties.extended.instanceView.computerName",
-        "properties.occurredTime",
-    }
-)
+DISTINCT_LEAVES = frozenset({"properties.extended.instanceView.computerName"})
 """The hot leaves of which nearly every row has its own value."""
+
+FLEETING_LEAVES = frozenset({"properties.occurredTime"})
+"""Those which nearly every change of their row changes, so that to compress them takes longer than to write what that would save."""
 
 RESOURCE_TABLES = (
     "resources",

@@ -12,12 +12,12 @@ from kqlite.inventory.merging import Merged
 CHECKPOINT_EVERY = timedelta(seconds=5)
 CHECKPOINT_ROWS = 64_000
 CHECKPOINT_RECORDS = 256_000
-"""A checkpoint is due after so long, after so many rows that were not updated in place, or after so many appended ones, which lie together."""
+"""A checkpoint is due after so long, after so many rows that were not updated in place, or after so many that were appended."""
 
 QUIET_ROWS = 1_000
 MERGE_EVERY = timedelta(minutes=10)
 """What is appended between two checkpoints becomes a row group of its own. DuckDB merges small ones: it writes 200,000 records anew in
-2 seconds, in which nothing can be applied. That is left to checkpoints before which fewer rows came; else there is one merge after so long."""
+2 seconds, in which nothing can be applied. That is left to checkpoints before which fewer rows came; else one is made after so long."""
 
 MERGES = 100
 """As many in one checkpoint as DuckDB does by itself."""

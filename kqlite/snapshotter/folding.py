@@ -14,6 +14,7 @@ from typing import cast
 
 from kqlite.inventory.changes import Changes
 from kqlite.inventory.documents import Value
+from kqlite.inventory.tables import HOT_LEAVES
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.model import Image, Type, VmImage
 from kqlite.snapshotter import health
@@ -36,6 +37,7 @@ class _Sheet:
     hot_keys: list[str] = field(default_factory=list)
     hot_sequences: list[int] = field(default_factory=list)
     hot_leaves: list[tuple[Value, ...]] = field(default_factory=list)
+    hot_changed: list[int | None] = field(default_factory=list)
     deleted: dict[str, int] = field(default_factory=dict)
 
     def whole(self, row: Row, sequence: int, since: int, template: Hashable | None) -> None:
@@ -44,10 +46,11 @@ class _Sheet:
         self.since.append(since)
         self.templates.append(template)
 
-    def hot(self, key: str, sequence: int, leaves: tuple[Value, ...]) -> None:
+    def hot(self, key: str, sequence: int, leaves: tuple[Value, ...], changed: int | None) -> None:
         self.hot_keys.append(key)
         self.hot_sequences.append(sequence)
         self.hot_leaves.append(leaves)
+        self.hot_changed.append(changed)
 
 
 class Folder:
@@ -77,7 +80,8 @@ class Folder:
         newest: dict[str, Event] = {}
         since: dict[str, int] = {}
         health_since: dict[str, int] = {}
-        touches_hot_alone, whole = self._hot.touches_hot_alone, self._always_whole
+        changed: dict[str, int] = {}
+        touches_hot_alone, move, whole = self._hot.touches_hot_alone, self._hot.move, self._always_whole
         whole_health = not complete or health.TYPE in whole
         for event in events:
             if table_of(event.type) is None:
@@ -88,12 +92,14 @@ class Folder:
                 newest[key] = event
             if not complete or not touches_hot_alone(event) or (whole and event.type.lower() in whole):
                 since[key] = max(since.get(key, 0), event.sequence)
+            else:
+                changed[key] = changed.get(key, 0) | move(event).changed
             if event.type == Type.VM and (not complete or event.kind is not Kind.CHANGED or not health.FIELDS.isdisjoint(event.previous)):
                 from_whole = 0 if event.kind is Kind.CHANGED and not whole_health else event.sequence
                 health_since[key] = max(health_since.get(key, 0), from_whole)
         sheets: dict[str, _Sheet] = defaultdict(_Sheet)
         for key, event in newest.items():
-            self._tell(sheets[event.type], event, key, since.get(key, 0))
+            self._tell(sheets[event.type], event, key, since.get(key, 0), changed.get(key, 0))
             if key in health_since:
                 _tell_health(sheets[health.TYPE], event, key, health_since[key])
         return [self._changes(table_of(type_) or health.TABLE, type_.lower(), sheet, complete) for type_, sheet in sheets.items()]
@@ -102,20 +108,22 @@ class Folder:
         """Changes of machines whose guests' reports show from now on; of each its last event, which was folded before."""
         sheet = _Sheet()
         for event in events:
-            sheet.hot(self._key(event), event.sequence, self._hot.values(event, event.image))
+            sheet.hot(self._key(event), event.sequence, self._hot.values(event, event.image), None)
         return [self._changes("resources", Type.VM.lower(), sheet, True)] if sheet.hot_keys else []
 
     def _key(self, event: Event) -> str:
         return (event.scope + event.name).lower() if event.type != Type.LOCK else id_of(event, self._definitions).lower()
 
-    def _tell(self, sheet: _Sheet, event: Event, key: str, since: int) -> None:
+    def _tell(self, sheet: _Sheet, event: Event, key: str, since: int, changed: int) -> None:
         if event.kind is Kind.DELETED:
             sheet.deleted[key] = event.sequence
         elif since:
             shown = self._slow.in_row(key, row(event, event.image, self._definitions))
             sheet.whole(shown, event.sequence, since, _template(event))
         else:
-            sheet.hot(key, event.sequence, self._slow.in_leaves(key, self._hot.values(event, event.image)))
+            leaves = self._slow.in_leaves(key, self._hot.values(event, event.image))
+            # What changed in an event may show with a later one.
+            sheet.hot(key, event.sequence, leaves, None if self._slow.is_on else changed)
 
     def _changes(self, table: str, resource_type: str, sheet: _Sheet, complete: bool) -> Changes:
         import pyarrow as pa
@@ -124,12 +132,14 @@ class Folder:
         if shaper is None:
             shaper = self._shapers[resource_type] = Shaper(resource_type)
         rows = shaper.rows(sheet.rows, sheet.sequences, sheet.templates)
-        hot = shaper.hot_updates(sheet.hot_keys, sheet.hot_sequences, sheet.hot_leaves) if sheet.hot_keys else None
+        hot_sheet = (sheet.hot_keys, sheet.hot_sequences, sheet.hot_leaves, sheet.hot_changed)
+        hot = shaper.hot_updates(*hot_sheet) if sheet.hot_keys else None
         since = pa.array(sheet.since, pa.int64()) if complete else None
         return Changes(table, resource_type, shaper.shapes, rows, shaper.types, sheet.deleted, since, hot)
 
 
 _HEALTH_SUFFIX = health.SUFFIX.lower()
+_HEALTH_CHANGED = (1 << len(HOT_LEAVES[health.TYPE])) - 1  # nearly always it is both
 
 
 def _tell_health(sheet: _Sheet, event: Event, key: str, since: int) -> None:
@@ -140,7 +150,7 @@ def _tell_health(sheet: _Sheet, event: Event, key: str, since: int) -> None:
     elif since:
         sheet.whole(health.health_row(event, image), event.sequence, since, "")
     else:
-        sheet.hot(key, event.sequence, (health.availability(image), timestamp(image.changed)))
+        sheet.hot(key, event.sequence, (health.availability(image), timestamp(image.changed)), _HEALTH_CHANGED)
 
 
 _HANGS_ON: dict[str, Callable[[Image], Hashable]] = {

@@ -5,7 +5,8 @@ Most events of a fleet are such: machines start, stop and are provisioned.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, TypeVar, cast
 
@@ -13,14 +14,14 @@ from kqlite.inventory.documents import Value
 from kqlite.inventory.tables import HOT_LEAVES
 from kqlite.orchestration import documents
 from kqlite.orchestration.events import Event, Kind
-from kqlite.orchestration.model import Image, Type, VmImage
+from kqlite.orchestration.model import Image, Power, Provisioning, Type, VmImage
 from kqlite.snapshotter.rows import Definitions, Row, row
 
 Leaves = tuple[Value, ...]
 Differences = tuple[tuple[str, Value, Value], ...]
 Some = TypeVar("Some")
 
-_MOST_STATES = 10_000
+_MOST_STATES = 100_000
 NAME = "\0"
 """Stands for the name of whichever computer; no computer's name has such a character."""
 
@@ -31,12 +32,14 @@ class Showing:
 
     hot: in hot leaves alone. nowhere: in no leaf. following: the other fields that hot leaves hang on.
     absent: the hot field for whose empty value an object is missing, which is more than a leaf.
+    at_work: values of the hot fields for which everything shows that hot leaves take from the model.
     """
 
     hot: tuple[str, ...]
     nowhere: tuple[str, ...]
     following: tuple[str, ...] = ()
     absent: str = ""
+    at_work: Mapping[str, Any] = field(default_factory=dict)
 
 
 SHOWING: dict[str, Showing] = {
@@ -48,6 +51,7 @@ SHOWING: dict[str, Showing] = {
         ),
         following=("model", "domain", "domain_asked"),
         absent="power",
+        at_work={"provisioning": Provisioning.SUCCEEDED, "power": Power.RUNNING},
     ),
     Type.SCALE_SET: Showing(
         hot=("provisioning", "capacity"),
@@ -56,6 +60,7 @@ SHOWING: dict[str, Showing] = {
             *("regular", "protected", "evicted", "restore_due"),
         ),
         following=("model",),
+        at_work={"provisioning": Provisioning.SUCCEEDED, "capacity": 1},
     ),
     Type.DISK: Showing(hot=("state",), nowhere=("version", "lun", "implied")),
     Type.EXTENSION: Showing(hot=("provisioning",), nowhere=("version", "failure")),
@@ -67,11 +72,12 @@ SHOWING: dict[str, Showing] = {
 class Move:
     """What every machine changes that goes from one state to another.
 
-    differences: path, value before, value after; None for none. name_at: which of them is the computer's name, of which each machine has
-    its own and for which `NAME` stands there; -1 for none.
+    differences: path, value before, value after; None for none. changed: a bit for each of `tables.HOT_LEAVES`, set for those in them.
+    name_at: which of them is the computer's name, of which each machine has its own and for which `NAME` stands there; -1 for none.
     """
 
     differences: Differences
+    changed: int = 0
     name_at: int = -1
 
 
@@ -122,12 +128,26 @@ class _TypeLeaves:
         self._hot = frozenset(showing.hot)
         self._known: dict[Any, Leaves] = {}
         self._moves: dict[Any, Move] = {}
+        self._model_at = self._fields.index("model") if "model" in self._fields else -1
+        self._at_work = showing.at_work
+        self._alike: dict[int, Leaves] = {}  # by model, what shows of it
         self._name_at = next((at for at, path in enumerate(self._paths) if path.endswith(".computerName")), -1)
 
     def parts_change(self, event: Event) -> bool:
         """Whether an object comes or goes, and not only its leaves."""
         name = self._absent
         return name in event.previous and bool(event.previous[name]) != bool(getattr(event.image, name))
+
+    def _in_class(self, event: Event, state: Any) -> Any:
+        """The state with its model replaced by what shows of it: thousands of models, each of one scale set, show the same."""
+        at = self._model_at
+        if at < 0:
+            return state
+        shown = self._alike.get(state[at])
+        if shown is None:
+            at_work: Mapping[str, Any] = {**self._at_work, "model": state[at]}
+            shown = _remember(self._alike, state[at], self._leaves(event, event.image._replace(**at_work)))
+        return (*state[:at], shown, *state[at + 1 :])
 
     def values(self, event: Event, image: Image) -> Leaves:
         known = self._of(event, image, self._state(image))
@@ -139,12 +159,17 @@ class _TypeLeaves:
     def _of(self, event: Event, image: Image, state: Any) -> Leaves:
         known = self._known.get(state)
         if known is None:
-            shown = row(event, image, self._definitions)
-            leaves = tuple(_leaf(shown, path) for path in self._paths)
-            at = self._name_at
-            # Of all hot leaves only the computer's name differs between machines in one state.
-            known = _remember(self._known, state, leaves if at < 0 or leaves[at] is None else (*leaves[:at], NAME, *leaves[at + 1 :]))
+            in_class = self._in_class(event, state)
+            known = self._known.get(in_class) or _remember(self._known, in_class, self._leaves(event, image))
+            _remember(self._known, state, known)
         return known
+
+    def _leaves(self, event: Event, image: Image) -> Leaves:
+        shown = row(event, image, self._definitions)
+        leaves = tuple(_leaf(shown, path) for path in self._paths)
+        at = self._name_at
+        # Of all hot leaves only the computer's name differs between machines in one state.
+        return leaves if at < 0 or leaves[at] is None else (*leaves[:at], NAME, *leaves[at + 1 :])
 
     def move(self, event: Event) -> Move:
         previous = event.previous
@@ -152,14 +177,20 @@ class _TypeLeaves:
             return _NO_MOVE
         now = self._state(event.image)
         was = tuple(map(previous.get, self._fields, now)) if len(self._fields) > 1 else previous[self._fields[0]]
-        return self._moves.get((was, now)) or _remember(self._moves, (was, now), self._move(event, was, now))
+        known = self._moves.get((was, now))
+        if known is None:
+            in_class = self._in_class(event, was), self._in_class(event, now)
+            known = self._moves.get(in_class) or _remember(self._moves, in_class, self._move(event, was, now))
+            _remember(self._moves, (was, now), known)
+        return known
 
     def _move(self, event: Event, was: Any, now: Any) -> Move:
         before = event.before
         assert before is not None
         old, new = self._of(event, before, was), self._of(event, event.image, now)
         differences = tuple(each for each in zip(self._paths, old, new, strict=True) if each[1] != each[2])
-        return Move(differences, next((at for at, (_, *values) in enumerate(differences) if NAME in values), -1))
+        changed = sum(1 << at for at, (was_so, is_so) in enumerate(zip(old, new, strict=True)) if was_so != is_so)
+        return Move(differences, changed, next((at for at, (_, *values) in enumerate(differences) if NAME in values), -1))
 
 
 def _remember(known: dict[Any, Some], key: Any, value: Some) -> Some:

@@ -10,7 +10,7 @@ from kqlite.inventory.columns import array_of
 from kqlite.inventory.documents import Value
 from kqlite.inventory.known_shapes import KNOWN_SHAPES
 from kqlite.inventory.shapes import from_json, held_leaves, hot_column, thaw
-from kqlite.inventory.tables import HOT_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
+from kqlite.inventory.tables import CHANGED_COLUMN, HOT_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
 from kqlite.snapshotter.rows import Row
 
 if TYPE_CHECKING:
@@ -53,11 +53,18 @@ class Shaper:
             known.update(unseen)
         return self._builder.build(rows, sequences)
 
-    def hot_updates(self, keys: Sequence[str], sequences: Sequence[int], leaves: Sequence[tuple[Value, ...]]) -> pa.RecordBatch:
-        """A batch of hot leaves, those of each key in the order of `tables.HOT_LEAVES`."""
+    def hot_updates(
+        self, keys: Sequence[str], sequences: Sequence[int], leaves: Sequence[tuple[Value, ...]], changed: Sequence[int | None]
+    ) -> pa.RecordBatch:
+        """A batch of hot leaves, those of each key in the order of `tables.HOT_LEAVES`.
+
+        changed: for each key a bit for each of them, set where it may be another than before; None where nobody knows.
+        """
         import pyarrow as pa
 
         arrays = {KEY_COLUMN: pa.array(keys, pa.string()), SEQUENCE_COLUMN: pa.array(sequences, pa.int64())}
         for (column, shape), values in zip(self._hot, zip(*leaves, strict=True), strict=True):
             arrays[column] = array_of(values, shape)
+        if None not in changed:
+            arrays[CHANGED_COLUMN] = pa.array(changed, pa.int64())
         return pa.RecordBatch.from_arrays(list(arrays.values()), list(arrays))

@@ -44,6 +44,11 @@ class SlowGuests:
         self._waiting: dict[str, _Waiting] = {}
         self._due: list[tuple[int, str]] = []
 
+    @property
+    def is_on(self) -> bool:
+        """Whether there can be such machines."""
+        return self._slow > 0
+
     def learn(self, events: Iterable[Event]) -> None:
         """Events that show now, in order."""
         if not self._slow:
