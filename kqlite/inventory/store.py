@@ -110,7 +110,7 @@ class Store:
         self._open.close()
         if self._fed:
             with suppress(InventoryError):  # a full disk: the log has what the file lacks
-                self.checkpoint()
+                self.checkpoint(merges=0)
         self._database.close()
 
     @property

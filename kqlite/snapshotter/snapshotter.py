@@ -190,11 +190,11 @@ class Snapshotter:
             if last.type in NEVER_SHOWN:
                 [last] = self._log.at([last.sequence])
             place = Place(batch.position, last.time, self._feed.faults, self._lag, self._mark(last))
+        self._define(batch.shown)
+        self._slow.learn(batch.shown)
         released = self._slow.release(self._now)
         if not batch.recorded and not batch.shown and not released and batch.watermark == self._watermark:
             return
-        self._define(batch.shown)
-        self._slow.learn(batch.shown)
         records = self._records.of(batch.recorded)
         self._put(
             lambda: [*self._folder.fold(batch.shown, self._pending.in_order), *self._folder.fold_released(released)],
