@@ -19,6 +19,8 @@ from kqlite.errors import KqliteError
 from kqlite.garbage import no_collection
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from kqlite.connection import Connection
 
 FORMATS = ("table", "json", "jsonl", "csv", "markdown", "parquet", "arrow")
@@ -331,6 +333,7 @@ def _simulate(options: argparse.Namespace) -> int:
                 lag=options.lag,
                 stopped=stopped,
                 progress=lambda share: bar(round(share * hours), hours),
+                begun=lambda now: _say_begun(options, now),
             )
         except UnicodeDecodeError as error:
             raise KqliteError(f"{options.scenario}: not UTF-8 text: byte {error.start}") from error
@@ -338,6 +341,12 @@ def _simulate(options: argparse.Namespace) -> int:
             bar.clear()
     print(summary)
     return 0
+
+
+def _say_begun(options: argparse.Namespace, now: "datetime") -> None:
+    pace = "" if options.speed is None else f", {options.speed:g} times as fast as the wall's clock"
+    said = f"simulates from {now:%Y-%m-%d %H:%M:%S} UTC on{pace}; other processes can ask {options.directory}, and Ctrl-C ends it"
+    print(said, file=sys.stderr, flush=True)
 
 
 def _status(options: argparse.Namespace) -> int:

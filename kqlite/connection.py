@@ -91,6 +91,8 @@ class Connection:
     """
 
     def __init__(self, access: Access, *, at_least: int | None = None, timeout: float = TIMEOUT) -> None:
+        if at_least is not None and not isinstance(at_least, int):
+            raise TypeError(f"at_least is the sequence number of a change, a whole number, and not {at_least!r}")
         self.access = access
         self._at_least = at_least
         self._timeout = timeout

@@ -52,6 +52,7 @@ def simulate(
     lag: str = "measured",
     stopped: Callable[[], bool] = lambda: False,
     progress: Callable[[float], None] = lambda share: None,
+    begun: Callable[[datetime], None] = lambda now: None,
 ) -> Summary:
     """Run a simulation in a directory, and go on with the one that is there.
 
@@ -59,7 +60,7 @@ def simulate(
     where the directory is empty, or where the same beginning was interrupted. days: so many simulated days as fast as possible; None:
     on the wall's clock, `speed` times as fast, until `stopped()` says so. faults: injected after the beginning, each as a scenario
     writes it. lag: how late its inventory shows a change, as of `Simulation`. progress: told the share that is done, from 0 to 1, in a run
-    of `days`.
+    of `days`. begun: told the simulated time once a run on the wall's clock is under way.
     Raises ScenarioError for a scenario that cannot be read or fails, CoreError for what is no fault.
     """
     start = time.perf_counter()
@@ -77,6 +78,7 @@ def simulate(
         _ = simulation.inventory
         keep_for_good()
         if days is None:
+            begun(simulation.now)
             _run_on_the_clock(simulation, stopped)
         else:
             _run_days(simulation, days, stopped, progress)
