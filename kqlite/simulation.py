@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from kqlite.connection import Connection
 from kqlite.directory import LOG
+from kqlite.errors import InventoryError
 from kqlite.live import LiveInventory
 from kqlite.orchestration import metrics
 from kqlite.orchestration.arm import Answer, FrontDoor
@@ -70,6 +71,7 @@ class Simulation:
         self._lag = Lag.of(lag, seed)
         self._directory = None if path is None else Path(path)
         self._live: LiveInventory | None = None
+        self._closed = False
         self._opening = Lock()
         names = features if isinstance(features, str) else tuple(features)
         if isinstance(names, str) and names != "all":
@@ -91,6 +93,7 @@ class Simulation:
 
     def close(self) -> None:
         """Give back the log and the inventory. What was answered is durable already."""
+        self._closed = True
         try:
             if self._live is not None:
                 self._live.close()
@@ -113,9 +116,12 @@ class Simulation:
         """The inventory that follows this simulation, late: what `Connection` says, with the simulated time for `now()`.
 
         It begins when it is first asked for. In a directory other processes share it from then on, by `kqlite.connect`.
+        Raises InventoryError where the directory is not to be had, or this is closed.
         """
         with self._opening:
             if self._live is None:
+                if self._closed:
+                    raise InventoryError("this simulation is closed, and has no inventory any more")
                 self._live = self._follow()
             return self._live.connection
 

@@ -115,6 +115,14 @@ def test_a_closed_one_says_so(clock: Callable[[], Clock], kept: bool, tmp_path: 
             ask()
 
 
+def test_one_that_was_closed_before_anybody_asked_begins_no_inventory(tmp_path: Path) -> None:
+    simulation = Simulation(tmp_path, features="all")
+    simulation.close()
+    with pytest.raises(InventoryError, match="closed"):
+        _ = simulation.inventory
+    Simulation(tmp_path).close()
+
+
 def test_a_type_whose_last_row_has_gone_is_not_counted() -> None:
     simulation = Simulation(seed=1, features="all", lag=0)
     simulation.create_vm("a")

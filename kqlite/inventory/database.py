@@ -112,7 +112,8 @@ class Database:
                 self.execute(*_AT_TIMES_OF_OUR_OWN)
             options = "READ_ONLY" if not directory.writable else "RECOVERY_MODE no_wal_writes" if fed else "READ_WRITE"
             self._attach_sql = f"ATTACH {_literal(str(file))} AS inventory ({options})"
-            self._attach()
+            # The directory is ours, but a process that was killed gives its files back one by one, and DuckDB's may be the last.
+            self._attach(lambda error: "Could not set lock" in str(error))
             if directory.writable:
                 self.execute(*bookkeeping.TABLES)
                 self.wear = Wear(self._read_worn())
@@ -127,15 +128,15 @@ class Database:
             kind = InventoryError if _is_not_damage(reason) else DamagedError
             raise kind(f"{file}: DuckDB cannot open it: {reason}") from None
 
-    def _attach(self) -> None:
+    def _attach(self, passes: Callable[[duckdb.Error], bool]) -> None:
+        """Open the database. passes: whether what keeps it from that is over before long."""
         deadline = time.monotonic() + _DYING.total_seconds()
         while True:
             try:
                 self.execute(self._attach_sql)
                 return
-            except duckdb.IOException as error:
-                # The directory is ours, but a process that was killed gives its files back one by one, and DuckDB's may be the last.
-                if "Could not set lock" not in str(error) or time.monotonic() > deadline:
+            except duckdb.Error as error:
+                if not passes(error) or time.monotonic() > deadline:
                     raise
             time.sleep(_PAUSE.total_seconds())
 
@@ -279,16 +280,11 @@ class Database:
         """Open a database again that DuckDB has given up. It is then as of its last checkpoint."""
         with suppress(duckdb.Error):
             self.execute("DETACH inventory")
-        deadline = time.monotonic() + _DYING.total_seconds()
-        while True:
-            try:
-                self.execute(self._attach_sql)
-                return
-            except duckdb.Error as error:
-                # Whoever reads it keeps it until his next statement, which fails.
-                if time.monotonic() > deadline:
-                    raise InventoryError(f"the database cannot be opened again: {_reason(error)}") from None
-            time.sleep(_PAUSE.total_seconds())
+        try:
+            # Whoever reads it keeps it until his next statement, which fails.
+            self._attach(lambda _: True)
+        except duckdb.Error as error:
+            raise InventoryError(f"the database cannot be opened again: {_reason(error)}") from None
 
 
 def _reason(error: duckdb.Error) -> str:
