@@ -17,8 +17,9 @@ subscription, group and name as they are imported: near rows are alike, so they 
 **In which order to read.** `tables` (names and columns), `documents` (JSON without loss), `shapes` (what documents agree on), `columns` and
 `batches` (rows to Arrow and back), `catalog`, `snapshot`, `database` (DuckDB: file, transactions, checkpoints) and `store` over it, with
 `native`, `bookkeeping`, `reshape` (tables). Changes: `changes` (what is handed in), `placing` (which partition takes it), `widening` (how a
-large table covers more), `merging` (the newest wins; what is hot in place), `upkeep` (checkpoints and clustering). The ways in: `files`,
-which reads by `reading` and loads through `rows` (what fits in memory) or in two passes: `readers` (processes), `intake`, `growing` and
-`spool` in each of them (documents become sorted runs of Arrow), `gathering` (the runs are merged); the way out: `export`. Tables that are
-given: `forms` (what Arrow's types mean), `registered`, `arrow` (queried in place), `user_tables`. `sample*` make an inventory of any size.
+large table covers more), `merging` (the newest wins; what is hot in place) with `hash_index` (where rows are), `upkeep` (checkpoints and
+clustering). The ways in: `files`, which reads by `reading` and loads through `rows` (what fits in memory) or in two passes: `readers`
+(processes), `intake`, `growing` and `spool` in each of them (documents become sorted runs of Arrow), `gathering` (the runs are merged); the
+way out: `export`. Tables that are given: `forms` (what Arrow's types mean), `registered`, `arrow` (queried in place), `user_tables`.
+`sample*` make an inventory of any size.
 """

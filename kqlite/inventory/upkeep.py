@@ -19,8 +19,8 @@ MERGE_EVERY = timedelta(minutes=10)
 """What is appended between two checkpoints becomes a row group of its own. DuckDB merges small ones: it writes 200,000 records anew in
 2 seconds, in which nothing can be applied. That is left to checkpoints before which fewer rows came; else one is made after so long."""
 
-MERGES = 100
-"""As many in one checkpoint as DuckDB does by itself."""
+MERGES = 4
+"""So many in one checkpoint, each of 350,000 rows at most; where more is to be merged, the next go on."""
 
 PATIENCE = timedelta(seconds=2)
 RETRY_AFTER = timedelta(seconds=5)

@@ -42,6 +42,9 @@ CRAWL_EVERY = HOUR
 _TIDY_EVERY = HOUR
 _logger = logging.getLogger("kqlite")
 _SAMPLES = 1_000
+_BREATH = 0.01
+"""Seconds between two ticks, at least, in which others who write have their turn."""
+
 _ROUNDS = 50
 """Of so many ticks the longest round says how long another may take: among them are some with a checkpoint."""
 
@@ -318,7 +321,7 @@ class Ticker:
 
     def _run(self) -> None:
         began = ended = time.monotonic()
-        while not self._stop.wait(max(0.0, self._every - (ended - began))):
+        while not self._stop.wait(max(_BREATH, self._every - (ended - began))):
             # What shows after this tick is what shows until the end of the next one, which may take as long as any of the last ones.
             ahead = round((max(self._rounds) + ended - began) * self._speed * SECOND)
             began, last = time.monotonic(), began
