@@ -92,8 +92,8 @@ class Engine:
         started = perf_counter()
         values = typed(parameters or {})
         with self.store.snapshot() as snapshot, watch(snapshot):
+            now = now or self.clock()  # of the snapshot, however long the rest takes
             compiled = self.compile(text, snapshot.catalog, {name: value.type for name, value in values.items()}, scope)
-            now = now or self.clock()
             bound: dict[str, object] = {NOW: ticks_of(now), **scope.variables()}
             bound.update((variable(name), value.bound) for name, value in values.items())
             table = snapshot.run(compiled.sql, {name: bound[name] for name in compiled.variables})
