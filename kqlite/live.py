@@ -37,15 +37,15 @@ class Feeder:
     """What a connection asks of a snapshotter; `access.Feeder` says what each method is for.
 
     now: the simulated time up to which everything that happened is in the log. pass_time: lets a simulated duration pass, in microseconds;
-    None where time passes by itself, and a thread ticks. bound: microseconds by which no answer may be older, where that thread is too slow
-    for the speed of the clock; None where it need not be looked at.
+    None where time passes by itself, and a thread ticks. overdue: who finds the inventory older than so many microseconds brings it up
+    himself, because that thread is too slow for the speed of the clock; None where nobody need look.
     """
 
     def __init__(
-        self, snapshotter: Snapshotter, now: Callable[[], int], pass_time: Callable[[int], None] | None, bound: int | None = None
+        self, snapshotter: Snapshotter, now: Callable[[], int], pass_time: Callable[[int], None] | None, overdue: int | None = None
     ) -> None:
         self._snapshotter = snapshotter
-        self._bound = bound
+        self._overdue = overdue
         self._now = now
         self._pass_time = pass_time
         self.ticker: Ticker | None = None
@@ -60,8 +60,8 @@ class Feeder:
         """
         self._check()
         watermark = self._snapshotter.watermark
-        overdue = self._bound is not None and (watermark is None or self._now() - watermark > self._bound)
-        if self._pass_time is not None or overdue:
+        is_late = self._overdue is not None and (watermark is None or self._now() - watermark > self._overdue)
+        if self._pass_time is not None or is_late:
             self._snapshotter.tick(self._now())
             self.mark()
 
@@ -135,7 +135,7 @@ class LiveInventory:
     log: read by whatever thread brings changes in, so in a directory it is not the one that is written; closed with this.
     path: a data directory, made where it is none yet and shared with other processes, with `beside` it what a simulation keeps there; None
     keeps the inventory in memory.
-    now, pass_time, bound: as of `Feeder`. speed: seconds of the simulation in one of the wall's. keep_time: brings the simulation to the
+    now, pass_time, overdue: as of `Feeder`. speed: seconds of the simulation in one of the wall's. keep_time: brings the simulation to the
     time that its clock shows; a thread calls it where time passes by itself, so that it does so while nobody asks for anything.
     Raises InventoryError where the directory is not to be had.
     """
@@ -149,7 +149,7 @@ class LiveInventory:
         path: Path | None = None,
         beside: Iterable[str] = (),
         keep_time: Callable[[], None] = lambda: None,
-        bound: int | None = None,
+        overdue: int | None = None,
         speed: float = 1.0,
     ) -> None:
         self._now = now
@@ -166,7 +166,7 @@ class LiveInventory:
                     say_missing(directory)
             store, self.snapshotter = followed(log, lag, directory)
             undo.callback(store.close)
-            self.feeder = feeder = Feeder(self.snapshotter, now, pass_time, bound)
+            self.feeder = feeder = Feeder(self.snapshotter, now, pass_time, overdue)
             access = LocalAccess(store, lambda: to_datetime(now()), feeder, None if directory is None else directory.holder)
             self.connection = Connection(access)
             self._server = None if directory is None else _serve(self.connection, directory)
