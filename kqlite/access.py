@@ -97,8 +97,10 @@ class LocalAccess:
 
     def query(self, question: Question, watch: Watch = nullcontext) -> Result:
         """See Access. watch: entered with the snapshot while the query is on it; may end it with `snapshot.interrupt()`."""
+        # The time by which what is due is brought in: simulated time may go on by a minute before the first row is read.
+        asked = None if self._feeder is None else self._engine.clock()
         self._refresh()
-        return self._engine.query(question.text, question.parameters, question.scope, now=question.now, watch=watch)
+        return self._engine.query(question.text, question.parameters, question.scope, now=question.now, asked=asked, watch=watch)
 
     def explain(self, question: Question) -> Explained:
         """See Access."""

@@ -82,23 +82,30 @@ class Engine:
         scope: Scope = EVERYTHING,
         *,
         now: datetime | None = None,
+        asked: datetime | None = None,
         watch: Callable[[Snapshot], AbstractContextManager[object]] = nullcontext,
     ) -> Result:
         """The answer to a query, all of it on one snapshot.
 
         parameters: values that the query refers to by name. scope: what the caller may see. now: instead of the clock's time.
+        asked: the clock's time when it was asked for; where more has come in since, it is the watermark.
         watch: entered with the snapshot while the query is on it. Raises KqlError.
         """
         started = perf_counter()
         values = typed(parameters or {})
         with self.store.snapshot() as snapshot, watch(snapshot):
-            now = now or self.clock()  # of the snapshot, however long the rest takes
+            now = now or self._time(asked, snapshot.watermark)
             compiled = self.compile(text, snapshot.catalog, {name: value.type for name, value in values.items()}, scope)
             bound: dict[str, object] = {NOW: ticks_of(now), **scope.variables()}
             bound.update((variable(name), value.bound) for name, value in values.items())
             table = snapshot.run(compiled.sql, {name: bound[name] for name in compiled.variables})
             info = SnapshotInfo(snapshot.catalog.version, snapshot.watermark, now, sequence_of(snapshot.position))
         return Result(table, compiled.schema, compiled.shapes, info, perf_counter() - started)
+
+    def _time(self, asked: datetime | None, watermark: datetime | None) -> datetime:
+        if asked is None:
+            return self.clock()
+        return asked if watermark is None else max(asked, watermark)
 
     def compile(self, text: str, catalog: Catalog, parameters: Mapping[str, Type], scope: Scope = EVERYTHING) -> Compiled:
         """The SQL of a query against a catalog. Neither `now`, nor the scope's values, nor a parameter's value is part of it."""

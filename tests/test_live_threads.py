@@ -57,15 +57,12 @@ class Reader(threading.Thread):
             sequence, watermark = 0, 0
             while not self.ended.is_set():
                 torn = self.draw.choice((None, *(TORN if self.prefix else TORN[2:])))
-                asked = time.monotonic()
                 result = self.connection.query(QUESTION if torn is None else torn)
-                took = timedelta(seconds=time.monotonic() - asked)
                 snapshot = result.snapshot
                 assert snapshot.sequence is not None
                 assert snapshot.watermark is not None
                 assert snapshot.lag is not None
-                # How old it was when the question was asked: nine threads may keep it waiting for minutes of this clock.
-                self.oldest = max(self.oldest, snapshot.lag - took * SPEED)
+                self.oldest = max(self.oldest, snapshot.lag)
                 assert snapshot.sequence >= sequence, "the inventory went back"
                 assert from_datetime(snapshot.watermark) >= watermark, "the watermark went back"
                 sequence, watermark = snapshot.sequence, from_datetime(snapshot.watermark)
