@@ -53,6 +53,9 @@ _CORRUPT = "Corrupt database file"
 _NO_ROOM = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.TransactionException)
 """What DuckDB raises when a disk or memory is full; the last where that happens in a COMMIT."""
 
+OutOfMemory = duckdb.OutOfMemoryException
+"""What DuckDB raises where memory is full."""
+
 _TABLE_NAMES = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'inventory'"
 
 

@@ -6,8 +6,6 @@ to find them in such an index. A checkpoint that merges row groups moves rows; a
 
 from typing import Any, Protocol
 
-import duckdb
-
 from kqlite.inventory.shapes import quoted
 from kqlite.inventory.tables import KEY_COLUMN
 
@@ -37,16 +35,7 @@ class HashIndexes:
         self._newest: dict[str, int] = {}  # by native table, the highest `rowid` in its index
 
     def of(self, cursor: Cursor, source: str) -> str | None:
-        """The name of a native table's index, with all rows of it that are committed.
-
-        None where there is no table, or a small one, or no memory for an index.
-        """
-        try:
-            return self._of(cursor, source)
-        except duckdb.OutOfMemoryException:
-            return None
-
-    def _of(self, cursor: Cursor, source: str) -> str | None:
+        """The name of a native table's index, with all rows of it that are committed; None where there is no table, or a small one."""
         table, index = f"inventory.main.{quoted(source)}", f"{_SCHEMA}.{quoted(source)}"
         newest = self._newest.get(source)
         if newest is None:

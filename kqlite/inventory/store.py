@@ -19,7 +19,7 @@ from kqlite.inventory.batches import marked, partition
 from kqlite.inventory.bookkeeping import State
 from kqlite.inventory.catalog import InventoryCatalog, read_partitions, same_name
 from kqlite.inventory.changes import Changes, Delivery, Incoming, Records
-from kqlite.inventory.database import Cursor, Database
+from kqlite.inventory.database import Cursor, Database, OutOfMemory
 from kqlite.inventory.documents import InventoryError
 from kqlite.inventory.forms import Normalised, normalise
 from kqlite.inventory.hash_index import HashIndexes
@@ -272,10 +272,13 @@ class Store:
         """The hash indexes of the native tables to which changes go, as far as these have one."""
         if not self._fed:
             return {}  # DuckDB makes checkpoints as it likes, and they move rows
-        with closing(self._database.bare_cursor()) as cursor:
-            sources = {delivery.source for delivery in deliveries if isinstance(delivery, Changes)}
-            found = ((source, self._hashes.of(cursor, source)) for source in sources)
-            return {source: index for source, index in found if index is not None}
+        found: dict[str, str] = {}
+        with closing(self._database.bare_cursor()) as cursor, suppress(OutOfMemory):  # it goes without
+            for source in {delivery.source for delivery in deliveries if isinstance(delivery, Changes)}:
+                index = self._hashes.of(cursor, source)
+                if index is not None:
+                    found[source] = index
+        return found
 
     def _forget_indexes(self) -> None:
         """Called where rows may have moved."""
