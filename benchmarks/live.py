@@ -229,10 +229,13 @@ def staleness(directory: Path, pace: int, seconds: float) -> None:
             os.sync()  # else what was copied is written to the disk meanwhile
             context = multiprocessing.get_context("spawn")
             ready, over = context.Event(), context.Event()
-            child = context.Process(target=replay, args=(copy, history, begins, ready, over))
-            child.start()
-            _follow(copy, lag, ready, over)
-            child.join()
+            # A process each: this one is full of the machines of the core.
+            parts = ((replay, (copy, history, begins, ready, over)), (follow, (copy, lag, ready, over)))
+            children = [context.Process(target=target, args=given) for target, given in parts]
+            for child in children:
+                child.start()
+            for child in children:
+                child.join()
             shutil.rmtree(copy)
 
 
@@ -292,7 +295,8 @@ def replay(directory: Path, history: Path, begins: int, ready: Any, over: Any) -
     over.set()
 
 
-def _follow(directory: Path, lag: Lag, ready: Any, over: Any) -> None:
+def follow(directory: Path, lag: Lag, ready: Any, over: Any) -> None:
+    """Bring the changes in as the log has them, and look at what shows."""
     log = SqliteLog(directory / LOG_NAME, read_only=True)
     store, snapshotter = followed(log, lag, DataDirectory.open(directory, writable=True))
     # A connection each: the thread that ticks and the one that looks must not meet on one.
