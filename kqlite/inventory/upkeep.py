@@ -9,7 +9,7 @@ from typing import Protocol
 
 from kqlite.inventory.merging import Merged
 
-CHECKPOINT_EVERY = timedelta(seconds=5)
+CHECKPOINT_EVERY = timedelta(seconds=3)
 CHECKPOINT_ROWS = 64_000
 CHECKPOINT_RECORDS = 256_000
 """A checkpoint is due after so long, after so many rows that were not updated in place, or after so many that were appended."""
