@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from kqlite.errors import KqliteError
-from kqlite.garbage import no_collection
+from kqlite.garbage import keep_for_good, no_collection
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -347,6 +347,7 @@ def _say_begun(options: argparse.Namespace, now: "datetime") -> None:
     pace = "" if options.speed is None else f", {options.speed:g} times as fast as the wall's clock"
     said = f"simulates from {now:%Y-%m-%d %H:%M:%S} UTC on{pace}; other processes can ask {options.directory}, and Ctrl-C ends it"
     print(said, file=sys.stderr, flush=True)
+    keep_for_good()
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -20,8 +20,9 @@ SHOWN_ROWS = 20
 class SnapshotInfo:
     """On what a query was answered.
 
-    version: of the catalog. watermark: the time up to which the inventory was complete, None where nothing says so. snapshot_time:
-    when the query ran, by the inventory's clock. sequence: the last sequence number that was in; None where no log feeds the inventory.
+    version: of the catalog. watermark: the time up to which the inventory was complete, None where nothing says so. snapshot_time: when it
+    was asked for, by the inventory's clock; the watermark, where more has come in before it was answered. sequence: the last sequence
+    number that was in; None where no log feeds the inventory.
     """
 
     version: int
@@ -31,7 +32,7 @@ class SnapshotInfo:
 
     @property
     def lag(self) -> timedelta | None:
-        """How old the answer was when it was given."""
+        """How old the answer was for who asked at that time."""
         return None if self.watermark is None else self.snapshot_time - self.watermark
 
 

@@ -10,7 +10,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from kqlite.garbage import keep_for_good
 from kqlite.orchestration import metrics
 from kqlite.orchestration.clock import START, Clock, duration, to_datetime
 from kqlite.orchestration.errors import CoreError
@@ -76,7 +75,6 @@ def simulate(
             simulation.plane.go_by(Clock.scaled(speed))
         # From here on other processes can ask this one.
         _ = simulation.inventory
-        keep_for_good()
         if days is None:
             begun(simulation.now)
             _run_on_the_clock(simulation, stopped)

@@ -162,12 +162,10 @@ class Simulation:
 
     def arm_many(self, requests: Iterable[Sequence[Any]]) -> list[Answer]:
         """Several ARM requests at one time, each (method, path and query[, body[, headers]]); no answer is given before all are durable."""
-        answers = []
+        asked = [(*request, None, None)[:4] for request in requests]  # whoever makes them may take his time
         with self._plane.lock:
             self._plane.catch_up()
-            for request in requests:
-                method, path, body, headers = (*request, None, None)[:4]
-                answers.append(self._door.handle(method, path, body, headers, commit=False))
+            answers = [self._door.handle(method, path, body, headers, commit=False) for method, path, body, headers in asked]
             self._plane.commit()
         return answers
 

@@ -1,4 +1,4 @@
-"""What a fault of the feed makes late is no later than the lag's bound."""
+"""Nothing is later than the lag's bound: not what a fault of the feed makes late, nor what nobody looks at for a while."""
 
 import pytest
 
@@ -17,3 +17,24 @@ def test_a_late_notification_keeps_to_the_bound(mode: Mode) -> None:
         lag = simulation.inventory.query("resources | count").snapshot.lag
         assert lag is not None
         assert lag.total_seconds() <= 5
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_what_would_be_too_late_by_the_end_of_the_next_tick_shows_in_this_one(mode: Mode) -> None:
+    simulation = Simulation(seed=1, features="all", lag=Lag(Law.constant(60), mode))
+    simulation.inventory.query("print 1")
+    assert simulation._live is not None
+    snapshotter = simulation._live.snapshotter
+    simulation.create_group()
+    last, now = simulation.log.last, simulation.plane.now
+    snapshotter.tick(now + 58 * SECOND)
+    assert snapshotter.position < last
+    snapshotter.tick(now + 58 * SECOND, ahead=SECOND)
+    assert snapshotter.position < last, "by the end of the next tick it is 59 s old"
+    snapshotter.tick(now + 58 * SECOND, ahead=2 * SECOND)
+    assert snapshotter.position == last
+    assert snapshotter.watermark == now
+    snapshotter.tick(now + 59 * SECOND)
+    assert snapshotter.watermark == now, "it does not go back where the next look is sooner"
+    snapshotter.tick(now + 61 * SECOND)
+    assert snapshotter.watermark == now + SECOND

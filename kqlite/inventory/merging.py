@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _AT, _SINCE, _ROW, _STALE, _WARM = "_at", "_since", "_row", "_stale", "_warm"
-_NO_LEAVES = (KEY_COLUMN, SEQUENCE_COLUMN, CHANGED_COLUMN)
 _ARRIVED, _IS_WHOLE, _IS_OWN = "_arrived", "_is_whole", "_is_own"
 """In the temporary tables: a row's place in the batch (NULL for a deletion, negative for leaves alone), from when on only hot leaves
 changed, where the stored row is, whether that is newer, and whether updating its hot columns makes it the new one; which row arrives,
 whether it is more than leaves, and whether the stored row has its key and not only the hash of it."""
+
+_NO_LEAVES = (KEY_COLUMN, SEQUENCE_COLUMN, CHANGED_COLUMN)
+"""The columns of a batch of hot leaves that are none."""
 
 
 class Cursor(Protocol):

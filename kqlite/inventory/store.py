@@ -210,7 +210,6 @@ class Store:
         """
         with self._alone():
             self._load(incoming, watermark)
-            self._forget_indexes()
             if not self._checkpoint() and self._fed:
                 self._database.force_checkpoint()  # there is no other way to make it durable
 

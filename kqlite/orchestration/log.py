@@ -312,7 +312,7 @@ class SqliteLog:
         try:
             for type_, scope, name, kind, sequence in self._db.execute(_SELECT_NEWEST, (upto,)):
                 yield Newest(text[type_], text[scope] + name, sequence, _KINDS[kind] is Kind.DELETED)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, LookupError, ValueError, TypeError) as error:
             raise LogError(f"{self.path}: the log is damaged ({error})") from error
 
     def _decoded(self, rows: Sequence[tuple[Any, ...]], bare: Collection[str]) -> list[Event]:

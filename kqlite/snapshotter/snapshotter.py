@@ -193,19 +193,21 @@ class Snapshotter:
             if last.type in NEVER_SHOWN:
                 [last] = self._log.at([last.sequence])
             place = Place(batch.position, last.time, self._feed.faults, self._lag, self._mark(last))
+        # After a failure it begins anew with the law alone, which may not show as much as was shown ahead.
+        watermark = max(batch.watermark, self._watermark or 0)
         self._define(batch.shown)
         self._slow.learn(batch.shown)
         released = self._slow.release(self._now)
-        if not batch.recorded and not batch.shown and not released and batch.watermark == self._watermark:
+        if not batch.recorded and not batch.shown and not released and watermark == self._watermark:
             return
         records = self._records.of(batch.recorded)
         self._put(
             lambda: [*self._folder.fold(batch.shown, self._pending.in_order), *self._folder.fold_released(released)],
-            lambda changes: self._store.apply(changes, to_datetime(batch.watermark), place.written(), records),
+            lambda changes: self._store.apply(changes, to_datetime(watermark), place.written(), records),
         )
         self._keep_up(self._upkeep.tick)
         with self._changed:
-            self._place, self._watermark = place, batch.watermark
+            self._place, self._watermark = place, watermark
             self._changes += len(batch.shown)
             self._changed.notify_all()
 
