@@ -35,14 +35,14 @@ import pyarrow.compute as pc
 from queries import DATA, inventory
 from questions import MACHINES, QUESTIONS
 
-from kqlite.access import LocalAccess
+from kqlite.access.local import LocalAccess
 from kqlite.connection import Connection
-from kqlite.directory import DataDirectory
-from kqlite.inventory.changes import Changes
-from kqlite.inventory.shapes import held_leaves, hot_column
-from kqlite.inventory.store import Store
-from kqlite.inventory.tables import KEY_COLUMN, SEQUENCE_COLUMN
-from kqlite.inventory.upkeep import Upkeep
+from kqlite.directory.data_directory import DataDirectory
+from kqlite.inventory.shapes.change_batches import Changes
+from kqlite.inventory.shapes.resource_tables import KEY_COLUMN, SEQUENCE_COLUMN
+from kqlite.inventory.shapes.shapes import held_leaves, hot_column
+from kqlite.inventory.store.maintenance import Upkeep
+from kqlite.inventory.store.store import Store
 
 MACHINE = "microsoft.compute/virtualmachines"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

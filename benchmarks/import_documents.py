@@ -25,7 +25,7 @@ _COMPRESSED_AT_ONCE = 1 << 27
 
 def lines(vms: int, seed: int, machines_only: bool) -> Iterator[str]:
     """The documents of the sample inventory, shuffled in stretches, so that no type and no group comes in one piece."""
-    from kqlite.inventory.sample import SamplePlan
+    from kqlite.inventory.sample.generate import SamplePlan
 
     plan = SamplePlan(vms, seed)
     streams = [plan.documents_of(kind) for kind in plan.kinds if not machines_only or kind.type == "microsoft.compute/virtualmachines"]
@@ -53,8 +53,8 @@ def write(path: Path, written: Iterable[str]) -> int:
 
 def run_import(source: Path, target: Path | None) -> dict[str, float]:
     """Import in this process, into memory where there is no target: seconds, and bytes."""
-    from kqlite.inventory.files import import_files, load_files
-    from kqlite.inventory.store import Store
+    from kqlite.inventory.imports.files import import_files, load_files
+    from kqlite.inventory.store.store import Store
 
     held = 0.0
     started = time.perf_counter()

@@ -34,15 +34,15 @@ from statistics import quantiles
 from typing import Any
 
 import kqlite
-from kqlite.directory import DataDirectory
+from kqlite.access.recovery import followed
+from kqlite.directory.data_directory import DataDirectory
 from kqlite.orchestration.clock import SECOND
 from kqlite.orchestration.log import SqliteLog, every_event
 from kqlite.orchestration.model import Type
 from kqlite.simulation import LOG_NAME, Simulation
 from kqlite.snapshotter.lag import Lag
-from kqlite.snapshotter.rows import table_of
+from kqlite.snapshotter.resource_rows import table_of
 from kqlite.snapshotter.snapshotter import Ticker
-from kqlite.standing import followed
 
 COUNT = """
 resources | where type =~ 'microsoft.compute/virtualmachines'

@@ -24,14 +24,14 @@ from answers import difference
 from questions import QUESTIONS, Question, rows_of_ids
 from storage import print_storage
 
-from kqlite.access import LocalAccess
+from kqlite.access.local import LocalAccess
 from kqlite.connection import Connection
-from kqlite.directory import DataDirectory
+from kqlite.directory.data_directory import DataDirectory
 from kqlite.engine import Engine
-from kqlite.inventory.sample import write_sample
-from kqlite.inventory.store import Store
+from kqlite.formats.terminal import Progress
+from kqlite.inventory.sample.generate import write_sample
+from kqlite.inventory.store.store import Store
 from kqlite.language.schema import Partition
-from kqlite.terminal import Progress
 
 DATA = Path(__file__).parent / "data"
 COMPILE_RUNS = 30

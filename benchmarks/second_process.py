@@ -18,11 +18,11 @@ import time
 from pathlib import Path
 
 import kqlite
-from kqlite.access import LocalAccess
-from kqlite.directory import DataDirectory
-from kqlite.inventory.sample import write_sample
-from kqlite.inventory.store import Store
-from kqlite.sharing.server import serve
+from kqlite.access.local import LocalAccess
+from kqlite.access.server import serve
+from kqlite.directory.data_directory import DataDirectory
+from kqlite.inventory.sample.generate import write_sample
+from kqlite.inventory.store.store import Store
 
 PAGE = """
 resources | where type =~ 'microsoft.compute/virtualmachines' and location != 'nowhere'
@@ -106,7 +106,7 @@ def hold(path: Path) -> None:
     """The other process: answers others over the socket, and times a query for each line that it reads."""
     directory = DataDirectory.open(path, writable=True, shares=True)
     connection = kqlite.Connection(LocalAccess(Store.open(directory), holder=directory.holder))
-    server = serve(connection, directory)
+    server = serve(connection.access, directory)
     print("serving", flush=True)
     for line in sys.stdin:
         print(timed_ms(connection, json.loads(line)), flush=True)

@@ -11,8 +11,8 @@ import duckdb
 import pyarrow as pa
 from questions import MACHINES
 
-from kqlite.directory import DataDirectory
-from kqlite.inventory.sample import SamplePlan
+from kqlite.directory.data_directory import DataDirectory
+from kqlite.inventory.sample.generate import SamplePlan
 
 LEVEL = 3
 _PIECE_BYTES = 64 << 20

@@ -1,5 +1,5 @@
 """`python -m kqlite` is `kqlite`."""
 
-from kqlite.cli import run
+from kqlite.cli.main import run
 
 run()

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from kqlite.access import Access, Explained, LocalAccess, Question, remaining
+from kqlite.access.local import Access, Explained, LocalAccess, Question, remaining
 from kqlite.engine import utc_now
 from kqlite.errors import InventoryError
 from kqlite.language.binder import EVERYTHING, Scope
@@ -52,14 +52,14 @@ def connect(
 
 def _access(data: "str | Path | Mapping[str, pa.Table] | None", clock: Clock | None, optimizer: bool) -> Access:
     if data is None:
-        from kqlite.inventory.store import Store as DuckDbStore
+        from kqlite.inventory.store.store import Store as DuckDbStore
 
         return LocalAccess(DuckDbStore.in_memory(optimizer=optimizer), clock or utc_now)
     if isinstance(data, Mapping):
-        from kqlite.inventory.arrow import ArrowStore
+        from kqlite.inventory.store.arrow_store import ArrowStore
 
         return LocalAccess(ArrowStore(data, optimizer=optimizer), clock or utc_now)
-    from kqlite.sharing.whereabouts import DirectoryAccess
+    from kqlite.access.directory_access import DirectoryAccess
 
     return DirectoryAccess(Path(data), clock, optimizer)
 
@@ -76,8 +76,8 @@ def open_files(paths: Sequence[Path], *, clock: Clock = utc_now) -> "Connection"
 
     Raises InventoryError naming file, line and reason.
     """
-    from kqlite.inventory.files import load_files
-    from kqlite.inventory.store import Store as DuckDbStore
+    from kqlite.inventory.imports.files import load_files
+    from kqlite.inventory.store.store import Store as DuckDbStore
 
     store = DuckDbStore.in_memory()
     load_files(paths, store)
@@ -129,7 +129,7 @@ class Connection:
         InventoryError for a name that exists, unless `replace` is true, and for types that KQL has no form for.
         """
         if isinstance(data, str | Path):
-            from kqlite.inventory.files import read_table
+            from kqlite.inventory.imports.files import read_table
 
             data = read_table(Path(data))
         self.access.register(name, data, load, replace)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
-from kqlite.dialects.duckdb import Compiled, compile_plan
+from kqlite.dialects.duckdb.compile import Compiled, compile_plan
 from kqlite.language import rules
 from kqlite.language.binder import EVERYTHING, Scope, bind
 from kqlite.language.parser import parse

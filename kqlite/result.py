@@ -147,7 +147,7 @@ def _shaped(array: "pa.ChunkedArray", shape: Shape) -> "pa.ChunkedArray":
     """JSON text in the Arrow type of its shape; where the shape is JSON, as it is."""
     import pyarrow as pa
 
-    from kqlite.inventory.shapes import arrow_type, arrow_value, whole
+    from kqlite.inventory.shapes.shapes import arrow_type, arrow_value, whole
 
     shape = whole(shape)
     texts = [text for chunk in array.chunks for text in _text(chunk).to_pylist()]

@@ -18,10 +18,10 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
+from kqlite.access.live import LiveInventory
 from kqlite.connection import Connection
-from kqlite.directory import LOG
+from kqlite.directory.data_directory import LOG
 from kqlite.errors import InventoryError
-from kqlite.live import LiveInventory
 from kqlite.orchestration import metrics
 from kqlite.orchestration.arm import Answer, FrontDoor
 from kqlite.orchestration.clock import SECOND, Clock, duration, to_datetime
@@ -71,6 +71,7 @@ class Simulation:
         self._lag = Lag.of(lag, seed)
         self._directory = None if path is None else Path(path)
         self._live: LiveInventory | None = None
+        self._inventory: Connection | None = None
         self._closed = False
         self._opening = Lock()
         names = features if isinstance(features, str) else tuple(features)
@@ -119,11 +120,12 @@ class Simulation:
         Raises InventoryError where the directory is not to be had, or this is closed.
         """
         with self._opening:
-            if self._live is None:
+            if self._inventory is None:
                 if self._closed:
                     raise InventoryError("this simulation is closed, and has no inventory any more")
                 self._live = self._follow()
-            return self._live.connection
+                self._inventory = Connection(self._live.access)
+            return self._inventory
 
     def _follow(self) -> LiveInventory:
         plane = self._plane

@@ -5,17 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """The process that has a data directory alone. command: as a user would know it, `kqlite simulate`. since: aware and UTC."""
-
-    pid: int
-    command: str
-    since: datetime
-
-    def __str__(self) -> str:
-        return f"{self.command}, process {self.pid}"
+from kqlite.directory.lock import Holder, holder_from_json, holder_to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +95,6 @@ def from_json(document: Mapping[str, Any]) -> Stats:
         None if document["feed"] is None else _feed_from_json(document["feed"]),
         None if document["holder"] is None else holder_from_json(document["holder"]),
     )
-
-
-def holder_to_json(holder: Holder) -> dict[str, Any]:
-    return {"pid": holder.pid, "command": holder.command, "since": holder.since.isoformat()}
-
-
-def holder_from_json(document: Mapping[str, Any]) -> Holder:
-    return Holder(document["pid"], document["command"], datetime.fromisoformat(document["since"]))
 
 
 _PERCENTILES = ("p50", "p90", "p99", "most")

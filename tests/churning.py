@@ -17,11 +17,11 @@ from random import Random
 
 from same_documents import by_id
 
-from kqlite.inventory.batches import BatchBuilder, documents, partition
-from kqlite.inventory.changes import Changes, LeavesNotHeld, Records, changes_of, records_of
-from kqlite.inventory.shapes import hold, hot_column, join
-from kqlite.inventory.store import Store
-from kqlite.inventory.tables import HOT_LEAVES
+from kqlite.inventory.shapes.batches import BatchBuilder, documents, partition
+from kqlite.inventory.shapes.change_batches import Changes, LeavesNotHeld, Records, changes_of, records_of
+from kqlite.inventory.shapes.resource_tables import HOT_LEAVES
+from kqlite.inventory.shapes.shapes import hold, hot_column, join
+from kqlite.inventory.store.store import Store
 
 VM = "microsoft.compute/virtualmachines"
 DISK = "microsoft.compute/disks"
@@ -302,7 +302,7 @@ def sources(store: Store) -> Mapping[str, frozenset[str] | None]:
 
 
 def feed(directory: Path, seed: int, count: int) -> None:
-    from kqlite.directory import DataDirectory
+    from kqlite.directory.data_directory import DataDirectory
 
     store = Store.open(DataDirectory.open_or_create(directory), fed=True)
     reached, model = position_of(store), Model()

@@ -10,12 +10,12 @@ from typing import Any
 import pyarrow as pa
 
 import kqlite
-from kqlite.access import LocalAccess
+from kqlite.access.local import LocalAccess
 from kqlite.bundled import bundled
 from kqlite.engine import utc_now
-from kqlite.inventory.files import load_files
-from kqlite.inventory.store import Store
-from kqlite.inventory.tables import COLUMNS, table_of
+from kqlite.inventory.imports.files import load_files
+from kqlite.inventory.shapes.resource_tables import COLUMNS, table_of
+from kqlite.inventory.store.store import Store
 from kqlite.language.types import Type
 
 _FOLDER = Path(__file__).parent / "golden" / "tables"

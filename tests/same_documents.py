@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kqlite.inventory.documents import encode
+from kqlite.inventory.shapes.documents import encode
 
 
 def exact(document: Mapping[str, Any]) -> str:

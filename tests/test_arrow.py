@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 
 from kqlite.errors import InventoryError
-from kqlite.inventory.arrow import ArrowStore
-from kqlite.inventory.store import Store
-from kqlite.inventory.tables import COLUMNS
+from kqlite.inventory.shapes.resource_tables import COLUMNS
+from kqlite.inventory.store.arrow_store import ArrowStore
+from kqlite.inventory.store.store import Store
 from kqlite.language.schema import JSON, Array, Leaf, Member, Object
 from kqlite.language.types import UNIX_EPOCH_TICKS, Type
 

@@ -4,9 +4,9 @@ import pyarrow as pa
 import pytest
 from same_documents import exact
 
-from kqlite.inventory.batches import BatchBuilder, Drafts, columns_of, documents, fault_of, partition
-from kqlite.inventory.columns import array_of
-from kqlite.inventory.documents import DocumentError, Exact, decode, decode_all, encode, without_nulls
+from kqlite.inventory.shapes.batches import BatchBuilder, Drafts, columns_of, documents, fault_of, partition
+from kqlite.inventory.shapes.columns import array_of
+from kqlite.inventory.shapes.documents import DocumentError, Exact, decode, decode_all, encode, without_nulls
 from kqlite.language.schema import Array, JsonLeaf, Leaf, Member, Object
 from kqlite.language.types import Type
 

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from test_orchestration_properties import RG
 from test_rows import all_events, definitions_of, furnished, world_of
 
-from kqlite.inventory.batches import documents
+from kqlite.inventory.shapes.batches import documents
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.model import Type
 from kqlite.simulation import Simulation
-from kqlite.snapshotter.changes import TABLES, ChangeRecords
-from kqlite.snapshotter.rows import row_before, row_of, table_of
+from kqlite.snapshotter.change_records import TABLES, ChangeRecords
+from kqlite.snapshotter.resource_rows import row_before, row_of, table_of
 
 Row = dict[str, Any]
 MACHINES = "microsoft.compute/virtualmachines"

@@ -16,14 +16,12 @@ import pyarrow as pa
 import pytest
 from churning import DISK, GROWING, NOON, VM, Model, Stream
 
-from kqlite.directory import DataDirectory
-from kqlite.inventory import hash_index, merging, placing
-from kqlite.inventory.changes import changes_of
-from kqlite.inventory.rows import incoming
-from kqlite.inventory.snapshot import SnapshotExpired
-from kqlite.inventory.store import Store
-from kqlite.inventory.tables import HOT_LEAVES
-from kqlite.inventory.upkeep import (
+from kqlite.directory.data_directory import DataDirectory
+from kqlite.inventory.imports.in_memory import incoming
+from kqlite.inventory.shapes.change_batches import changes_of
+from kqlite.inventory.shapes.resource_tables import HOT_LEAVES
+from kqlite.inventory.store import hash_index, partitioning, upsert
+from kqlite.inventory.store.maintenance import (
     CHECKPOINT_EVERY,
     CHECKPOINT_RECORDS,
     CHECKPOINT_ROWS,
@@ -34,6 +32,8 @@ from kqlite.inventory.upkeep import (
     Upkeep,
     Wear,
 )
+from kqlite.inventory.store.snapshot import SnapshotExpired
+from kqlite.inventory.store.store import Store
 
 FULL = os.environ.get("KQLITE_CAMPAIGN") == "full"
 
@@ -53,7 +53,7 @@ def machines(*rows, sequences, **more):
 @pytest.mark.parametrize("seed", range(200) if FULL else (0, 1, 2, 27))
 def test_a_store_holds_what_the_model_says(seed, altering, tmp_path, monkeypatch):
     if altering:
-        monkeypatch.setattr(placing, "ROWS_TO_ALTER", 5)
+        monkeypatch.setattr(partitioning, "ROWS_TO_ALTER", 5)
     check_against_model(seed, tmp_path / "inventory")
 
 
@@ -63,7 +63,7 @@ def test_a_store_finds_rows_by_the_hashes_of_their_keys(seed, hashed, tmp_path, 
     met = []
     monkeypatch.setattr(hash_index, "WORTHWHILE", 1)
     monkeypatch.setattr(hash_index, "HASHED", hashed)
-    monkeypatch.setattr(merging, "_meet_by_hash", lambda *given, by=merging._meet_by_hash: met.append(by(*given)) or met[-1])
+    monkeypatch.setattr(upsert, "_meet_by_hash", lambda *given, by=upsert._meet_by_hash: met.append(by(*given)) or met[-1])
     check_against_model(seed, tmp_path / "inventory")
     assert len(met) > 20
     assert (False in met) == ("%" in hashed)
@@ -125,7 +125,7 @@ def wide_store(rows=30_000, **open_):
 def properties_of(store, name):
     with store.snapshot() as snapshot:
         part = snapshot.catalog.partition("resources", f"resources/{VM}")
-        from kqlite.inventory.batches import documents
+        from kqlite.inventory.shapes.batches import documents
 
         [row] = documents(snapshot.run(f"SELECT * FROM \"{part.source}\" WHERE name = '{name}'"), part)
         return row["properties"]
@@ -254,9 +254,9 @@ def test_after_a_kill_rows_and_position_agree_and_the_feeder_goes_on(seed, tmp_p
 LOADED = """
 import os, sys
 from pathlib import Path
-from kqlite.directory import DataDirectory
-from kqlite.inventory.rows import incoming
-from kqlite.inventory.store import Store
+from kqlite.directory.data_directory import DataDirectory
+from kqlite.inventory.imports.in_memory import incoming
+from kqlite.inventory.store.store import Store
 store = Store.open(DataDirectory.open_or_create(Path(sys.argv[1])), fed=True)
 store.load(incoming({"id": f"/n/{n}", "name": str(n), "type": "t/t"} for n in range(2000)))
 os.kill(os.getpid(), 9)
@@ -289,10 +289,10 @@ def test_a_directory_with_a_wal_of_before_can_be_fed(tmp_path):
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from kqlite.directory import DataDirectory
+from kqlite.directory.data_directory import DataDirectory
 from kqlite.errors import InventoryError
-from kqlite.inventory.changes import changes_of
-from kqlite.inventory.store import Store
+from kqlite.inventory.shapes.change_batches import changes_of
+from kqlite.inventory.store.store import Store
 import os
 store = Store.open(DataDirectory.open_or_create(Path(sys.argv[1])), fed=True)
 def batch(first):

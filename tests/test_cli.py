@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kqlite.bundled import bundled
-from kqlite.cli import main
+from kqlite.cli.main import main
 from kqlite.version import own_version
 
 KQLITE = [sys.executable, "-m", "kqlite"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import kqlite
-from kqlite.cli import main
+from kqlite.cli.main import main
 
 KQLITE = [sys.executable, "-m", "kqlite", "simulate"]
 SUMMARY = re.compile(r"\d+ operations \(\d+ failed\), (\d+) transitions, (\d+) faults, (.+) simulated in [\d.]+ s\n")

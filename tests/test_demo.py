@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from kqlite.cli import main
+from kqlite.cli.main import main
 
 
 def test_the_rows_arrive_late_and_each_answer_says_how_old_it_is(capsys: pytest.CaptureFixture[str]) -> None:

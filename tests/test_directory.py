@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kqlite import lock
-from kqlite.directory import FORMAT, MANIFEST, DataDirectory, DirectoryError, InUseError
+from kqlite.directory import lock
+from kqlite.directory.data_directory import FORMAT, MANIFEST, DataDirectory, DirectoryError, InUseError
 from kqlite.errors import InventoryError
 
 
@@ -179,7 +179,7 @@ def test_a_folder_may_hold_what_belongs_beside_an_inventory(tmp_path):
 HOLD = """
 import sys
 from pathlib import Path
-from kqlite.directory import DataDirectory
+from kqlite.directory.data_directory import DataDirectory
 held = DataDirectory.open(Path(sys.argv[1]), writable=True)
 (held.scratch / "spool").write_text("x" * 100)
 print("held", flush=True)

@@ -7,14 +7,14 @@ import pytest
 from same_documents import exact
 
 from kqlite.engine import Engine
-from kqlite.inventory.batches import partition
-from kqlite.inventory.catalog import read_partitions, write_partitions
-from kqlite.inventory.changes import changes_of
-from kqlite.inventory.documents import decode
-from kqlite.inventory.rows import incoming
-from kqlite.inventory.shapes import PLAIN_JSON, from_json
-from kqlite.inventory.store import Store
-from kqlite.language.rules import fetching
+from kqlite.inventory.imports.in_memory import incoming
+from kqlite.inventory.shapes.batches import partition
+from kqlite.inventory.shapes.catalog import read_partitions, write_partitions
+from kqlite.inventory.shapes.change_batches import changes_of
+from kqlite.inventory.shapes.documents import decode
+from kqlite.inventory.shapes.shapes import PLAIN_JSON, from_json
+from kqlite.inventory.store.store import Store
+from kqlite.language.rules import late_materialization
 from kqlite.language.schema import JSON
 
 VM = "microsoft.compute/virtualmachines"
@@ -132,7 +132,7 @@ PICKING = [
 @pytest.mark.parametrize("query", PICKING)
 def test_rows_that_are_picked_first_are_the_same(many_types, query, monkeypatch):
     def answer(leaves):
-        monkeypatch.setattr(fetching, "LEAVES_WORTH_FETCHING", leaves)
+        monkeypatch.setattr(late_materialization, "LEAVES_WORTH_FETCHING", leaves)
         engine = Engine(many_types)
         with many_types.snapshot() as snapshot:
             fetches = "MATERIALIZED" in engine.compile(query, snapshot.catalog, {}).sql

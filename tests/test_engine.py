@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 import kqlite
-from kqlite.access import LocalAccess
+from kqlite.access.local import LocalAccess
 from kqlite.engine import Engine
-from kqlite.inventory.arrow import ArrowStore
-from kqlite.inventory.store import Store
+from kqlite.inventory.store.arrow_store import ArrowStore
+from kqlite.inventory.store.store import Store
 from kqlite.language.types import Type
 
 MACHINES = pa.table(

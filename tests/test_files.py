@@ -15,18 +15,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from same_documents import by_id
 
-from kqlite.access import LocalAccess
+from kqlite.access.local import LocalAccess
 from kqlite.connection import Connection
-from kqlite.directory import DataDirectory
+from kqlite.directory.data_directory import DataDirectory
 from kqlite.errors import InventoryError
-from kqlite.inventory import export as export_module
-from kqlite.inventory import files, gathering
-from kqlite.inventory.batches import documents
-from kqlite.inventory.documents import decode, is_standard
-from kqlite.inventory.export import export
-from kqlite.inventory.files import import_files, load_files, read_table
-from kqlite.inventory.store import Store
-from kqlite.inventory.tables import COLUMNS
+from kqlite.inventory.imports import export as export_module
+from kqlite.inventory.imports import files, run_merge
+from kqlite.inventory.imports.export import export
+from kqlite.inventory.imports.files import import_files, load_files, read_table
+from kqlite.inventory.shapes.batches import documents
+from kqlite.inventory.shapes.documents import decode, is_standard
+from kqlite.inventory.shapes.resource_tables import COLUMNS
+from kqlite.inventory.store.store import Store
 from kqlite.language.schema import JsonLeaf
 from kqlite.language.types import Type
 
@@ -122,10 +122,10 @@ def test_one_document(load):
 
 def test_blocks_end_anywhere(load, monkeypatch):
     rows = [vm(str(n), properties={"text": "ü😀" * (n % 7), "n": n}) for n in range(50)]
-    from kqlite.inventory import reading
+    from kqlite.inventory.imports import file_formats
 
     for size in (1, 7, 100, 1000):
-        monkeypatch.setattr(reading, "_BLOCK_BYTES", size)
+        monkeypatch.setattr(file_formats, "_BLOCK_BYTES", size)
         assert load("\n".join(json.dumps(row, ensure_ascii=False) for row in rows)) == by_id(rows)
 
 
@@ -409,7 +409,7 @@ def test_whoever_stops_taking_stops_the_maker():
             made.append(number)
             yield number
 
-    taken = gathering.ahead(numbers_())
+    taken = run_merge.ahead(numbers_())
     assert [next(taken) for _ in range(3)] == [0, 1, 2]
     taken.close()
     assert len(made) < 20
@@ -420,7 +420,7 @@ def test_a_fault_of_the_maker_reaches_the_taker():
         yield 1
         raise ZeroDivisionError
 
-    taken = gathering.ahead(broken())
+    taken = run_merge.ahead(broken())
     assert next(taken) == 1
     with pytest.raises(ZeroDivisionError):
         next(taken)
@@ -429,8 +429,8 @@ def test_a_fault_of_the_maker_reaches_the_taker():
 IMPORT = """
 import sys
 from pathlib import Path
-from kqlite.inventory.export import export
-from kqlite.inventory.files import import_files
+from kqlite.inventory.imports.export import export
+from kqlite.inventory.imports.files import import_files
 import_files([Path(sys.argv[1])], Path(sys.argv[2]))
 """
 

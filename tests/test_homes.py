@@ -7,9 +7,9 @@ import typing
 import pytest
 
 from kqlite.dialects import lowering, scalars
-from kqlite.language import plan, showing, syntax
-from kqlite.language.binder import tables
-from kqlite.language.rules import narrowing, rebuild
+from kqlite.language import explain, plan, syntax
+from kqlite.language.binder import pipeline
+from kqlite.language.rules import column_pruning, rebuild
 
 BEFORE_THE_RULES = {"Scan"}
 BEHIND_THE_RULES = {"PartitionScan", "Fetch"}
@@ -29,26 +29,26 @@ def nodes(base) -> list[str]:
 
 @pytest.mark.parametrize("operator", [cls.__name__ for cls in typing.get_args(syntax.Operator)])
 def test_what_is_parsed_is_bound(operator):
-    assert operator in cases(tables.TableBinder.operator), f"{operator}: parsed, not bound"
+    assert operator in cases(pipeline.TableBinder.operator), f"{operator}: parsed, not bound"
 
 
 @pytest.mark.parametrize("source", [cls.__name__ for cls in typing.get_args(syntax.Source)])
 def test_every_source_is_bound(source):
-    assert source in cases(tables.TableBinder.source), f"{source}: parsed, not bound"
+    assert source in cases(pipeline.TableBinder.source), f"{source}: parsed, not bound"
 
 
 @pytest.mark.parametrize("relation", nodes(plan.Relation))
 def test_what_is_bound_is_narrowed_lowered_and_shown(relation):
     if relation not in BEHIND_THE_RULES:
-        assert relation in cases(narrowing._build), f"{relation}: bound, not narrowed"
+        assert relation in cases(column_pruning._build), f"{relation}: bound, not narrowed"
     if relation not in BEFORE_THE_RULES:
         assert relation in cases(lowering.RelationLowering.block), f"{relation}: bound, not lowered"
-    assert relation in cases(showing._line), f"{relation}: bound, not shown"
+    assert relation in cases(explain._line), f"{relation}: bound, not shown"
 
 
 @pytest.mark.parametrize("scalar", nodes(plan.Scalar))
 def test_every_scalar_is_lowered_rebuilt_and_shown(scalar):
     assert scalar in cases(scalars.ScalarLowering.lower), f"{scalar}: bound, not lowered"
-    assert scalar in cases(showing.show_scalar), f"{scalar}: bound, not shown"
+    assert scalar in cases(explain.show_scalar), f"{scalar}: bound, not shown"
     has_children = getattr(plan, scalar).children is not plan.Scalar.children
     assert not has_children or scalar in cases(rebuild.rebuild), f"{scalar}: its children are not rebuilt"

@@ -1,4 +1,4 @@
-"""Imports go one way, and each foreign library has its owner."""
+"""Imports go one way, each package imports exactly what `IMPORTS` says, and each foreign library has its owner."""
 
 import ast
 import subprocess
@@ -10,58 +10,41 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "kqlite"
 
-EVERYONE = {"errors", "garbage", "bundled"}
-"""What has no way to go astray: the base of all errors, and where bundled files lie."""
+BASE = {"errors", "gc_control", "bundled", "version"}
+"""Modules that every package may import: they import nothing of kqlite, apart from the base of all errors."""
 
-MAY_IMPORT = {
-    "errors": set(),
-    "garbage": set(),
-    "bundled": set(),
-    "version": set(),
+SPLIT = {"inventory"}
+"""Packages whose own packages stand in an order, too."""
+
+IMPORTS = {
     "language": set(),
     "dialects": {"language"},
-    "stats": set(),
+    "directory": set(),
+    "stats": {"directory"},
     "inventory": {"language", "directory", "stats"},
+    "inventory.shapes": {"language"},
+    "inventory.store": {"inventory.shapes", "directory", "language", "stats"},
+    "inventory.imports": {"inventory.store", "inventory.shapes", "directory", "language"},
+    "inventory.sample": {"inventory.imports", "inventory.store", "inventory.shapes", "directory", "language"},
     "orchestration": set(),
-    "snapshotter": {"orchestration", "inventory", "stats"},
-    "lock": {"stats"},
-    "directory": {"version", "lock", "stats"},
+    "snapshotter": {"orchestration", "inventory"},
     "parameters": {"language"},
     "formats": {"language"},
-    "result": {"formats", "dialects", "inventory", "language"},
+    "result": {"formats", "inventory", "language"},
     "engine": {"parameters", "result", "language", "dialects"},
-    "access": {"engine", "parameters", "result", "stats", "inventory", "language"},
-    "standing": {"directory", "inventory", "orchestration", "snapshotter"},
-    "live": {"access", "connection", "directory", "orchestration", "sharing", "snapshotter", "standing", "stats"},
-    "sharing": {"standing", "access", "directory", "engine", "inventory", "language", "lock", "parameters", "result", "stats"},
-    "connection": {"access", "sharing", "engine", "parameters", "result", "stats", "inventory", "directory", "language"},
-    "terminal": {"formats"},
-    "status": {"stats", "terminal"},
-    "repl": {"terminal", "formats", "connection", "language"},
-    "cli": {
-        "demo",
-        "terminal",
-        "formats",
-        "status",
-        "connection",
-        "language",
-        "repl",
-        "inventory",
-        "version",
-        "simulation",
-        "simulated_run",
-    },
+    "access": {"engine", "parameters", "result", "stats", "inventory", "language", "directory", "orchestration", "snapshotter"},
+    "connection": {"access", "engine", "parameters", "result", "stats", "inventory", "language"},
+    "simulation": {"access", "connection", "directory", "orchestration", "snapshotter"},
+    "repl": {"formats"},
+    "cli": {"connection", "directory", "formats", "inventory", "orchestration", "repl", "simulation", "snapshotter", "stats"},
     "__init__": {"connection", "result", "language", "simulation", "stats"},
-    "simulation": {"directory", "live", "orchestration", "snapshotter", "inventory", "connection"},
-    "demo": {"bundled", "simulation", "terminal"},
-    "simulated_run": {"snapshotter", "simulation", "orchestration"},
     "__main__": {"cli"},
 }
-"""For each package and root module, what of kqlite it may import beside itself."""
+"""For each package and root module, all that it imports of kqlite beside itself and `BASE`: an edge that no module uses is deleted here."""
 
 OWNERS = {
     "lark": {"language/parser.py"},
-    "duckdb": {"inventory/database.py"},
+    "duckdb": {"inventory/store/database.py"},
     "prompt_toolkit": {"repl/prompt.py"},
 }
 
@@ -79,30 +62,37 @@ def imported(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def part(name: str) -> str | None:
-    """The package or root module of kqlite that `name` is in."""
-    top, _, rest = name.partition(".")
+def part(name: str, split: bool) -> str | None:
+    """The package or root module of kqlite that `name` is in; where `split`, a package of a package stands for itself."""
+    top, *rest = name.split(".")
     if top != "kqlite":
         return None
-    first = rest.partition(".")[0]
-    return first if (PACKAGE / first).is_dir() or (PACKAGE / f"{first}.py").is_file() else "__init__"
+    if split and rest[0] in SPLIT and (PACKAGE / rest[0] / rest[1]).is_dir():
+        return ".".join(rest[:2])
+    return rest[0] if (PACKAGE / rest[0]).is_dir() or (PACKAGE / f"{rest[0]}.py").is_file() else "__init__"
 
 
 def files_of(name: str) -> list[Path]:
-    folder = PACKAGE / name
+    folder = PACKAGE.joinpath(*name.split("."))
     return sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
 
 
 def parts() -> list[str]:
+    """All packages and root modules, and the packages of those in `SPLIT`."""
     folders = [path.name for path in PACKAGE.iterdir() if path.is_dir() and any(path.rglob("*.py"))]
-    return sorted([*folders, *(path.stem for path in PACKAGE.glob("*.py"))])
+    inner = [f"{name}.{path.name}" for name in SPLIT for path in (PACKAGE / name).iterdir() if any(path.glob("*.py"))]
+    return sorted([*folders, *inner, *(path.stem for path in PACKAGE.glob("*.py"))])
 
 
-@pytest.mark.parametrize("name", parts())
-def test_imports_go_one_way(name):
-    allowed = MAY_IMPORT[name] | EVERYONE | {name}
-    for path in files_of(name):
-        assert {part(module) for module in imported(path)} - {None} <= allowed, path
+@pytest.mark.parametrize("name", [name for name in parts() if name not in BASE])
+def test_each_package_imports_exactly_what_is_said(name):
+    found = {part(module, split="." in name) for path in files_of(name) for module in imported(path)}
+    assert found - {None, name} - BASE == IMPORTS[name]
+
+
+@pytest.mark.parametrize("name", sorted(BASE))
+def test_the_base_imports_nothing(name):
+    assert {part(module, split=False) for path in files_of(name) for module in imported(path)} <= {None, "errors"}
 
 
 @pytest.mark.parametrize("library", OWNERS)
@@ -123,7 +113,7 @@ def test_arrow_stays_outside(name):
 
 def test_the_directions_have_no_circle():
     order: list[str] = []
-    left = dict(MAY_IMPORT)
+    left = dict(IMPORTS)
     while left:
         free = [name for name, needs in left.items() if needs.isdisjoint(left)]
         assert free, f"a circle among {sorted(left)}"

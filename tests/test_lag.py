@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from kqlite.orchestration.clock import MINUTE, SECOND
 from kqlite.orchestration.events import Event, Kind
-from kqlite.orchestration.model import NoteImage
+from kqlite.orchestration.model import NoteState
 from kqlite.snapshotter.lag import SPELL, Lag, LagError, Law, Mode
 
 START = 1_628_640_000 * SECOND
 
 
 def event(sequence: int, time: int, type_: str = "Microsoft.Compute/virtualMachines") -> Event:
-    return Event(sequence, time, Kind.CHANGED, type_, "/s/", "vm", 1, "", "user", "", NoteImage("", 1, "", ""), {})
+    return Event(sequence, time, Kind.CHANGED, type_, "/s/", "vm", 1, "", "user", "", NoteState("", 1, "", ""), {})
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ from live_checks import assert_same, check_records, records, shown
 
 import kqlite
 from kqlite.errors import InventoryError
-from kqlite.inventory import database
-from kqlite.inventory.database import Database, NoRoomError
-from kqlite.inventory.files import load_files
-from kqlite.inventory.store import Store
+from kqlite.inventory.imports.files import load_files
+from kqlite.inventory.store import database
+from kqlite.inventory.store.database import Database, NoRoomError
+from kqlite.inventory.store.store import Store
 from kqlite.orchestration.clock import DAY, HOUR, Clock
 from kqlite.orchestration.log import LogError, SqliteLog, every_event
 from kqlite.simulation import LOG_NAME, Simulation
@@ -208,7 +208,7 @@ def test_a_second_writer_is_told_who_holds_the_directory(tmp_path: Path) -> None
         simulation.inventory.query("resources | count")
         with pytest.raises(LogError, match="in use"):
             Simulation(tmp_path)
-        from kqlite.directory import DataDirectory, InUseError
+        from kqlite.directory.data_directory import DataDirectory, InUseError
 
         with pytest.raises(InUseError, match=f"process {os.getpid()}"):
             DataDirectory.open(tmp_path, writable=True)

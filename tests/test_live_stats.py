@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from kqlite.cli.status import as_text
 from kqlite.connection import connect
 from kqlite.errors import InventoryError
 from kqlite.orchestration.clock import Clock
 from kqlite.simulation import Simulation
 from kqlite.stats import from_json, to_json
-from kqlite.status import as_text
 
 
 def test_a_live_inventory_says_how_far_it_has_come() -> None:
@@ -63,7 +63,7 @@ def test_threads_that_ask_for_it_first_get_the_same(tmp_path: Path) -> None:
 
 def test_changes_per_second_are_those_of_the_last_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     wall = [100.0]
-    monkeypatch.setattr("kqlite.live.time.monotonic", lambda: wall[0])
+    monkeypatch.setattr("kqlite.access.live.time.monotonic", lambda: wall[0])
     simulation = Simulation(seed=1, features="all", lag=0)
 
     def rate() -> float:

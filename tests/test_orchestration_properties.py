@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kqlite.orchestration.arm_documents import extensions_of
 from kqlite.orchestration.attachments import all_of
-from kqlite.orchestration.documents import extensions_of
 from kqlite.orchestration.events import Kind
 from kqlite.orchestration.fleet import Fleet
 from kqlite.orchestration.log import MemoryLog, encoded, every_event

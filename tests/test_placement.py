@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kqlite.orchestration.model import VmImage
+from kqlite.orchestration.model import VmState
 from kqlite.orchestration.placement import domain_range, next_domain, next_zone, victims, victims_by_age
 
 
 def vm(
     name: str, domain: int = 0, created: int = 0, state: str = "Succeeded", power: str = "running", zone: str = "", model: int = 1
-) -> VmImage:
-    return VmImage(
+) -> VmState:
+    return VmState(
         name,
         1,
         1,
@@ -42,7 +42,7 @@ def vm(
     )
 
 
-def names(members: list[VmImage], count: int, locked: tuple[str, ...] = ()) -> list[str]:
+def names(members: list[VmState], count: int, locked: tuple[str, ...] = ()) -> list[str]:
     return [each.name for each in victims(members, count, lambda each: each.model == 1, lambda each: each.name in locked)]
 
 

@@ -11,10 +11,10 @@ import pytest
 from same_documents import by_id
 
 from kqlite.errors import InventoryError
-from kqlite.inventory import files, intake, readers, reading
-from kqlite.inventory.batches import documents
-from kqlite.inventory.files import load_files
-from kqlite.inventory.store import Store
+from kqlite.inventory.imports import file_formats, files, sorted_runs, worker_processes
+from kqlite.inventory.imports.files import load_files
+from kqlite.inventory.shapes.batches import documents
+from kqlite.inventory.store.store import Store
 
 VM = "microsoft.compute/virtualmachines"
 
@@ -37,14 +37,14 @@ def rows_of(count):
 def small_steps(monkeypatch):
     """Everything is too large to be taken at once."""
     monkeypatch.setattr(files, "_SMALL_BYTES", -1)
-    monkeypatch.setattr(reading, "_BLOCK_BYTES", 5_000)
-    monkeypatch.setattr(intake, "_MOST_BYTES", 20_000)
-    monkeypatch.setattr(intake, "_MOST_WAITING", 50)
+    monkeypatch.setattr(file_formats, "_BLOCK_BYTES", 5_000)
+    monkeypatch.setattr(sorted_runs, "_MOST_BYTES", 20_000)
+    monkeypatch.setattr(sorted_runs, "_MOST_WAITING", 50)
 
 
 def loaded(paths, monkeypatch, processes):
     """What is in a store after these files were loaded: the rows, and by partition its shapes and the keys of its rows in order."""
-    monkeypatch.setattr(readers, "_processes_for", lambda size: processes)
+    monkeypatch.setattr(worker_processes, "_processes_for", lambda size: processes)
     store = Store.in_memory()
     count = load_files(paths, store, enough_rows=10)
     with store.snapshot() as snapshot:
@@ -96,13 +96,13 @@ def test_the_first_of_many_faults_is_named(tmp_path, monkeypatch, small_steps, p
 def test_a_file_that_changes_meanwhile_is_refused(tmp_path, monkeypatch, small_steps):
     path = tmp_path / "rows"
     path.write_text("\n".join(map(json.dumps, rows_of(100))))
-    hand = readers._Reader.hand
+    hand = worker_processes._Reader.hand
 
     def changing(reader, lines):
         path.touch()
         hand(reader, lines)
 
-    monkeypatch.setattr(readers._Reader, "hand", changing)
+    monkeypatch.setattr(worker_processes._Reader, "hand", changing)
     with pytest.raises(InventoryError, match="changed while it was read"):
         loaded([path], monkeypatch, 2)
 
@@ -110,13 +110,13 @@ def test_a_file_that_changes_meanwhile_is_refused(tmp_path, monkeypatch, small_s
 def test_a_process_that_ends_is_told(tmp_path, monkeypatch, small_steps):
     path = tmp_path / "rows"
     path.write_text("\n".join(map(json.dumps, rows_of(300))))
-    hand = readers._Reader.hand
+    hand = worker_processes._Reader.hand
 
     def killing(reader, lines):
         hand(reader, lines)
         reader._process.kill()
 
-    monkeypatch.setattr(readers._Reader, "hand", killing)
+    monkeypatch.setattr(worker_processes._Reader, "hand", killing)
     with pytest.raises(InventoryError, match=r"a process that read documents has ended \(-9\)"):
         loaded([path], monkeypatch, 2)
 
@@ -126,17 +126,17 @@ def test_a_bug_in_a_process_is_shown(tmp_path, monkeypatch, small_steps):
     path.write_text("\n".join(map(json.dumps, rows_of(100))))
     broken = tmp_path / "broken"
     broken.mkdir()
-    (broken / "sitecustomize.py").write_text("import kqlite.inventory.intake as i\ndef fail(*_): 1 / 0\ni.Intake.add = fail\n")
+    (broken / "sitecustomize.py").write_text("import kqlite.inventory.imports.sorted_runs as i\ndef fail(*_): 1 / 0\ni.Intake.add = fail\n")
     monkeypatch.syspath_prepend(str(broken))
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         loaded([path], monkeypatch, 1)
 
 
 def test_processes_are_for_large_files(monkeypatch):
-    assert readers._processes_for(1000) == 0
-    assert readers._processes_for(1 << 40) <= os.cpu_count()
+    assert worker_processes._processes_for(1000) == 0
+    assert worker_processes._processes_for(1 << 40) <= os.cpu_count()
     monkeypatch.setattr(sys, "executable", "")
-    assert readers._processes_for(1 << 40) == 0
+    assert worker_processes._processes_for(1 << 40) == 0
 
 
 IMPORT = """

@@ -9,24 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_orchestration_properties import RG, World
 
-from kqlite.inventory.batches import documents
-from kqlite.inventory.changes import Changes, LeavesNotHeld
-from kqlite.inventory.known_shapes import KNOWN_SHAPES
-from kqlite.inventory.rows import incoming
-from kqlite.inventory.shapes import from_json, whole
-from kqlite.inventory.store import Store
-from kqlite.inventory.tables import COLUMNS, HOT_LEAVES
+from kqlite.inventory.imports.in_memory import incoming
+from kqlite.inventory.shapes.batches import documents
+from kqlite.inventory.shapes.change_batches import Changes, LeavesNotHeld
+from kqlite.inventory.shapes.known_shapes import KNOWN_SHAPES
+from kqlite.inventory.shapes.resource_tables import COLUMNS, HOT_LEAVES
+from kqlite.inventory.shapes.shapes import from_json, whole
+from kqlite.inventory.store.store import Store
 from kqlite.language.types import Type as ColumnType
 from kqlite.orchestration.clock import to_datetime
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.log import every_event
 from kqlite.orchestration.model import IMAGES, Type
 from kqlite.simulation import Simulation
-from kqlite.snapshotter.changes import TABLES, ChangeRecords
+from kqlite.snapshotter.change_records import TABLES, ChangeRecords
 from kqlite.snapshotter.folding import Folder
 from kqlite.snapshotter.hot import NAME, SHOWING, HotLeaves
-from kqlite.snapshotter.rows import row as row_in_state
-from kqlite.snapshotter.rows import row_before, row_of, table_of
+from kqlite.snapshotter.resource_rows import row as row_in_state
+from kqlite.snapshotter.resource_rows import row_before, row_of, table_of
 
 TENANT = "00000000-0000-0000-0000-00000000feed"
 STRINGS = [column.name for column in COLUMNS if column.type is ColumnType.STRING]

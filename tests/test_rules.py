@@ -2,7 +2,7 @@
 
 import pytest
 
-from kqlite.inventory.tables import COLUMNS
+from kqlite.inventory.shapes.resource_tables import COLUMNS
 from kqlite.language import plan, rules
 from kqlite.language.binder import bind
 from kqlite.language.parser import parse

@@ -15,16 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kqlite.directory import DataDirectory
+from kqlite.directory.data_directory import DataDirectory
 from kqlite.errors import InventoryError
-from kqlite.inventory.batches import BatchBuilder, Drafts, documents
-from kqlite.inventory.sample import SamplePlan, load_sample, write_sample
-from kqlite.inventory.sample_columns import Draws, Expansion, scattered
-from kqlite.inventory.sample_fleet import Mode
-from kqlite.inventory.sample_rows import BLOCK
-from kqlite.inventory.shapes import join
-from kqlite.inventory.store import Store
-from kqlite.inventory.tables import COLUMNS, table_of
+from kqlite.inventory.sample.batches import BLOCK
+from kqlite.inventory.sample.columns import Draws, Expansion, scattered
+from kqlite.inventory.sample.fleets import Mode
+from kqlite.inventory.sample.generate import SamplePlan, load_sample, write_sample
+from kqlite.inventory.shapes.batches import BatchBuilder, Drafts, documents
+from kqlite.inventory.shapes.resource_tables import COLUMNS, table_of
+from kqlite.inventory.shapes.shapes import join
+from kqlite.inventory.store.store import Store
 from kqlite.language.schema import JSON, Array, Leaf, Object, Shape
 
 Row = dict[str, Any]

@@ -9,7 +9,7 @@ import pytest
 
 import kqlite
 from kqlite.bundled import bundled
-from kqlite.inventory.tables import COLUMNS, table_of
+from kqlite.inventory.shapes.resource_tables import COLUMNS, table_of
 
 Row = dict[str, Any]
 

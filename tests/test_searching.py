@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kqlite.dialects import documents, sql
+from kqlite.dialects import document_text, sql
 from kqlite.dialects.searching import Needle, found_in
-from kqlite.dialects.sql_text import write_expression
+from kqlite.dialects.sql_writer import write_expression
 from kqlite.language.schema import JSON, Array, Leaf, Member, Object
 from kqlite.language.types import Type
 
@@ -77,7 +77,7 @@ def test_search_agrees_with_the_text(
 ) -> None:
     connection.execute("DELETE FROM t")
     connection.executemany("INSERT INTO t VALUES ($1)", [[row] for row in rows])
-    whole = documents.text(VALUE, SHAPE)
+    whole = document_text.text(VALUE, SHAPE)
     for each in sought:
         one = Needle(each, ignores_case=ignores_case)
         if not one.searchable:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kqlite.inventory.documents import Exact
-from kqlite.inventory.shapes import (
+from kqlite.inventory.shapes.documents import Exact
+from kqlite.inventory.shapes.shapes import (
     DEEPEST,
     MOST_MEMBERS,
     PLAIN_JSON,

@@ -21,20 +21,20 @@ import pytest
 from pyarrow import flight
 
 import kqlite
-from kqlite import lock
-from kqlite.access import LocalAccess
+from kqlite.access import protocol
+from kqlite.access import server as server_module
+from kqlite.access.local import LocalAccess
+from kqlite.access.server import BusyError, TimeLimitError, serve
+from kqlite.access.sockets import location
 from kqlite.bundled import bundled
 from kqlite.connection import BehindError
-from kqlite.directory import DataDirectory, InUseError
+from kqlite.directory import lock
+from kqlite.directory.data_directory import DataDirectory, InUseError
 from kqlite.errors import InventoryError
-from kqlite.inventory.files import import_files
-from kqlite.inventory.snapshot import AnswerTooLarge
-from kqlite.inventory.store import Store
+from kqlite.inventory.imports.files import import_files
+from kqlite.inventory.store.snapshot import AnswerTooLarge
+from kqlite.inventory.store.store import Store
 from kqlite.parameters import ParameterError
-from kqlite.sharing import server as server_module
-from kqlite.sharing import wire
-from kqlite.sharing.place import location
-from kqlite.sharing.server import BusyError, TimeLimitError, serve
 from kqlite.stats import Feed, Percentiles, from_json, to_json
 
 ROOT = Path(__file__).parent.parent
@@ -48,14 +48,14 @@ LONG_SUM = (12_000 * 12_001 // 2) ** 2
 HOLDER = """
 import sys
 from pathlib import Path
-from kqlite.access import LocalAccess
+from kqlite.access.local import LocalAccess
 from kqlite.connection import Connection
-from kqlite.directory import DataDirectory
-from kqlite.inventory.store import Store
-from kqlite.sharing.server import serve
+from kqlite.directory.data_directory import DataDirectory
+from kqlite.inventory.store.store import Store
+from kqlite.access.server import serve
 directory = DataDirectory.open(Path(sys.argv[1]), writable=True, shares=True, patience=30)
 connection = Connection(LocalAccess(Store.open(directory), holder=directory.holder))
-server = serve(connection, directory)
+server = serve(connection.access, directory)
 print("serving", flush=True)
 sys.stdin.read()
 server.close()
@@ -80,7 +80,7 @@ def held(path, feeder=None, **limits):
     """This process holds the directory and answers others, and itself, over the socket."""
     opened = DataDirectory.open(path, writable=True, shares=True)
     with kqlite.Connection(LocalAccess(Store.open(opened), feeder=feeder, holder=opened.holder)) as connection:
-        server = serve(connection, opened, **limits)
+        server = serve(connection.access, opened, **limits)
         try:
             yield connection
         finally:
@@ -280,7 +280,7 @@ def test_a_holder_that_is_still_starting_is_waited_for(directory):
         waiting = pool.submit(kqlite.connect, directory)
         time.sleep(0.3)
         assert not waiting.done()
-        server = serve(connection, opened)
+        server = serve(connection.access, opened)
         with waiting.result(timeout=30) as found:
             assert len(found.query("resources")) > 100
         server.close()
@@ -296,8 +296,8 @@ def test_a_store_that_cannot_be_opened_lets_go_of_its_directory(directory):
 EMPTY = """
 import os, sys
 from pathlib import Path
-from kqlite.directory import DataDirectory
-from kqlite.inventory.store import Store
+from kqlite.directory.data_directory import DataDirectory
+from kqlite.inventory.store.store import Store
 store = Store.open(DataDirectory.create(Path(sys.argv[1])), fed=True)
 os._exit(0)
 """
@@ -464,7 +464,7 @@ def test_a_query_from_outside_has_a_time_limit(directory):
 
 
 def test_an_answer_has_a_bound(directory, monkeypatch):
-    monkeypatch.setattr(wire, "MOST_ANSWER_BYTES", 2**20)
+    monkeypatch.setattr(protocol, "MOST_ANSWER_BYTES", 2**20)
     with held(directory) as inside, kqlite.connect(directory) as connection:
         query = NUMBERS.format(n=200_000)
         with pytest.raises(AnswerTooLarge, match="more than 1 MiB"):
@@ -487,7 +487,7 @@ def test_a_client_that_does_not_read_is_cut_off(directory, monkeypatch):
         assert len(connection.query("print x", large)) == 1
         question = {"text": "print x", "parameters": {"x": ["string", large["x"]]}, "scope": [None, None, None], "now": None}
         with flight.FlightClient(location(directory / "socket")) as slow:
-            ticket = flight.Ticket(wire.request(name="slow", question=question))
+            ticket = flight.Ticket(protocol.request(name="slow", question=question))
             reader = slow.do_get(ticket, flight.FlightCallOptions(timeout=5.0))
             with pytest.raises(BusyError, match="too many large answers"):
                 ask_again_and_again(connection, large)
@@ -554,8 +554,8 @@ def is_busy(connection):
 
 def test_another_version_is_told(directory, monkeypatch):
     with another_holds(directory):
-        monkeypatch.setattr(wire, "PROTOCOL", 99)
-        with pytest.raises(wire.OtherVersionError, match="runs another version of kqlite"):
+        monkeypatch.setattr(protocol, "PROTOCOL", 99)
+        with pytest.raises(protocol.OtherVersionError, match="runs another version of kqlite"):
             kqlite.connect(directory)
 
 
@@ -603,7 +603,7 @@ def fed(request, directory):
     opened = DataDirectory.open(directory, writable=True, shares=True)
     store = Store.open(opened)
     access = LocalAccess(store, feeder=feeder, holder=opened.holder)
-    server = serve(kqlite.Connection(access), opened)
+    server = serve(access, opened)
 
     def connect(**how):
         return kqlite.connect(directory, **how) if request.param == "outside" else kqlite.Connection(access, **how)

@@ -7,13 +7,13 @@ from threading import Thread
 
 import pytest
 
+from kqlite.cli.simulate import simulate
 from kqlite.orchestration import control_plane
 from kqlite.orchestration.clock import Clock, DurationError
 from kqlite.orchestration.errors import CoreError
 from kqlite.orchestration.events import Event
 from kqlite.orchestration.log import LogError, RepeatedLog, SqliteLog, every_event
 from kqlite.orchestration.scenario import Runner, ScenarioError, Step
-from kqlite.simulated_run import simulate
 from kqlite.simulation import Simulation
 
 

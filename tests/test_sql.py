@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kqlite.dialects import sql, sql_text
+from kqlite.dialects import sql, sql_writer
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
@@ -20,23 +20,23 @@ def connection():
 
 @given(text=TEXT)
 def test_any_text_is_written_and_read_back(connection, text):
-    assert connection.sql("SELECT " + sql_text.literal(text)).fetchall() == [(text,)]
+    assert connection.sql("SELECT " + sql_writer.literal(text)).fetchall() == [(text,)]
 
 
 @given(name=TEXT.filter(lambda name: name and "\0" not in name))
 def test_any_name_is_quoted(connection, name):
-    relation = connection.sql(f"SELECT 1 AS {sql_text.quote(name)}")
+    relation = connection.sql(f"SELECT 1 AS {sql_writer.quote(name)}")
     assert relation.columns == [name]
 
 
 @given(number=st.integers(-(2**63), 2**63 - 1))
 def test_whole_numbers_keep_every_digit(connection, number):
-    assert connection.sql("SELECT " + sql_text.literal(number)).fetchall() == [(number,)]
+    assert connection.sql("SELECT " + sql_writer.literal(number)).fetchall() == [(number,)]
 
 
 @given(number=st.floats())
 def test_fractions_are_doubles_and_keep_every_bit(connection, number):
-    [(read, type_)] = connection.sql(f"SELECT {sql_text.literal(number)}, typeof({sql_text.literal(number)})").fetchall()
+    [(read, type_)] = connection.sql(f"SELECT {sql_writer.literal(number)}, typeof({sql_writer.literal(number)})").fetchall()
     assert type_ == "DOUBLE"
     assert read == number or (math.isnan(read) and math.isnan(number))
 
@@ -61,7 +61,7 @@ def calculated(node: sql.Expression) -> int:
 
 @given(tree=trees(st.integers(-9, 9).map(sql.Literal)))
 def test_parentheses_keep_the_tree(connection, tree):
-    assert connection.sql("SELECT " + sql_text.write_expression(tree)).fetchall() == [(calculated(tree),)]
+    assert connection.sql("SELECT " + sql_writer.write_expression(tree)).fetchall() == [(calculated(tree),)]
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,12 @@ def test_parentheses_keep_the_tree(connection, tree):
     ],
 )
 def test_only_the_parentheses_that_are_needed(expression, text):
-    assert sql_text.write_expression(expression) == text
+    assert sql_writer.write_expression(expression) == text
 
 
 def test_the_writer_names_the_parameters():
     query = sql.Select(((sql.operation("+", sql.Parameter("a"), sql.Parameter("b")), "x"),))
-    assert sql_text.write(query) == ("SELECT $a + $b AS x", frozenset({"a", "b"}))
+    assert sql_writer.write(query) == ("SELECT $a + $b AS x", frozenset({"a", "b"}))
 
 
 def test_columns_get_names_that_differ_without_regard_to_case():

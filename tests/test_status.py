@@ -5,10 +5,11 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
-from kqlite.cli import main
-from kqlite.inventory.sample import write_sample
-from kqlite.stats import Feed, Holder, Percentiles, Stats, TypeSize, from_json
-from kqlite.status import as_json, as_text
+from kqlite.cli.main import main
+from kqlite.cli.status import as_json, as_text
+from kqlite.directory.lock import Holder
+from kqlite.inventory.sample.generate import write_sample
+from kqlite.stats import Feed, Percentiles, Stats, TypeSize, from_json
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LIVE = Stats(

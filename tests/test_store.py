@@ -14,16 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from same_documents import by_id
 
-from kqlite.directory import DataDirectory
+from kqlite.directory.data_directory import DataDirectory
 from kqlite.errors import InventoryError
-from kqlite.inventory.batches import documents
-from kqlite.inventory.changes import changes_of, records_of
-from kqlite.inventory.documents import encode
-from kqlite.inventory.known_shapes import KNOWN_SHAPES
-from kqlite.inventory.rows import incoming
-from kqlite.inventory.shapes import from_json, held_leaves, whole
-from kqlite.inventory.store import Store
-from kqlite.inventory.tables import COLUMNS, HOT_LEAVES
+from kqlite.inventory.imports.in_memory import incoming
+from kqlite.inventory.shapes.batches import documents
+from kqlite.inventory.shapes.change_batches import changes_of, records_of
+from kqlite.inventory.shapes.documents import encode
+from kqlite.inventory.shapes.known_shapes import KNOWN_SHAPES
+from kqlite.inventory.shapes.resource_tables import COLUMNS, HOT_LEAVES
+from kqlite.inventory.shapes.shapes import from_json, held_leaves, whole
+from kqlite.inventory.store.store import Store
 from kqlite.language.schema import JsonLeaf, Leaf
 from kqlite.language.types import Type
 
@@ -541,11 +541,11 @@ def test_readers_register_tables_of_their_own(tmp_path):
 KILLED = """
 import os, sys
 from pathlib import Path
-from kqlite.directory import DataDirectory
-from kqlite.inventory.known_shapes import KNOWN_SHAPES
-from kqlite.inventory.rows import incoming
-from kqlite.inventory.shapes import from_json, held_leaves, whole
-from kqlite.inventory.store import Store
+from kqlite.directory.data_directory import DataDirectory
+from kqlite.inventory.shapes.known_shapes import KNOWN_SHAPES
+from kqlite.inventory.imports.in_memory import incoming
+from kqlite.inventory.shapes.shapes import from_json, held_leaves, whole
+from kqlite.inventory.store.store import Store
 store = Store.open(DataDirectory.open(Path(sys.argv[1]), writable=True))
 type_, properties = "microsoft.compute/virtualmachines", {"n": "x" * 500}
 [new] = incoming({"id": f"/n/{n}", "name": str(n), "type": type_, "properties": properties} for n in range(20000))

@@ -13,8 +13,8 @@ from syntax_trees import NOWHERE, without_spans
 from kqlite.language import syntax
 from kqlite.language.diagnostics import KqlError
 from kqlite.language.parser import parse
-from kqlite.language.printing import show
 from kqlite.language.types import TICKS_PER_DAY, Type
+from kqlite.language.unparse import show
 
 EXAMPLES = Path(__file__).parents[2] / "shared" / "data" / "kql-docs-examples.jsonl"
 WRITTEN = [

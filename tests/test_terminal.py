@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from kqlite.formats.table import lay_out
+from kqlite.formats.terminal import Progress, age, duration, footer
 from kqlite.language.schema import Column, Schema
 from kqlite.language.types import Type
-from kqlite.terminal import Progress, age, duration, footer
 
 COLUMNS = Schema((Column("id", Type.STRING), Column("location", Type.STRING)))
 

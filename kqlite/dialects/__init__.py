@@ -1,6 +1,11 @@
-"""Plan to SQL text: `lowering` builds a SQL tree from a plan, `sql_text` alone writes text.
+"""A plan becomes SQL text. `lowering` builds a SQL tree from the plan; `sql_writer` alone writes text.
 
-Read `sql.py` (the tree) and `sql_text.py` (its writer) first, then `lowering.py` (relations) with `expansion.py` (mv-expand), `scalars.py`
-(scalars), `conversions.py` (between types) and `documents.py` (dynamic values as text). What templates in the declarations of
-functions cannot say is in `duckdb_*.py`, a module for each family; `duckdb.py` is the way in.
+| stage | takes | gives |
+|---|---|---|
+| `lowering` (relations), `mv_expand`, `scalars`, `conversions`, `document_text` | `plan.Relation`, `plan.Scalar` | the SQL tree (`sql`) |
+| `sql_writer` | the SQL tree | text, and the names of the values to bind |
+| `duckdb/compile` | a plan that went through the rules | `Compiled` |
+
+Read `sql` (the tree) and `sql_writer` first, then `lowering`. What a template in a function's declaration cannot say is in `duckdb/`, a
+module for each family of functions.
 """

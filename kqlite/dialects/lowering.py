@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from kqlite.dialects import sql
-from kqlite.dialects.expansion import expansion_items
+from kqlite.dialects.mv_expand import expansion_items
 from kqlite.dialects.scalars import SQL_TYPES, ScalarLowering, constant
 from kqlite.language import plan
 from kqlite.language.schema import Array, Object

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from kqlite.dialects import conversions, documents, sql
+from kqlite.dialects import conversions, document_text, sql
 from kqlite.language import plan
 from kqlite.language.functions.declare import Custom, Signature
 from kqlite.language.schema import JSON, Array, JsonLeaf, Leaf, Object, Shape
@@ -89,16 +89,16 @@ class ScalarLowering:
         """Any value as a value of DuckDB's type JSON, NULL where it is null; what JSON functions and `to_json` of a list want."""
         if scalar.type is not Type.DYNAMIC:
             return conversions.scalar_to_json(self.lower(scalar), scalar.type)
-        return documents.json(self.lower(scalar), scalar.form or JSON, self._hot(scalar))
+        return document_text.json(self.lower(scalar), scalar.form or JSON, self._hot(scalar))
 
     def text(self, scalar: plan.Scalar) -> sql.Expression:
         """The JSON text of a dynamic, NULL where it is null: strings with their quotes."""
         assert scalar.type is Type.DYNAMIC
-        return documents.text(self.lower(scalar), scalar.form or JSON, self._hot(scalar))
+        return document_text.text(self.lower(scalar), scalar.form or JSON, self._hot(scalar))
 
-    def _hot(self, scalar: plan.Scalar) -> documents.Hot:
+    def _hot(self, scalar: plan.Scalar) -> document_text.Hot:
         if not isinstance(scalar, plan.Document):
-            return documents.NO_HOT
+            return document_text.NO_HOT
         return {path: self.lower(column) for path, column in scalar.hot.items()}
 
     def plain_text(self, scalar: plan.Scalar) -> sql.Expression:

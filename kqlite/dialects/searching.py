@@ -7,8 +7,8 @@ tested where it lies; a leaf whose tokens cannot hold the text is left out.
 
 import re
 
-from kqlite.dialects import documents, sql
-from kqlite.dialects.documents import NO_HOT, Hot
+from kqlite.dialects import document_text, sql
+from kqlite.dialects.document_text import NO_HOT, Hot
 from kqlite.language.schema import Array, JsonLeaf, Leaf, Object, Shape
 from kqlite.language.types import Type
 
@@ -69,7 +69,7 @@ def found_in(value: sql.Expression, shape: Shape, needle: Needle, hot: Hot = NO_
     """Whether the JSON text of `value` has `needle`; false, or NULL, where it has not or the value is NULL."""
     if needle.within("null"):
         # The text of a null inside an array has it too, which no leaf does.
-        return needle.in_text(documents.text(value, shape, hot))
+        return needle.in_text(document_text.text(value, shape, hot))
     tests = _tests(value, shape, needle, hot, 0)
     if not tests:
         return sql.FALSE
@@ -97,7 +97,7 @@ def _object_tests(value: sql.Expression, shape: Object, needle: Needle, hot: Hot
         held = beneath.get(()) if member.held_in is not None else sql.Field(value, member.name)
         if held is None:
             continue
-        if needle.within(documents.key_text(member.name)[1:-2]):
+        if needle.within(document_text.key_text(member.name)[1:-2]):
             tests.append(sql.IsNull(held, negated=True))
         else:
             tests += _tests(held, member.shape, needle, beneath, depth)
@@ -115,7 +115,7 @@ def _leaf_test(value: sql.Expression, leaf: Leaf, needle: Needle) -> sql.Express
             return needle.in_text(sql.Cast(value, "VARCHAR")) if _INTEGER_PART.match(needle.text) else None
         case Type.REAL:
             possible = _REAL_PART.match(needle.text) or needle.within("Infinity") or needle.within("NaN")
-            return needle.in_text(documents.leaf_text(value, leaf)) if possible else None
+            return needle.in_text(document_text.leaf_text(value, leaf)) if possible else None
         case _:
             return _string_test(value, leaf, needle)
 
@@ -127,7 +127,7 @@ def _string_test(value: sql.Expression, leaf: Leaf, needle: Needle) -> sql.Expre
     rest = needle.behind_escape()
     if leaf.plain or rest is None:
         return needle.in_text(value)
-    escaped = needle.in_text(documents.leaf_text(value, leaf))
+    escaped = needle.in_text(document_text.leaf_text(value, leaf))
     if not rest:
         return escaped
     return sql.operation("AND", Needle(rest, ignores_case=needle.ignores_case).in_text(value), escaped)

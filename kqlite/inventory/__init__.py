@@ -1,25 +1,25 @@
-"""What is known about the fleet: resource tables in DuckDB, what documents look like, and the ways in and out.
+"""What is known about the fleet: resource tables in DuckDB, the shapes of their documents, and the ways in and out.
 
-**What it promises.** A document that goes in comes out equal, up to null members, which are missing members in KQL: 1, 1.0 and true stay
-three things, a number keeps its value or else its text, `{}`, `[]` and absent are told apart. A load, or a batch of changes, is whole or
-not there, with its watermark. A snapshot sees one catalog and the rows that belong to it, whatever is written meanwhile. The language sees
-all of it through the `Catalog` protocol alone.
+**Promises.** A document comes out equal to the document that went in, apart from null members: KQL reads a null member as a missing one.
+1, 1.0 and true stay three values; a number keeps its value or else its text; `{}`, `[]` and a missing member stay apart. An import, or a
+batch of changes, is applied whole with its watermark, or not at all. A snapshot sees one catalog and the rows of that catalog, whatever
+another thread writes meanwhile. The language reads all of it through the `Catalog` protocol alone.
 
-**What it refuses.** Rows without `id` or `type`, and rows whose string columns hold something else (a member that no column takes is kept,
-but no query sees it); half surrogate pairs, NaN and Infinity; Arrow types that KQL has no form for; directories that another process
-writes, or that a newer version wrote.
+**Refuses.** Rows without `id` or `type`; rows whose string columns hold something else; half surrogate pairs, NaN and Infinity; Arrow types
+without a KQL form; directories that another process writes, or that a newer version wrote. A member that no column takes is kept, but no
+query sees it.
 
-**How rows lie.** A resource type is a partition: a native table with the shape that covers all its documents. A type of few rows has none
-of its own; all of those share one, sorted by type, whose dynamic columns are JSON. Whether a type has rows enough is asked of one import,
-and at each batch of changes, which makes it leave the shared one; once it has a partition, later rows go there. Rows are sorted by
-subscription, group and name as they are imported: near rows are alike, so they compress well and are skipped together.
+**How rows are stored.** A resource type is a partition: a native table whose shape covers all documents of the type. Types with few rows
+share one partition, sorted by type, whose dynamic columns are JSON text. The number of rows of one import decides whether a type gets its
+own partition; a later batch of changes can move a type out of the shared partition, and never back. An import sorts rows by subscription,
+group and name: similar rows lie together, so they compress well and scans skip them together.
 
-**In which order to read.** `tables` (names and columns), `documents` (JSON without loss), `shapes` (what documents agree on), `columns` and
-`batches` (rows to Arrow and back), `catalog`, `snapshot`, `database` (DuckDB: file, transactions, checkpoints) and `store` over it, with
-`native`, `bookkeeping`, `reshape` (tables). Changes: `changes` (what is handed in), `placing` (which partition takes it), `widening` (how a
-large table covers more), `merging` (the newest wins; what is hot in place) with `hash_index` (where rows are), `upkeep` (checkpoints and
-clustering). The ways in: `files`, which reads by `reading` and loads through `rows` (what fits in memory) or in two passes: `readers`
-(processes), `intake`, `growing` and `spool` in each of them (documents become sorted runs of Arrow), `gathering` (the runs are merged); the
-way out: `export`. Tables that are given: `forms` (what Arrow's types mean), `registered`, `arrow` (queried in place), `user_tables`.
-`sample*` make an inventory of any size.
+**The packages, in the order in which to read them.** Each imports only those above it:
+
+| package | what it owns |
+|---|---|
+| `shapes/` | documents, their shapes, and rows as Arrow batches |
+| `store/` | the DuckDB database: catalog, snapshots, upserts, maintenance |
+| `imports/` | files into a store, and a store into files |
+| `sample/` | a seeded inventory of any size |
 """

@@ -569,6 +569,6 @@ class Plan:
         return Schema(Column(attribute.name, attribute.type) for attribute in self.relation.attributes)
 
     def __str__(self) -> str:
-        from kqlite.language.showing import show
+        from kqlite.language.explain import show
 
         return show(self.relation)

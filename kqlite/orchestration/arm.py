@@ -14,15 +14,15 @@ from functools import cached_property
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from kqlite.orchestration import documents, errors
-from kqlite.orchestration.catalogue import region_name
+from kqlite.orchestration import arm_documents, errors
+from kqlite.orchestration.azure_offerings import region_name
 from kqlite.orchestration.chance import derived_guid
 from kqlite.orchestration.clock import DAY, MINUTE, SECOND, iso, to_datetime
 from kqlite.orchestration.control_plane import ControlPlane
 from kqlite.orchestration.errors import ArmError
 from kqlite.orchestration.faults import key_of, strikes
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import FaultImage, OperationImage, Type
+from kqlite.orchestration.model import FaultState, OperationState, Type
 from kqlite.orchestration.paging import Listings, Page
 from kqlite.orchestration.requests.call import Call, Outcome
 from kqlite.orchestration.routes import Route, find_route
@@ -143,7 +143,7 @@ class FrontDoor:
             self._left |= {"Retry-After": str(refusal.seconds)}
             raise errors.throttled(refusal.policy, iso(now - MINUTE), iso(now), refusal.allowed, refusal.allowed + 1)
 
-    def _struck(self, name: str, scope: dict[str, str]) -> FaultImage | None:
+    def _struck(self, name: str, scope: dict[str, str]) -> FaultState | None:
         if name not in self._plane.fleet.faults:
             return None
         return self._plane.request(lambda rec: strikes(rec, name, scope["operation"], scope, self._requests), "faults/strike")
@@ -174,26 +174,26 @@ class FrontDoor:
 
     def _operation(self, request: _Request, call: Call) -> Answer:
         plane = self._plane
-        operation = cast("OperationImage | None", call.subscription.get(Type.OPERATION, call.name))
+        operation = cast("OperationState | None", call.subscription.get(Type.OPERATION, call.name))
         if operation is None:
             raise errors.ArmError(404, "NotFound", f"The entity was not found: operation '{call.name}'.")
         if not operation.ended and plane.clock.mode == "auto":
             name = operation.name
 
             def ended() -> bool:
-                now = cast("OperationImage | None", call.subscription.get(Type.OPERATION, name))
+                now = cast("OperationState | None", call.subscription.get(Type.OPERATION, name))
                 return now is None or bool(now.ended)
 
             plane.run_until(ended, 7 * DAY)
-            operation = cast("OperationImage", call.subscription.get(Type.OPERATION, name))
+            operation = cast("OperationState", call.subscription.get(Type.OPERATION, name))
         headers = {} if operation.ended else self._retry_after()
         if "monitor" not in request.query:
-            return _answer(200, headers, documents.operation(operation))
+            return _answer(200, headers, arm_documents.operation(operation))
         if not operation.ended:
             return Answer(202, {**headers, "Location": f"{request.base}{request.path}?{_encoded(request.sent_query)}"})
         if operation.failure:
             return self._refused(ArmError(409, *operation.failure))
-        output = documents.operation_output(operation)
+        output = arm_documents.operation_output(operation)
         if output is not None:
             return _answer(200, {}, output)
         return Answer(204 if operation.verb.endswith("/delete") and "resourceGroups" not in operation.verb else 200)

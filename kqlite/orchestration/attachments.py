@@ -11,9 +11,9 @@ from typing import cast
 
 from kqlite.orchestration.chance import derived_hex
 from kqlite.orchestration.fleet import Container, Fleet
-from kqlite.orchestration.model import DiskImage, Image, NicImage, Power, PublicIpImage, Type, VmImage
-from kqlite.orchestration.profiles import DiskPart, Facts, NicPart
+from kqlite.orchestration.model import DiskState, Image, NicState, Power, PublicIpState, Type, VmState
 from kqlite.orchestration.recorder import Recorder
+from kqlite.orchestration.vm_profiles import DiskPart, Facts, NicPart
 
 _LONGEST_SET = 35  # of a set's name, so that an instance's has at most 44 characters
 
@@ -23,7 +23,7 @@ def instance_name(set_name: str, suffix: str) -> str:
     return f"{set_name[:_LONGEST_SET]}_{suffix}"
 
 
-def disk_name(vm: VmImage, part: DiskPart) -> str:
+def disk_name(vm: VmState, part: DiskPart) -> str:
     """The name of a VM's disk."""
     if part.name:
         return part.name
@@ -32,12 +32,12 @@ def disk_name(vm: VmImage, part: DiskPart) -> str:
     return f"{vm.name}_disk{part.lun + 2}_{derived_hex(vm.uid, f'disk{part.lun}')}"
 
 
-def nic_name(vm: VmImage, part: NicPart, facts: Facts) -> str:
+def nic_name(vm: VmState, part: NicPart, facts: Facts) -> str:
     """The name of a VM's interface."""
     return f"{vm.set}-{part.name}-{vm.name[-8:]}" if facts.kind == "instance" else part.name
 
 
-def public_ip_name(vm: VmImage, part: NicPart, facts: Facts) -> str:
+def public_ip_name(vm: VmState, part: NicPart, facts: Facts) -> str:
     """The name of an interface's public address; "" where it has none."""
     return f"{nic_name(vm, part, facts)}-{part.public_ip}" if part.public_ip and facts.kind == "instance" else part.public_ip
 
@@ -54,12 +54,12 @@ def public_address(uid: int, index: int) -> str:
     return f"203.0.113.{1 + int(digits[:2], 16) % 254}"
 
 
-def make_disks(vm: VmImage, facts: Facts) -> list[DiskImage]:
+def make_disks(vm: VmState, facts: Facts) -> list[DiskState]:
     """The disks of a VM as its model makes them."""
     state = "Reserved" if vm.power == Power.DEALLOCATED else "Attached"
     implied = facts.kind == "instance"
     return [
-        DiskImage(
+        DiskState(
             name=disk_name(vm, part),
             version=vm.disk_version,
             uid=vm.uid + index,
@@ -79,10 +79,10 @@ def make_disks(vm: VmImage, facts: Facts) -> list[DiskImage]:
     ]
 
 
-def make_nics(vm: VmImage, facts: Facts) -> list[NicImage]:
+def make_nics(vm: VmState, facts: Facts) -> list[NicState]:
     """The interfaces of a VM as its model makes them."""
     return [
-        NicImage(
+        NicState(
             name=nic_name(vm, part, facts),
             version=1,
             uid=vm.uid + index,
@@ -100,10 +100,10 @@ def make_nics(vm: VmImage, facts: Facts) -> list[NicImage]:
     ]
 
 
-def make_public_ips(vm: VmImage, facts: Facts) -> list[PublicIpImage]:
+def make_public_ips(vm: VmState, facts: Facts) -> list[PublicIpState]:
     """The public addresses of a VM as its model makes them."""
     return [
-        PublicIpImage(
+        PublicIpState(
             name=public_ip_name(vm, part, facts),
             version=1,
             uid=vm.uid + index,
@@ -120,70 +120,70 @@ def make_public_ips(vm: VmImage, facts: Facts) -> list[PublicIpImage]:
     ]
 
 
-def disks_of(group: Container, vm: VmImage, facts: Facts) -> list[tuple[DiskImage, DiskPart]]:
+def disks_of(group: Container, vm: VmState, facts: Facts) -> list[tuple[DiskState, DiskPart]]:
     """A VM's disks as they are now."""
     made = {disk.name: disk for disk in make_disks(vm, facts)}
     found = []
     for part in facts.disks:
         name = disk_name(vm, part)
-        disk = cast("DiskImage | None", group.get(Type.DISK, name)) or (made[name] if facts.kind == "instance" else None)
+        disk = cast("DiskState | None", group.get(Type.DISK, name)) or (made[name] if facts.kind == "instance" else None)
         if disk is not None:
             found.append((disk, part))
     return found
 
 
-def nics_of(group: Container, vm: VmImage, facts: Facts) -> list[tuple[NicImage, NicPart]]:
+def nics_of(group: Container, vm: VmState, facts: Facts) -> list[tuple[NicState, NicPart]]:
     """A VM's interfaces as they are now; an interface that is only known by its id is not among them."""
     made = {nic.name: nic for nic in make_nics(vm, facts)}
     found = []
     for part in facts.nics:
         name = nic_name(vm, part, facts)
-        nic = cast("NicImage | None", group.get(Type.NIC, name)) or (made.get(name) if facts.kind == "instance" else None)
+        nic = cast("NicState | None", group.get(Type.NIC, name)) or (made.get(name) if facts.kind == "instance" else None)
         if nic is not None:
             found.append((nic, part))
     return found
 
 
-def public_ips_of(group: Container, vm: VmImage, facts: Facts) -> list[tuple[PublicIpImage, NicPart]]:
+def public_ips_of(group: Container, vm: VmState, facts: Facts) -> list[tuple[PublicIpState, NicPart]]:
     """A VM's public addresses as they are now."""
     made = {ip.name: ip for ip in make_public_ips(vm, facts)}
     found = []
     for part in facts.nics:
         name = public_ip_name(vm, part, facts)
         if name:
-            ip = cast("PublicIpImage | None", group.get(Type.PUBLIC_IP, name)) or (made.get(name) if facts.kind == "instance" else None)
+            ip = cast("PublicIpState | None", group.get(Type.PUBLIC_IP, name)) or (made.get(name) if facts.kind == "instance" else None)
             if ip is not None:
                 found.append((ip, part))
     return found
 
 
-def create_attachments(rec: Recorder, group: Container, vm: VmImage, facts: Facts) -> None:
+def create_attachments(rec: Recorder, group: Container, vm: VmState, facts: Facts) -> None:
     """Make what a new VM needs; a disk or interface of that name that exists already is taken."""
     for ip in make_public_ips(vm, facts):
-        known_ip = cast("PublicIpImage | None", group.get(Type.PUBLIC_IP, ip.name))
+        known_ip = cast("PublicIpState | None", group.get(Type.PUBLIC_IP, ip.name))
         if known_ip is None:
             rec.create(group, Type.PUBLIC_IP, ip)
         else:
             rec.change(group, Type.PUBLIC_IP, known_ip, nic=ip.nic)
     for nic in make_nics(vm, facts):
-        known_nic = cast("NicImage | None", group.get(Type.NIC, nic.name))
+        known_nic = cast("NicState | None", group.get(Type.NIC, nic.name))
         if known_nic is None:
             rec.create(group, Type.NIC, nic)
         else:
             rec.change(group, Type.NIC, known_nic, vm=vm.name, definition=nic.definition, public_ip=nic.public_ip)
     for disk in make_disks(vm, facts):
-        known = cast("DiskImage | None", group.get(Type.DISK, disk.name))
+        known = cast("DiskState | None", group.get(Type.DISK, disk.name))
         if known is None:
             rec.create(group, Type.DISK, disk)
         else:
             rec.change(group, Type.DISK, known, vm=vm.name, lun=disk.lun, state="Attached")
     for part in facts.nics:
-        known_nic = cast("NicImage | None", group.get(Type.NIC, part.name)) if not part.number else None
+        known_nic = cast("NicState | None", group.get(Type.NIC, part.name)) if not part.number else None
         if known_nic is not None:
             rec.change(group, Type.NIC, known_nic, vm=vm.name)
 
 
-def remove_attachments(rec: Recorder, group: Container, vm: VmImage, facts: Facts) -> None:
+def remove_attachments(rec: Recorder, group: Container, vm: VmState, facts: Facts) -> None:
     """After a VM is gone: delete what goes with it, and let go of the rest."""
     for disk, disk_part in disks_of(group, vm, facts):
         if disk_part.deleted:
@@ -206,7 +206,7 @@ def remove_attachments(rec: Recorder, group: Container, vm: VmImage, facts: Fact
                 rec.change(group, Type.PUBLIC_IP, ip, implied=False)
 
 
-def materialise(rec: Recorder, group: Container, vm: VmImage, facts: Facts) -> None:
+def materialise(rec: Recorder, group: Container, vm: VmState, facts: Facts) -> None:
     """Keep copies of what was implied, because the VM's model is about to become one of its own."""
     for ip, _ in public_ips_of(group, vm, facts):
         rec.change(group, Type.PUBLIC_IP, ip, implied=False)
@@ -216,7 +216,7 @@ def materialise(rec: Recorder, group: Container, vm: VmImage, facts: Facts) -> N
         rec.change(group, Type.DISK, disk, implied=False)
 
 
-def follow_power(rec: Recorder, group: Container, vm: VmImage, facts: Facts, deallocated: bool) -> int:
+def follow_power(rec: Recorder, group: Container, vm: VmState, facts: Facts, deallocated: bool) -> int:
     """Disks are Reserved while their VM is deallocated, Attached else; the VM's next `disk_version`.
 
     Call it before the VM itself changes.
@@ -226,9 +226,9 @@ def follow_power(rec: Recorder, group: Container, vm: VmImage, facts: Facts, dea
     return vm.disk_version + 1 if any(disk.implied for disk in moved) else vm.disk_version
 
 
-def find_disk(fleet: Fleet, group: Container, name: str) -> DiskImage | None:
+def find_disk(fleet: Fleet, group: Container, name: str) -> DiskState | None:
     """The disk of this name, kept or implied."""
-    known = cast("DiskImage | None", group.get(Type.DISK, name))
+    known = cast("DiskState | None", group.get(Type.DISK, name))
     if known is not None:
         return known
     lower = name.lower()
@@ -239,12 +239,12 @@ def find_disk(fleet: Fleet, group: Container, name: str) -> DiskImage | None:
     return None
 
 
-def _implied_disks(fleet: Fleet, vm: VmImage) -> list[DiskImage]:
+def _implied_disks(fleet: Fleet, vm: VmState) -> list[DiskState]:
     facts = fleet.facts(vm.model)
     return make_disks(vm, facts) if facts.kind == "instance" else []
 
 
-def _owner(group: Container, name: str) -> VmImage | None:
+def _owner(group: Container, name: str) -> VmState | None:
     """The instance whose interface or address has this name: `{set}-{configuration}-{8 digits}`."""
     parts = name.lower().split("-")
     for at in range(len(parts) - 1, 1, -1):
@@ -255,9 +255,9 @@ def _owner(group: Container, name: str) -> VmImage | None:
     return None
 
 
-def find_nic(fleet: Fleet, group: Container, name: str) -> NicImage | None:
+def find_nic(fleet: Fleet, group: Container, name: str) -> NicState | None:
     """The interface of this name, kept or implied."""
-    known = cast("NicImage | None", group.get(Type.NIC, name))
+    known = cast("NicState | None", group.get(Type.NIC, name))
     vm = _owner(group, name) if known is None else None
     if vm is None:
         return known
@@ -266,9 +266,9 @@ def find_nic(fleet: Fleet, group: Container, name: str) -> NicImage | None:
     return next((nic for nic in implied if nic.name.lower() == name.lower()), None)
 
 
-def find_public_ip(fleet: Fleet, group: Container, name: str) -> PublicIpImage | None:
+def find_public_ip(fleet: Fleet, group: Container, name: str) -> PublicIpState | None:
     """The public address of this name, kept or implied."""
-    known = cast("PublicIpImage | None", group.get(Type.PUBLIC_IP, name))
+    known = cast("PublicIpState | None", group.get(Type.PUBLIC_IP, name))
     vm = _owner(group, name) if known is None else None
     if vm is None:
         return known
@@ -281,7 +281,7 @@ def all_of(fleet: Fleet, group: Container, type_: str) -> list[Image]:
     """Every disk, interface or address of a group, by name."""
     kept = dict(group.of(type_))
     make = _MAKERS[type_]
-    for vm in cast("dict[str, VmImage]", group.of(Type.VM)).values():
+    for vm in cast("dict[str, VmState]", group.of(Type.VM)).values():
         facts = fleet.facts(vm.model)
         if facts.kind == "instance":
             for image in make(vm, facts):
@@ -289,7 +289,7 @@ def all_of(fleet: Fleet, group: Container, type_: str) -> list[Image]:
     return [kept[key] for key in sorted(kept)]
 
 
-_MAKERS: dict[str, Callable[[VmImage, Facts], Sequence[DiskImage | NicImage | PublicIpImage]]] = {
+_MAKERS: dict[str, Callable[[VmState, Facts], Sequence[DiskState | NicState | PublicIpState]]] = {
     Type.DISK: make_disks,
     Type.NIC: make_nics,
     Type.PUBLIC_IP: make_public_ips,

@@ -14,7 +14,7 @@ from threading import RLock
 from typing import Any, TypeVar
 
 from kqlite.errors import KqliteError
-from kqlite.garbage import no_collection
+from kqlite.gc_control import no_collection
 from kqlite.orchestration.chance import Chance
 from kqlite.orchestration.clock import Clock
 from kqlite.orchestration.controllers import features, groups, health, outages, repair, scale_set, spot, vm
@@ -25,7 +25,7 @@ from kqlite.orchestration.faults import parsed
 from kqlite.orchestration.fleet import Fleet
 from kqlite.orchestration.interrupts import interrupted_later
 from kqlite.orchestration.log import EventLog, LogError, every_event
-from kqlite.orchestration.model import FeatureImage, ProviderImage, SubscriptionImage, Type, interned
+from kqlite.orchestration.model import FeatureState, ProviderState, SubscriptionState, Type, interned
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.saved_state import SavedState
 from kqlite.orchestration.timers import Timer, Wake
@@ -117,13 +117,13 @@ class ControlPlane:
         with rec.because("user", "subscriptions/write"):
             for number in range(1, subscriptions + 1):
                 name = f"00000000-0000-0000-0000-{number:012d}"
-                rec.create(rec.fleet.root, Type.SUBSCRIPTION, SubscriptionImage(name, 1, rec.now))
+                rec.create(rec.fleet.root, Type.SUBSCRIPTION, SubscriptionState(name, 1, rec.now))
                 subscription = rec.fleet.containers[f"/subscriptions/{name}"]
                 for feature in names:
-                    rec.create(subscription, Type.FEATURE, FeatureImage(features.feature_name(feature), 1, "Registered", 0))
+                    rec.create(subscription, Type.FEATURE, FeatureState(features.feature_name(feature), 1, "Registered", 0))
                 for provider in features.PROVIDERS:
                     effective = features.registered(subscription) if provider == "Microsoft.Compute" else ()
-                    rec.create(subscription, Type.PROVIDER, ProviderImage(provider, 1, "Registered", 0, effective))
+                    rec.create(subscription, Type.PROVIDER, ProviderState(provider, 1, "Registered", 0, effective))
         self.commit()
 
     def _handlers(self) -> dict[int, Callable[[str, str, int], None]]:

@@ -20,7 +20,7 @@ class Kind(StrEnum):
     CREATED = "created"
     CHANGED = "changed"
     DELETED = "deleted"  # `image` is the last one; the resource is gone after this event
-    NOTED = "noted"  # an entry of the activity log; no resource changed, `image` is a `model.NoteImage`
+    NOTED = "noted"  # an entry of the activity log; no resource changed, `image` is a `model.NoteState`
 
 
 class Event(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any, cast
 from kqlite.orchestration.clock import duration, from_datetime
 from kqlite.orchestration.errors import CoreError
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import FaultImage, Type, VmImage
+from kqlite.orchestration.model import FaultState, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 
 _PLACE = ("region", "zone", "size", "set", "vm")
@@ -109,7 +109,7 @@ def _start(value: Any, now: int) -> int:
     return now + duration(value)
 
 
-def key_of(fault: FaultImage, key: str, default: Any = None) -> Any:
+def key_of(fault: FaultState, key: str, default: Any = None) -> Any:
     """The value of a fault's key."""
     for name, value in fault.spec:
         if name == key:
@@ -117,7 +117,7 @@ def key_of(fault: FaultImage, key: str, default: Any = None) -> Any:
     return default
 
 
-def covers(fault: FaultImage, scope: Mapping[str, Any]) -> bool:
+def covers(fault: FaultState, scope: Mapping[str, Any]) -> bool:
     """Whether what is described by `scope` lies where the fault holds; a key that the fault lacks holds everywhere."""
     for key, wanted in fault.spec:
         if key not in scope:
@@ -134,12 +134,12 @@ def covers(fault: FaultImage, scope: Mapping[str, Any]) -> bool:
     return True
 
 
-def active(rec: Recorder, name: str) -> Iterator[FaultImage]:
+def active(rec: Recorder, name: str) -> Iterator[FaultState]:
     """The faults of this name that hold now."""
     return iter(list(rec.fleet.faults.get(name, {}).values()))
 
 
-def strikes(rec: Recorder, name: str, key: int | str, scope: Mapping[str, Any], counter: int = 0) -> FaultImage | None:
+def strikes(rec: Recorder, name: str, key: int | str, scope: Mapping[str, Any], counter: int = 0) -> FaultState | None:
     """The fault that hits what is described by `scope`, if one does.
 
     key, counter: whom it would hit, and which time this is: the draws against fraction and probability hang on them alone.
@@ -162,13 +162,13 @@ def strikes(rec: Recorder, name: str, key: int | str, scope: Mapping[str, Any], 
     return None
 
 
-def vm_scope(rec: Recorder, vm: VmImage) -> dict[str, Any]:
+def vm_scope(rec: Recorder, vm: VmState) -> dict[str, Any]:
     """How faults see a VM."""
     size = rec.fleet.facts(vm.model).size.name
     return {"region": vm.location, "zone": vm.zone, "size": size, "set": vm.set, "vm": vm.name, "domain": vm.domain}
 
 
-def targets(rec: Recorder, fault: FaultImage) -> Iterator[tuple[Container, VmImage]]:
+def targets(rec: Recorder, fault: FaultState) -> Iterator[tuple[Container, VmState]]:
     """The VMs where a fault holds: those of one VM's or one set's name, else all of its region."""
     vm_name, set_name = key_of(fault, "vm"), key_of(fault, "set")
     for group in rec.fleet.all_groups():
@@ -179,13 +179,13 @@ def targets(rec: Recorder, fault: FaultImage) -> Iterator[tuple[Container, VmIma
             name = str(set_name).rpartition("/")[2].lower()
             found = list(rec.fleet.members(group, name)) if name in group.members else []
         else:
-            found = list(cast("dict[str, VmImage]", group.of(Type.VM)).values())
+            found = list(cast("dict[str, VmState]", group.of(Type.VM)).values())
         for vm in found:
             if covers(fault, vm_scope(rec, vm)):
                 yield group, vm
 
 
-def chosen(rec: Recorder, fault: FaultImage, vms: list[tuple[Container, VmImage]]) -> list[tuple[Container, VmImage]]:
+def chosen(rec: Recorder, fault: FaultState, vms: list[tuple[Container, VmState]]) -> list[tuple[Container, VmState]]:
     """The part of `vms` that the fault's fraction and count take: exactly that many, in the order of keyed draws."""
     fraction = key_of(fault, "fraction", 1.0)
     number = min(round(len(vms) * fraction), int(key_of(fault, "count", len(vms))))

@@ -12,24 +12,24 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import cast
 
-from kqlite.orchestration.catalogue import RACKS
+from kqlite.orchestration.azure_offerings import RACKS
 from kqlite.orchestration.clock import DAY, HOUR, MINUTE
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.model import (
     Definition,
-    FaultImage,
-    GroupImage,
+    FaultState,
+    GroupState,
     Health,
     Image,
-    MetricImage,
-    OperationImage,
+    MetricState,
+    OperationState,
     Power,
     Provisioning,
-    ScaleSetImage,
+    ScaleSetState,
     Type,
-    VmImage,
+    VmState,
 )
-from kqlite.orchestration.profiles import Facts, HealthProbe, facts_of, health_probe_of
+from kqlite.orchestration.vm_profiles import Facts, HealthProbe, facts_of, health_probe_of
 
 HISTORY = 13 * HOUR  # the longest window of an autoscale rule is 12 hours, and metrics come late
 OPERATIONS_KEPT = 10_000
@@ -77,13 +77,13 @@ class Container:
         """The resource of this type and name; None where there is none."""
         return self.resources.get(type_, _NOBODY).get(name.lower())
 
-    def vm(self, name: str) -> VmImage | None:
+    def vm(self, name: str) -> VmState | None:
         """The VM of this name."""
-        return cast("VmImage | None", self.get(Type.VM, name))
+        return cast("VmState | None", self.get(Type.VM, name))
 
-    def scale_set(self, name: str) -> ScaleSetImage | None:
+    def scale_set(self, name: str) -> ScaleSetState | None:
         """The scale set of this name."""
-        return cast("ScaleSetImage | None", self.get(Type.SCALE_SET, name))
+        return cast("ScaleSetState | None", self.get(Type.SCALE_SET, name))
 
     def scope(self, type_: str) -> str:
         """The id of a resource of this type, up to its name."""
@@ -134,7 +134,7 @@ class Membership:
         """All VMs that belong to the set, those being deleted included."""
         return len(self.live) + len(self.leaving)
 
-    def add(self, key: str, vm: VmImage, sign: int) -> None:
+    def add(self, key: str, vm: VmState, sign: int) -> None:
         """Count a VM in (sign 1) or out (sign -1)."""
         if vm.provisioning == Provisioning.DELETING:
             _toggle(self.leaving, key, sign)
@@ -155,7 +155,7 @@ class Membership:
         elif vm.work == "repair":
             self.repairing += sign
 
-    def update(self, key: str, old: VmImage, new: VmImage) -> None:
+    def update(self, key: str, old: VmState, new: VmState) -> None:
         """Count a member as it is now, that was `old` before; whether it is live has not changed."""
         if new.provisioning != Provisioning.DELETING:
             if (old.domain, old.rack, old.zone) != (new.domain, new.rack, new.zone):
@@ -188,12 +188,12 @@ class Membership:
 _ILL = (Health.UNHEALTHY, Health.UNKNOWN)
 
 
-def serves(vm: VmImage) -> bool:
+def serves(vm: VmState) -> bool:
     """Whether a VM takes its share of the set's load."""
     return vm.power == Power.RUNNING and vm.provisioning == Provisioning.SUCCEEDED and vm.health in (Health.NONE, Health.HEALTHY)
 
 
-def _leaves(vm: VmImage) -> bool:
+def _leaves(vm: VmState) -> bool:
     return vm.provisioning == Provisioning.DELETING
 
 
@@ -217,7 +217,7 @@ class Fleet:
         self.cores: dict[tuple[str, str, str], int] = {}
         self.open_work: dict[str, int] = {}
         self.open_operations = 0
-        self.faults: dict[str, dict[str, FaultImage]] = {}
+        self.faults: dict[str, dict[str, FaultState]] = {}
         self.priced: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
         self.fed: dict[str, list[tuple[int, float]]] = {}
         self.fed_vms: dict[tuple[str, str], dict[str, None]] = {}
@@ -248,7 +248,7 @@ class Fleet:
             self._probes[number] = health_probe_of(self.definitions[number].document)
         return self._probes[number]
 
-    def vm_probe(self, vm: VmImage) -> HealthProbe | None:
+    def vm_probe(self, vm: VmState) -> HealthProbe | None:
         """The health probe of a VM whose health extension is installed."""
         for _, number, state, _, _ in vm.extensions:
             if state == Provisioning.SUCCEEDED:
@@ -261,10 +261,10 @@ class Fleet:
         """The membership of a scale set."""
         return group.members[set_name.lower()]
 
-    def members(self, group: Container, set_name: str) -> Iterator[VmImage]:
+    def members(self, group: Container, set_name: str) -> Iterator[VmState]:
         """The live members of a scale set, in the order in which they came."""
         vms = group.of(Type.VM)
-        return (cast("VmImage", vms[key]) for key in list(group.members[set_name.lower()].live))
+        return (cast("VmState", vms[key]) for key in list(group.members[set_name.lower()].live))
 
     def groups(self, subscription: str) -> Iterator[Container]:
         """The groups of a subscription, in the order in which they were made."""
@@ -323,7 +323,7 @@ class Fleet:
     def put(self, container: Container, type_: str, old: Image | None, new: Image | None) -> None:
         """Replace an image: none by `new` (created), `old` by `new` (changed), `old` by none (deleted)."""
         if type_ == Type.VM:
-            self._index_vm(container, cast("VmImage | None", old), cast("VmImage | None", new))
+            self._index_vm(container, cast("VmState | None", old), cast("VmState | None", new))
         elif type_ == Type.EXTENSION:
             return  # a VM's image repeats the state of its extensions
         elif type_ in _IMPLIED_TYPES:
@@ -349,30 +349,30 @@ class Fleet:
         image = new if new is not None else old
         assert image is not None
         if type_ == Type.SCALE_SET:
-            key = cast("ScaleSetImage", image).name.lower()
+            key = cast("ScaleSetState", image).name.lower()
             if old is None:
-                container.members[key] = Membership(cast("ScaleSetImage", image).domains)
+                container.members[key] = Membership(cast("ScaleSetState", image).domains)
             elif new is None:
                 del container.members[key]
         elif type_ in (Type.GROUP, Type.SUBSCRIPTION):
-            id_ = container.scope(type_) + cast("GroupImage", image).name
+            id_ = container.scope(type_) + cast("GroupState", image).name
             if old is None:
                 self.containers[id_.lower()] = Container(id_)
             elif new is None:
                 del self.containers[id_.lower()]
                 self._scopes.clear()
         elif type_ == Type.OPERATION:
-            self._index_operation(container, cast("OperationImage | None", old), cast("OperationImage | None", new))
+            self._index_operation(container, cast("OperationState | None", old), cast("OperationState | None", new))
         elif type_ == Type.METRIC:
-            self._index_metric(cast("MetricImage", image), cast("MetricImage | None", new))
+            self._index_metric(cast("MetricState", image), cast("MetricState | None", new))
         elif type_ == Type.FAULT:
-            fault = cast("FaultImage", image)
+            fault = cast("FaultState", image)
             active = self.faults.setdefault(fault.fault, {})
             active.pop(fault.name, None)
             if new is not None and fault.active:
                 active[fault.name] = fault
 
-    def _index_metric(self, image: MetricImage, new: MetricImage | None) -> None:
+    def _index_metric(self, image: MetricState, new: MetricState | None) -> None:
         history = self.fed.setdefault(image.name, [])
         if history and history[-1][0] == self.now:
             history.pop()
@@ -383,7 +383,7 @@ class Fleet:
         if mark:
             self.fed_vms.setdefault((owner, metric), {})[key] = None
 
-    def _index_operation(self, container: Container, old: OperationImage | None, new: OperationImage | None) -> None:
+    def _index_operation(self, container: Container, old: OperationState | None, new: OperationState | None) -> None:
         self.open_operations += int(new is not None and not new.ended) - int(old is not None and not old.ended)
         if new is None or not new.ended:
             return
@@ -393,7 +393,7 @@ class Fleet:
             if holder.of(Type.OPERATION):
                 holder.of(Type.OPERATION).pop(name, None)
 
-    def _index_vm(self, group: Container, old: VmImage | None, new: VmImage | None) -> None:
+    def _index_vm(self, group: Container, old: VmState | None, new: VmState | None) -> None:
         if old is not None and new is not None and old[_PLACED] == new[_PLACED] and old[_STATE] == new[_STATE]:
             return
         kept = old is not None and new is not None and old.set == new.set and _leaves(old) == _leaves(new)
@@ -415,7 +415,7 @@ class Fleet:
         if vm is not None and vm.set:
             group.members[vm.set.lower()].remember(self.now)
 
-    def _count(self, group: Container, vm: VmImage | None, sign: int) -> None:
+    def _count(self, group: Container, vm: VmState | None, sign: int) -> None:
         if vm is None:
             return
         facts = self.facts(vm.model)
@@ -435,6 +435,6 @@ class Fleet:
                 bought.pop(place, None)
 
 
-_FIELDS = VmImage._fields
+_FIELDS = VmState._fields
 _PLACED = slice(_FIELDS.index("zone"), _FIELDS.index("model") + 1)
 _STATE = slice(_FIELDS.index("domain"), _FIELDS.index("health") + 1)

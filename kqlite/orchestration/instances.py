@@ -12,18 +12,18 @@ from kqlite.orchestration.clock import SECOND
 from kqlite.orchestration.failures import PREEMPTED
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.model import (
-    ExtensionImage,
+    ExtensionState,
     Health,
     Power,
     Provisioning,
-    ScaleSetImage,
+    ScaleSetState,
     Step,
     Type,
-    VmImage,
+    VmState,
 )
 from kqlite.orchestration.placement import next_domain, next_zone
-from kqlite.orchestration.profiles import Facts
 from kqlite.orchestration.recorder import Recorder
+from kqlite.orchestration.vm_profiles import Facts
 
 # Seconds: lowest, likeliest, highest.
 CREATE = {"Linux": (25.0, 60.0, 180.0), "Windows": (90.0, 180.0, 480.0)}
@@ -61,34 +61,34 @@ _POWER_AT_START: dict[str, str] = {
 }
 
 
-def creation_time(rec: Recorder, vm: VmImage, facts: Facts) -> int:
+def creation_time(rec: Recorder, vm: VmState, facts: Facts) -> int:
     """How long this VM takes from the request to the end of OS provisioning, in microseconds."""
     return round(rec.chance.triangular(CREATE[facts.os_type], "create", vm.uid, vm.turn) * SECOND)
 
 
-def allocation_due(rec: Recorder, vm: VmImage, facts: Facts) -> int:
+def allocation_due(rec: Recorder, vm: VmState, facts: Facts) -> int:
     """When a new VM is allocated."""
     return rec.now + round(creation_time(rec, vm, facts) * _ALLOCATED_AT)
 
 
-def boot_due(rec: Recorder, vm: VmImage, facts: Facts) -> int:
+def boot_due(rec: Recorder, vm: VmState, facts: Facts) -> int:
     """When a VM that was just allocated has booted."""
     return rec.now + round(creation_time(rec, vm, facts) * (_BOOTED_AT - _ALLOCATED_AT))
 
 
-def provision_due(rec: Recorder, vm: VmImage, facts: Facts) -> int:
+def provision_due(rec: Recorder, vm: VmState, facts: Facts) -> int:
     """When the guest of a VM that has just booted is provisioned."""
     return rec.now + round(creation_time(rec, vm, facts) * (1 - _BOOTED_AT))
 
 
-def step_due(rec: Recorder, vm: VmImage, step: str, bounds: tuple[float, float, float] | None = None) -> int:
+def step_due(rec: Recorder, vm: VmState, step: str, bounds: tuple[float, float, float] | None = None) -> int:
     """When a step that begins now ends."""
     return rec.now + round(rec.chance.triangular(bounds or DURATIONS[step], step, vm.uid, vm.turn) * SECOND)
 
 
 def begin(
-    rec: Recorder, group: Container, vm: VmImage, step: Step, work: str, bounds: tuple[float, float, float] | None = None, **fields: Any
-) -> VmImage:
+    rec: Recorder, group: Container, vm: VmState, step: Step, work: str, bounds: tuple[float, float, float] | None = None, **fields: Any
+) -> VmState:
     """A step begins on a VM: it is Updating (or what `fields` say) until the step ends."""
     changed: dict[str, Any] = {"step": step, "work": work, "turn": vm.turn + 1, "due": step_due(rec, vm, step, bounds)}
     changed["provisioning"] = Provisioning.UPDATING
@@ -108,7 +108,7 @@ def begin(
     return begun
 
 
-def _let_go(rec: Recorder, group: Container, vm: VmImage) -> None:
+def _let_go(rec: Recorder, group: Container, vm: VmState) -> None:
     """Whoever waited for the step that was under way on this VM waits no longer: another took its place."""
     if vm.work not in ("set", "repair"):
         if vm.work not in rec.fleet.open_work:
@@ -131,7 +131,7 @@ def rack_for(rec: Recorder, group: Container, set_name: str, domain: int, uid: i
     return racks.index(min(racks))
 
 
-def _free_name(rec: Recorder, group: Container, scale_set: ScaleSetImage, serial: int) -> str:
+def _free_name(rec: Recorder, group: Container, scale_set: ScaleSetState, serial: int) -> str:
     attempt = 0
     while True:
         suffix = rec.chance.number("name", scale_set.uid, serial * 1000 + attempt) & 0xFFFFFFFF
@@ -141,7 +141,7 @@ def _free_name(rec: Recorder, group: Container, scale_set: ScaleSetImage, serial
         attempt += 1
 
 
-def create_from_profile(rec: Recorder, group: Container, scale_set: ScaleSetImage, serial: int, work: str, model: int) -> VmImage:
+def create_from_profile(rec: Recorder, group: Container, scale_set: ScaleSetState, serial: int, work: str, model: int) -> VmState:
     """One more instance of a scale set, with the attachments and extensions that its profile, the definition `model`, names."""
     name = _free_name(rec, group, scale_set, serial)
     membership = rec.fleet.membership(group, scale_set.name)
@@ -174,11 +174,11 @@ def create(
     domain: int,
     domain_asked: bool,
     work: str,
-) -> VmImage:
+) -> VmState:
     """A new VM that begins to be allocated."""
     facts = rec.fleet.facts(model)
     uid = rec.chance.uid(group.scope(Type.VM) + name, rec.now)
-    vm = VmImage(
+    vm = VmState(
         name=name,
         version=1,
         uid=uid,
@@ -211,18 +211,18 @@ def create(
     create_attachments(rec, group, vm, facts)
     rec.create(group, Type.VM, vm)
     for extension, number in facts.extensions:
-        image = ExtensionImage(extension, 1, vm.name, vm.location, number, Provisioning.CREATING, "")
+        image = ExtensionState(extension, 1, vm.name, vm.location, number, Provisioning.CREATING, "")
         rec.create(group, Type.EXTENSION, image, name=f"{vm.name}/extensions/{extension}")
     return vm
 
 
-def start_deallocated(rec: Recorder, group: Container, vm: VmImage, work: str) -> VmImage:
+def start_deallocated(rec: Recorder, group: Container, vm: VmState, work: str) -> VmState:
     """A deallocated VM begins to be allocated again."""
     version = follow_power(rec, group, vm, rec.fleet.facts(vm.model), deallocated=False)
     return begin(rec, group, vm, Step.START_ALLOCATE, work, failure=(), disk_version=version)
 
 
-def begin_delete(rec: Recorder, group: Container, vm: VmImage, work: str, quick: bool = False) -> VmImage:
+def begin_delete(rec: Recorder, group: Container, vm: VmState, work: str, quick: bool = False) -> VmState:
     """A VM begins to go; where its model asks for a terminate notification, the notice runs first."""
     notice = rec.fleet.facts(vm.model).notice
     ran = vm.power == Power.RUNNING and vm.provisioning != Provisioning.CREATING
@@ -234,24 +234,24 @@ def begin_delete(rec: Recorder, group: Container, vm: VmImage, work: str, quick:
     return delete_now(rec, group, vm, work, quick)
 
 
-def delete_now(rec: Recorder, group: Container, vm: VmImage, work: str, quick: bool = False) -> VmImage:
+def delete_now(rec: Recorder, group: Container, vm: VmState, work: str, quick: bool = False) -> VmState:
     """A VM begins to go without notice."""
     bounds = QUICK_DELETE if quick else None
     return begin(rec, group, vm, Step.DELETE, work, bounds, provisioning=Provisioning.DELETING, health_due=0, failure=())
 
 
-def remove(rec: Recorder, group: Container, vm: VmImage) -> None:
+def remove(rec: Recorder, group: Container, vm: VmState) -> None:
     """A VM is gone, and with it what goes with it."""
     facts = rec.fleet.facts(vm.model)
     forget_member(rec, group, vm)
     for extension, number, state, version, failure in vm.extensions:
-        image = ExtensionImage(extension, version, vm.name, vm.location, number, state, failure)
+        image = ExtensionState(extension, version, vm.name, vm.location, number, state, failure)
         rec.delete(group, Type.EXTENSION, image, name=f"{vm.name}/extensions/{extension}")
     rec.delete(group, Type.VM, vm)
     remove_attachments(rec, group, vm, facts)
 
 
-def forget_member(rec: Recorder, group: Container, vm: VmImage) -> None:
+def forget_member(rec: Recorder, group: Container, vm: VmState) -> None:
     """A VM leaves its set: what the set remembers of it alone is void."""
     scale_set = group.scale_set(vm.set) if vm.set else None
     if scale_set is not None and (scale_set.protected or scale_set.evicted):
@@ -260,7 +260,7 @@ def forget_member(rec: Recorder, group: Container, vm: VmImage) -> None:
         rec.change_set(group, scale_set, protected=protected, evicted=tuple(each for each in scale_set.evicted if each[0] != key))
 
 
-def with_extension(vm: VmImage, name: str, state: str, failure: str = "") -> tuple[tuple[str, int, str, int, str], ...]:
+def with_extension(vm: VmState, name: str, state: str, failure: str = "") -> tuple[tuple[str, int, str, int, str], ...]:
     """A VM's extension states, with one of them changed."""
     return tuple(
         (known, number, state, version + 1, failure) if known == name else (known, number, before, version, code)
@@ -268,10 +268,10 @@ def with_extension(vm: VmImage, name: str, state: str, failure: str = "") -> tup
     )
 
 
-def change_extension(rec: Recorder, group: Container, vm: VmImage, name: str, state: str, failure: str = "") -> None:
+def change_extension(rec: Recorder, group: Container, vm: VmState, name: str, state: str, failure: str = "") -> None:
     """Tell that an extension's state changes; the VM's image has to follow by `with_extension`."""
     for known, number, before, version, code in vm.extensions:
         if known == name:
-            image = ExtensionImage(known, version, vm.name, vm.location, number, before, code)
+            image = ExtensionState(known, version, vm.name, vm.location, number, before, code)
             note = f"{vm.name}/extensions/{known}"
             rec.change(group, Type.EXTENSION, image, note=note, provisioning=state, failure=failure)

@@ -16,7 +16,7 @@ from typing import IO, Any, NamedTuple, Protocol, cast
 
 from kqlite.errors import KqliteError
 from kqlite.orchestration.events import Event, Kind
-from kqlite.orchestration.model import NoteImage, fields_of, image_reader
+from kqlite.orchestration.model import NoteState, fields_of, image_reader
 
 FORMAT_VERSION = 1
 APPLICATION_ID = 0x6B716C67  # "kqlg"
@@ -43,7 +43,7 @@ _SELECT_NEWEST = "SELECT type, scope, name, kind, max(sequence) FROM events WHER
 
 _KINDS = tuple(Kind)
 _KIND_CODES = {kind: code for code, kind in enumerate(_KINDS)}
-NOT_READ = NoteImage("", 0, "", "")
+NOT_READ = NoteState("", 0, "", "")
 """Stands for an image that nobody asked for."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

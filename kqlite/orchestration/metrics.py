@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 from kqlite.orchestration.clock import HOUR, MINUTE, SECOND
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import MetricImage, ScaleSetImage, Type
+from kqlite.orchestration.model import MetricState, ScaleSetState, Type
 from kqlite.orchestration.recorder import Recorder
 
 CPU = "Percentage CPU"
@@ -39,10 +39,10 @@ def feed(rec: Recorder, resource_id: str, metric: str, value: float) -> None:
     """From now on, and until the next value, the metric of this set (each instance shows it) or instance has this value."""
     name = metric_key(resource_id, metric)
     known = rec.fleet.root.get(Type.METRIC, name)
-    if isinstance(known, MetricImage):
+    if isinstance(known, MetricState):
         rec.change(rec.fleet.root, Type.METRIC, known, value=value)
     else:
-        rec.create(rec.fleet.root, Type.METRIC, MetricImage(name, 1, value))
+        rec.create(rec.fleet.root, Type.METRIC, MetricState(name, 1, value))
 
 
 def serving_at(group: Container, set_name: str, time: int) -> int:
@@ -54,7 +54,7 @@ def serving_at(group: Container, set_name: str, time: int) -> int:
     return 0
 
 
-def load(rec: Recorder, scale_set: ScaleSetImage, time: int) -> float:
+def load(rec: Recorder, scale_set: ScaleSetState, time: int) -> float:
     """The whole load of a set, in percent of one instance: a day's wave with noise, scaled to the set's first capacity.
 
     The model is given by the tag `kqlite:load`: "constant 120", "wave 400 0.5" (mean, swing), "step 100 400 PT2H" (before, after, when
@@ -81,13 +81,13 @@ def _number(word: str) -> float:
         return 0.0
 
 
-def visible_minute(rec: Recorder, scale_set: ScaleSetImage) -> int:
+def visible_minute(rec: Recorder, scale_set: ScaleSetState) -> int:
     """The start of the last minute whose samples can be seen now."""
     seconds = DELIVERY[0] + rec.chance.number("delivery", scale_set.uid) % (DELIVERY[1] - DELIVERY[0])
     return (rec.now - seconds * SECOND) // MINUTE * MINUTE - MINUTE
 
 
-def sample(rec: Recorder, group: Container, scale_set: ScaleSetImage, metric: str, minute: int) -> tuple[float, int] | None:
+def sample(rec: Recorder, group: Container, scale_set: ScaleSetState, metric: str, minute: int) -> tuple[float, int] | None:
     """What each serving instance showed in a minute, and how many there were; None where there was no sample.
 
     A value fed for the set or by the model is shown by each instance.
@@ -101,7 +101,7 @@ def sample(rec: Recorder, group: Container, scale_set: ScaleSetImage, metric: st
     return min(100.0, load(rec, scale_set, minute) / serving), serving
 
 
-def instance_values(rec: Recorder, group: Container, scale_set: ScaleSetImage, metric: str, minute: int) -> list[float]:
+def instance_values(rec: Recorder, group: Container, scale_set: ScaleSetState, metric: str, minute: int) -> list[float]:
     """The values that were fed for single instances of a set and held in a minute."""
     live = rec.fleet.membership(group, scale_set.name).live
     values = []
@@ -132,7 +132,7 @@ STATISTICS = tuple(_STATISTICS)
 AGGREGATIONS = tuple(_AGGREGATIONS)
 
 
-def across_instances(rec: Recorder, group: Container, scale_set: ScaleSetImage, metric: str, statistic: str, minute: int) -> float | None:
+def across_instances(rec: Recorder, group: Container, scale_set: ScaleSetState, metric: str, statistic: str, minute: int) -> float | None:
     """The statistic over all instances in one minute; None where no sample came."""
     shown = sample(rec, group, scale_set, metric, minute)
     others = instance_values(rec, group, scale_set, metric, minute) if rec.fleet.fed_vms else []
@@ -151,7 +151,7 @@ class Samples:
         self.windows: dict[tuple[int, str, str, int, int, str], tuple[int, float | None]] = {}
         self._known: dict[tuple[int, str, str], dict[int, float | None]] = {}
 
-    def value(self, rec: Recorder, group: Container, scale_set: ScaleSetImage, metric: str, statistic: str, minute: int) -> float | None:
+    def value(self, rec: Recorder, group: Container, scale_set: ScaleSetState, metric: str, statistic: str, minute: int) -> float | None:
         """`across_instances`, computed once for each minute."""
         if rec.fleet.fed_vms:
             return across_instances(rec, group, scale_set, metric, statistic, minute)
@@ -167,7 +167,7 @@ def over_window(
     samples: Samples,
     rec: Recorder,
     group: Container,
-    scale_set: ScaleSetImage,
+    scale_set: ScaleSetState,
     *,
     metric: str,
     statistic: str,
@@ -193,7 +193,7 @@ def _over_window(
     samples: Samples,
     rec: Recorder,
     group: Container,
-    scale_set: ScaleSetImage,
+    scale_set: ScaleSetState,
     metric: str,
     statistic: str,
     grain: int,

@@ -114,7 +114,7 @@ class Definition(NamedTuple):
     document: dict[str, Any]
 
 
-class SubscriptionImage(NamedTuple):
+class SubscriptionState(NamedTuple):
     """A subscription."""
 
     name: str
@@ -122,7 +122,7 @@ class SubscriptionImage(NamedTuple):
     created: int
 
 
-class GroupImage(NamedTuple):
+class GroupState(NamedTuple):
     """A resource group."""
 
     name: str
@@ -136,7 +136,7 @@ class GroupImage(NamedTuple):
     due: int
 
 
-class ScaleSetImage(NamedTuple):
+class ScaleSetState(NamedTuple):
     """A scale set: what is wanted (`capacity`, `profile`), and how far the controller is.
 
     model: the definition of everything but the profile; profile: the definition of size and profile, 0 where there is none.
@@ -172,7 +172,7 @@ class ScaleSetImage(NamedTuple):
     restore_due: int = 0
 
 
-class VmImage(NamedTuple):
+class VmState(NamedTuple):
     """A virtual machine.
 
     set: the name of its scale set, in the same group. model: a definition of kind "instance" or "vm".
@@ -213,7 +213,7 @@ class VmImage(NamedTuple):
     generalized: bool
 
 
-class ExtensionImage(NamedTuple):
+class ExtensionState(NamedTuple):
     """An extension of a VM; the VM's own image repeats its state."""
 
     name: str
@@ -225,7 +225,7 @@ class ExtensionImage(NamedTuple):
     failure: str
 
 
-class DiskImage(NamedTuple):
+class DiskState(NamedTuple):
     """A managed disk. vm: the name of the VM that holds it, "" when unattached. lun: -1 for an OS disk. state: `diskState`.
 
     implied: it follows from its VM's image and model alone, so the fleet keeps no copy; the same holds for the other two below.
@@ -247,7 +247,7 @@ class DiskImage(NamedTuple):
     implied: bool
 
 
-class NicImage(NamedTuple):
+class NicState(NamedTuple):
     """A network interface. definition: a document of kind "nic" with its configuration. vm: the name of its VM, or ""."""
 
     name: str
@@ -263,7 +263,7 @@ class NicImage(NamedTuple):
     implied: bool
 
 
-class PublicIpImage(NamedTuple):
+class PublicIpState(NamedTuple):
     """A public address. nic: the name of the interface that uses it, or ""."""
 
     name: str
@@ -278,7 +278,7 @@ class PublicIpImage(NamedTuple):
     implied: bool
 
 
-class ResourceImage(NamedTuple):
+class ResourceState(NamedTuple):
     """A resource that is kept and shown as it was given: placement groups, load balancers, locks, autoscale settings."""
 
     name: str
@@ -290,7 +290,7 @@ class ResourceImage(NamedTuple):
     definition: int
 
 
-class SettingImage(NamedTuple):
+class SettingState(NamedTuple):
     """An autoscale setting. blocked: no action before this time (cooldown). missing: the metric was absent at the last look."""
 
     name: str
@@ -306,7 +306,7 @@ class SettingImage(NamedTuple):
     missing: bool
 
 
-class FeatureImage(NamedTuple):
+class FeatureState(NamedTuple):
     """A preview feature of a subscription and its registration."""
 
     name: str
@@ -315,7 +315,7 @@ class FeatureImage(NamedTuple):
     due: int
 
 
-class ProviderImage(NamedTuple):
+class ProviderState(NamedTuple):
     """The registration of a resource provider. effective: the features that were registered when its last registration ended."""
 
     name: str
@@ -325,7 +325,7 @@ class ProviderImage(NamedTuple):
     effective: tuple[str, ...]
 
 
-class OperationImage(NamedTuple):
+class OperationState(NamedTuple):
     """A long-running request. target: id of the resource. status: InProgress, Succeeded, Failed or Canceled."""
 
     name: str
@@ -339,7 +339,7 @@ class OperationImage(NamedTuple):
     failure: Failure | tuple[()]
 
 
-class FaultImage(NamedTuple):
+class FaultState(NamedTuple):
     """A fault that was injected. spec: its keys and values. active: between its start and its end. used: how often it struck.
 
     stage: where a fault that walks (maintenance) stands. due: when it starts, takes its next step or ends.
@@ -358,7 +358,7 @@ class FaultImage(NamedTuple):
     due: int
 
 
-class MetricImage(NamedTuple):
+class MetricState(NamedTuple):
     """A value fed for a metric of a scale set or of one instance. name: `{target id in lower case}|{metric}`."""
 
     name: str
@@ -366,7 +366,7 @@ class MetricImage(NamedTuple):
     value: float
 
 
-class NoteImage(NamedTuple):
+class NoteState(NamedTuple):
     """An entry of the activity log about the resource `target`."""
 
     name: str
@@ -377,44 +377,44 @@ class NoteImage(NamedTuple):
 
 Image = (
     Definition
-    | SubscriptionImage
-    | GroupImage
-    | ScaleSetImage
-    | VmImage
-    | ExtensionImage
-    | DiskImage
-    | NicImage
-    | PublicIpImage
-    | ResourceImage
-    | SettingImage
-    | FeatureImage
-    | ProviderImage
-    | OperationImage
-    | FaultImage
-    | MetricImage
-    | NoteImage
+    | SubscriptionState
+    | GroupState
+    | ScaleSetState
+    | VmState
+    | ExtensionState
+    | DiskState
+    | NicState
+    | PublicIpState
+    | ResourceState
+    | SettingState
+    | FeatureState
+    | ProviderState
+    | OperationState
+    | FaultState
+    | MetricState
+    | NoteState
 )
 
 IMAGES: dict[str, type[Image]] = {
-    Type.SUBSCRIPTION: SubscriptionImage,
-    Type.GROUP: GroupImage,
-    Type.SCALE_SET: ScaleSetImage,
-    Type.VM: VmImage,
-    Type.EXTENSION: ExtensionImage,
-    Type.DISK: DiskImage,
-    Type.NIC: NicImage,
-    Type.PUBLIC_IP: PublicIpImage,
-    Type.LOAD_BALANCER: ResourceImage,
-    Type.PLACEMENT_GROUP: ResourceImage,
-    Type.AUTOSCALE: SettingImage,
-    Type.LOCK: ResourceImage,
-    Type.FEATURE: FeatureImage,
-    Type.PROVIDER: ProviderImage,
-    Type.OPERATION: OperationImage,
+    Type.SUBSCRIPTION: SubscriptionState,
+    Type.GROUP: GroupState,
+    Type.SCALE_SET: ScaleSetState,
+    Type.VM: VmState,
+    Type.EXTENSION: ExtensionState,
+    Type.DISK: DiskState,
+    Type.NIC: NicState,
+    Type.PUBLIC_IP: PublicIpState,
+    Type.LOAD_BALANCER: ResourceState,
+    Type.PLACEMENT_GROUP: ResourceState,
+    Type.AUTOSCALE: SettingState,
+    Type.LOCK: ResourceState,
+    Type.FEATURE: FeatureState,
+    Type.PROVIDER: ProviderState,
+    Type.OPERATION: OperationState,
     Type.DEFINITION: Definition,
-    Type.FAULT: FaultImage,
-    Type.METRIC: MetricImage,
-    Type.NOTE: NoteImage,
+    Type.FAULT: FaultState,
+    Type.METRIC: MetricState,
+    Type.NOTE: NoteState,
 }
 
 _shared: dict[Any, Any] = {}

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from kqlite.orchestration.catalogue import FAULT_DOMAINS
-from kqlite.orchestration.model import Power, Provisioning, VmImage
+from kqlite.orchestration.azure_offerings import FAULT_DOMAINS
+from kqlite.orchestration.model import Power, Provisioning, VmState
 
 MAX_INSTANCES = 1000
 MAX_IN_ONE_GROUP = 200  # of a set in a single placement group, which the later service allows
@@ -59,21 +59,21 @@ def regular_share(mix: Mapping[str, Any], instances: int) -> int:
 
 
 def victims(
-    members: Iterable[VmImage], count: int, is_from_profile: Callable[[VmImage], bool], is_locked: Callable[[VmImage], bool]
-) -> list[VmImage]:
+    members: Iterable[VmState], count: int, is_from_profile: Callable[[VmState], bool], is_locked: Callable[[VmState], bool]
+) -> list[VmState]:
     """Which instances a scale-in by `count` takes.
 
     One after the other: the zone with most members, there the fault domain with most members, there first those that were
     created from the profile, then failed ones, then those that never ran, then the newest, then the greatest name.
     """
     ranked = sorted((vm for vm in members if not is_locked(vm)), key=lambda vm: _rank(vm, is_from_profile(vm)))
-    places: dict[tuple[str, int], list[VmImage]] = {}
+    places: dict[tuple[str, int], list[VmState]] = {}
     for vm in ranked:  # the last of each list goes first
         places.setdefault((vm.zone, vm.domain), []).append(vm)
     zones: dict[str, int] = {}
     for (zone, _), vms in places.items():
         zones[zone] = zones.get(zone, 0) + len(vms)
-    chosen: list[VmImage] = []
+    chosen: list[VmState] = []
     while len(chosen) < count and any(places.values()):
         # Instances of the profile leave before hand-made ones, wherever they are.
         profiled = [place for place, vms in places.items() if vms and is_from_profile(vms[-1])]
@@ -84,18 +84,18 @@ def victims(
     return chosen
 
 
-def victims_by_age(members: Iterable[VmImage], count: int, oldest: bool, is_locked: Callable[[VmImage], bool]) -> list[VmImage]:
+def victims_by_age(members: Iterable[VmState], count: int, oldest: bool, is_locked: Callable[[VmState], bool]) -> list[VmState]:
     """Which instances a scale-in takes under the policy OldestVM or NewestVM of the later service: zones are balanced first."""
     ranked = sorted((vm for vm in members if not is_locked(vm)), key=lambda vm: (vm.created, vm.name), reverse=oldest)
-    zones: dict[str, list[VmImage]] = {}
+    zones: dict[str, list[VmState]] = {}
     for vm in ranked:  # the last of each list goes first
         zones.setdefault(vm.zone, []).append(vm)
-    chosen: list[VmImage] = []
+    chosen: list[VmState] = []
     while len(chosen) < count and any(zones.values()):
         chosen.append(zones[min(zones, key=lambda zone: (-len(zones[zone]), zone))].pop())
     return chosen
 
 
-def _rank(vm: VmImage, from_profile: bool) -> tuple[bool, bool, bool, int, str]:
+def _rank(vm: VmState, from_profile: bool) -> tuple[bool, bool, bool, int, str]:
     never_ran = vm.provisioning == Provisioning.CREATING and vm.power != Power.RUNNING
     return (from_profile, vm.provisioning == Provisioning.FAILED, never_ran, vm.created, vm.name)

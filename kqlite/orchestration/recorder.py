@@ -18,14 +18,14 @@ from kqlite.orchestration.fleet import Container, Fleet, canonical, content_key
 from kqlite.orchestration.model import (
     Definition,
     Failure,
-    FaultImage,
+    FaultState,
     Image,
-    NoteImage,
-    OperationImage,
-    ScaleSetImage,
-    SettingImage,
+    NoteState,
+    OperationState,
+    ScaleSetState,
+    SettingState,
     Type,
-    VmImage,
+    VmState,
 )
 from kqlite.orchestration.timers import Timers, Wake
 
@@ -119,14 +119,14 @@ class Recorder:
 
     def note(self, target: str, text: str) -> None:
         """An entry of the activity log about the resource with the id `target`."""
-        image = NoteImage(str(self.fleet.sequence + 1), 1, target, text)
+        image = NoteState(str(self.fleet.sequence + 1), 1, target, text)
         self._emit(Kind.NOTED, Type.NOTE, "/kqlite/notes/", image.name, 1, image, {})
 
-    def change_vm(self, group: Container, vm: VmImage, **fields: Any) -> VmImage:
+    def change_vm(self, group: Container, vm: VmState, **fields: Any) -> VmState:
         """`change` of a VM."""
         return self.change(group, Type.VM, vm, **fields)
 
-    def change_set(self, group: Container, scale_set: ScaleSetImage, **fields: Any) -> ScaleSetImage:
+    def change_set(self, group: Container, scale_set: ScaleSetState, **fields: Any) -> ScaleSetState:
         """`change` of a scale set."""
         return self.change(group, Type.SCALE_SET, scale_set, **fields)
 
@@ -144,17 +144,17 @@ class Recorder:
                 if due:
                     self.timers.add(due, wake, _order(image), container.key, image.name.lower())  # type: ignore[union-attr]
         if type_ == Type.AUTOSCALE and previous is None:
-            self.arm_autoscale(container, cast("SettingImage", image))
+            self.arm_autoscale(container, cast("SettingState", image))
         elif type_ == Type.VM and (previous is None or "model" in previous):
-            self._arm_market(cast("VmImage", image))
+            self._arm_market(cast("VmState", image))
 
-    def arm_autoscale(self, group: Container, setting: SettingImage) -> None:
+    def arm_autoscale(self, group: Container, setting: SettingState) -> None:
         """Wake autoscale at the setting's next look: one a minute, at a second of its own."""
         offset = setting.uid % AUTOSCALE_EVERY
         due = (self.now - offset) // AUTOSCALE_EVERY * AUTOSCALE_EVERY + AUTOSCALE_EVERY + offset
         self.timers.add(due, Wake.AUTOSCALE, setting.uid, group.key, setting.name.lower())
 
-    def _arm_market(self, vm: VmImage) -> None:
+    def _arm_market(self, vm: VmState) -> None:
         facts = self.fleet.facts(vm.model)
         if facts.is_spot and facts.max_price > 0:
             self.arm_market(vm.location, facts.size.name)
@@ -180,7 +180,7 @@ class Recorder:
                         if due:
                             self.timers.add(due, wake, _order(image), container.key, image.name.lower())  # type: ignore[union-attr]
             for setting in container.of(Type.AUTOSCALE).values():
-                self.arm_autoscale(container, cast("SettingImage", setting))
+                self.arm_autoscale(container, cast("SettingState", setting))
         for (location, size), bought in fleet.priced.items():
             if bought:
                 self.arm_market(location, size)
@@ -197,13 +197,13 @@ class Recorder:
             counter += 1
             name = self.chance.guid("operation", key, counter)
         self.operation = name
-        self.create(subscription, Type.OPERATION, OperationImage(name, 1, verb, target, location, self.now, 0, "InProgress", ()))
+        self.create(subscription, Type.OPERATION, OperationState(name, 1, verb, target, location, self.now, 0, "InProgress", ()))
         return name
 
     def end_operation(self, container: Container, name: str, failure: Failure | tuple[()] = (), status: str = "") -> None:
         """The operation has ended, well or with a failure."""
         subscription = self.subscription(container)
-        operation = cast("OperationImage | None", subscription.get(Type.OPERATION, name))
+        operation = cast("OperationState | None", subscription.get(Type.OPERATION, name))
         if operation is None or operation.ended:
             return
         status = status or ("Failed" if failure else "Succeeded")
@@ -215,7 +215,7 @@ class Recorder:
 
     # Faults
 
-    def strike(self, fault: FaultImage) -> FaultImage:
+    def strike(self, fault: FaultState) -> FaultState:
         """Count that a fault struck."""
         return self.change(self.fleet.root, Type.FAULT, fault, used=fault.used + 1)
 

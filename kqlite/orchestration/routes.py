@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-from kqlite.orchestration import documents, errors
-from kqlite.orchestration.catalogue import REGIONS, region_name
+from kqlite.orchestration import arm_documents, errors
+from kqlite.orchestration.azure_offerings import REGIONS, region_name
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import GroupImage, ResourceImage, ScaleSetImage, SettingImage, SubscriptionImage, Type, VmImage
+from kqlite.orchestration.model import GroupState, ResourceState, ScaleSetState, SettingState, SubscriptionState, Type, VmState
 from kqlite.orchestration.paging import PAGE, VIEW_PAGE, Page
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import autoscale_settings, extensions, groups, power, registrations, resources, scale_sets, vms
@@ -259,22 +259,24 @@ def _plain_page(items: list[dict[str, Any]]) -> Page:
 
 
 def _subscriptions(rec: Recorder, call: Call) -> Page:
-    return _plain_page([documents.subscription(cast("SubscriptionImage", each)) for each in rec.fleet.root.of(Type.SUBSCRIPTION).values()])
+    return _plain_page(
+        [arm_documents.subscription(cast("SubscriptionState", each)) for each in rec.fleet.root.of(Type.SUBSCRIPTION).values()]
+    )
 
 
 def _subscription(rec: Recorder, call: Call) -> Outcome:
-    image = cast("SubscriptionImage", rec.fleet.root.get(Type.SUBSCRIPTION, call.subscription.subscription))
-    return Outcome(200, lambda: documents.subscription(image))
+    image = cast("SubscriptionState", rec.fleet.root.get(Type.SUBSCRIPTION, call.subscription.subscription))
+    return Outcome(200, lambda: arm_documents.subscription(image))
 
 
 def _groups(rec: Recorder, call: Call) -> Page:
-    images = cast("dict[str, GroupImage]", call.subscription.of(Type.GROUP))
+    images = cast("dict[str, GroupState]", call.subscription.of(Type.GROUP))
     found = re.search(r"tagName\s+eq\s+'([^']*)'(?:\s+and\s+tagValue\s+eq\s+'([^']*)')?", call.query.get("$filter", ""), re.IGNORECASE)
     kept = []
     for key in sorted(images):
         tags = {name.lower(): value for name, value in images[key].tags}
         if found is None or (found.group(1).lower() in tags and found.group(2) in (None, tags[found.group(1).lower()])):
-            kept.append(documents.group(call.subscription.id, images[key]))
+            kept.append(arm_documents.group(call.subscription.id, images[key]))
     top = call.query.get("$top")
     return _plain_page(kept[: int(top)] if top and top.isdigit() else kept)
 
@@ -292,7 +294,7 @@ def _vm(rec: Recorder, call: Call) -> Outcome:
 
 def _vm_view(rec: Recorder, call: Call) -> Outcome:
     _, image = find_vm(rec, call)
-    return Outcome(200, lambda: documents.instance_view(image, rec.fleet.definitions, rec.preview))
+    return Outcome(200, lambda: arm_documents.instance_view(image, rec.fleet.definitions, rec.preview))
 
 
 def _instances(rec: Recorder, call: Call) -> Outcome | Page:
@@ -300,8 +302,8 @@ def _instances(rec: Recorder, call: Call) -> Outcome | Page:
         raise errors.method_not_allowed(call.method, call.path)
     group, owner = scale_sets.find(rec, call)
     keys = sorted([*rec.fleet.membership(group, owner.name).live, *rec.fleet.membership(group, owner.name).leaving])
-    known = cast("dict[str, VmImage]", group.of(Type.VM))
-    return Page((key, lambda key=key: documents.scale_set_vm(group.id, known[key], owner, False)) for key in keys)  # type: ignore[misc]
+    known = cast("dict[str, VmState]", group.of(Type.VM))
+    return Page((key, lambda key=key: arm_documents.scale_set_vm(group.id, known[key], owner, False)) for key in keys)  # type: ignore[misc]
 
 
 def _instance(rec: Recorder, call: Call) -> Outcome:
@@ -315,7 +317,7 @@ def _instance(rec: Recorder, call: Call) -> Outcome:
     image = group.vm(name)
     if image is None or image.set.lower() != owner.name.lower():
         raise errors.not_found(f"{Type.SCALE_SET}/{owner.name}/virtualMachines", name, group.name)
-    return Outcome(200, lambda: documents.scale_set_vm(group.id, image, owner, True))
+    return Outcome(200, lambda: arm_documents.scale_set_vm(group.id, image, owner, True))
 
 
 def _set_skus(rec: Recorder, call: Call) -> Page:
@@ -350,10 +352,10 @@ def _list(rec: Recorder, call: Call, type_: Type, inside: list[Container] | None
 
 def _shown(rec: Recorder, group: Container, type_: Type, image: Any) -> dict[str, Any]:
     if type_ == Type.SCALE_SET:
-        return documents.scale_set(group.id, cast("ScaleSetImage", image), rec.fleet.definitions)
+        return arm_documents.scale_set(group.id, cast("ScaleSetState", image), rec.fleet.definitions)
     if type_ == Type.AUTOSCALE:
-        return documents.autoscale(group.id, cast("SettingImage", image), rec.fleet.definitions)
-    return resources.show(rec, group, type_, cast("ResourceImage", image))
+        return arm_documents.autoscale(group.id, cast("SettingState", image), rec.fleet.definitions)
+    return resources.show(rec, group, type_, cast("ResourceState", image))
 
 
 def _vm_list(rec: Recorder, call: Call, containers: list[Container], location: str) -> Page:
@@ -377,8 +379,8 @@ def _vm_list(rec: Recorder, call: Call, containers: list[Container], location: s
     return Page(items(), VIEW_PAGE if view or status_only else PAGE)
 
 
-def _vms_of(group: Container, wanted: str) -> Iterator[tuple[str, VmImage]]:
-    known = cast("dict[str, VmImage]", group.of(Type.VM))
+def _vms_of(group: Container, wanted: str) -> Iterator[tuple[str, VmState]]:
+    known = cast("dict[str, VmState]", group.of(Type.VM))
     if not wanted:
         return ((key, known[key]) for key in sorted(known))
     membership = group.members.get(last_segment(wanted).lower())
@@ -387,12 +389,12 @@ def _vms_of(group: Container, wanted: str) -> Iterator[tuple[str, VmImage]]:
     return ((key, known[key]) for key in sorted([*membership.live, *membership.leaving]))
 
 
-def _vm_item(rec: Recorder, group: Container, image: VmImage, view: bool, status_only: bool) -> dict[str, Any]:
+def _vm_item(rec: Recorder, group: Container, image: VmState, view: bool, status_only: bool) -> dict[str, Any]:
     if not status_only:
         return show_vm(rec, group, image, view)
-    shown = documents.instance_view(image, rec.fleet.definitions, rec.preview)
+    shown = arm_documents.instance_view(image, rec.fleet.definitions, rec.preview)
     return {
-        "id": documents.resource_id(group.id, Type.VM, image.name),
+        "id": arm_documents.resource_id(group.id, Type.VM, image.name),
         "name": image.name,
         "type": Type.VM,
         "location": image.location,

@@ -19,7 +19,7 @@ from typing import IO, Any, cast
 from kqlite.orchestration.events import Event
 from kqlite.orchestration.fleet import Container, Fleet, Membership, fold
 from kqlite.orchestration.log import EventLog, encoded
-from kqlite.orchestration.model import IMAGES, Definition, FaultImage, Type
+from kqlite.orchestration.model import IMAGES, Definition, FaultState, Type
 
 _FORMAT = 1
 _CHUNK = 10_000  # images: few enough that saving needs little memory beside the fleet
@@ -139,7 +139,7 @@ def _restored(parts: Iterator[Any], sequence: int, now: int, tables: dict[str, A
         fleet.containers[id_.lower()] = Container(id_)
     for kind, *rest in parts:
         if kind == "end":
-            faults = cast("dict[str, FaultImage]", fleet.root.of(Type.FAULT))
+            faults = cast("dict[str, FaultState]", fleet.root.of(Type.FAULT))
             fleet.faults = {name: {each: faults[each] for each in names} for name, names in tables["faults"].items()}
             fleet.ended = deque((ended, fleet.containers[key], name) for ended, key, name in tables["ended"])
             return fleet

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from kqlite.errors import KqliteError
+from kqlite.formats.terminal import Answer, print_answer
 from kqlite.repl.commands import COMMANDS, command_name
-from kqlite.terminal import Answer, print_answer
 
 ROWS_SHOWN = 1000
 """As many as the service returns in one page."""

@@ -10,18 +10,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from kqlite.inventory.batches import key_of
-from kqlite.inventory.changes import Changes, changes_of
-from kqlite.inventory.tables import KEY_COLUMN, SEQUENCE_COLUMN
+from kqlite.inventory.shapes.batches import key_of
+from kqlite.inventory.shapes.change_batches import Changes, changes_of
+from kqlite.inventory.shapes.resource_tables import KEY_COLUMN, SEQUENCE_COLUMN
 from kqlite.orchestration.log import EventLog
 from kqlite.orchestration.model import Type
-from kqlite.snapshotter import health
-from kqlite.snapshotter.rows import Definitions, id_of, table_of
+from kqlite.snapshotter import resource_health
+from kqlite.snapshotter.resource_rows import Definitions, id_of, table_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from kqlite.inventory.store import Store
+    from kqlite.inventory.store.store import Store
 
 _CHUNK = 50_000
 
@@ -56,7 +56,7 @@ def differences(log: EventLog, store: Store, position: int, definitions: Definit
         both = expected.join(store.sequences(table, type_), KEY_COLUMN, join_type="left outer")
         have, want, deleted = both[SEQUENCE_COLUMN], both["want"], both["deleted"]
         older = pc.less(pc.fill_null(have, -1), want)
-        if type_ == health.TYPE:
+        if type_ == resource_health.TYPE:
             # Its row is older than the last event of its machine, where that event says nothing of its health.
             older = pc.if_else(deleted, older, pc.is_null(have))
         stale.update(both.filter(pc.and_(pc.invert(deleted), older))["want"].to_pylist())
@@ -77,9 +77,9 @@ def _expected(log: EventLog, position: int, definitions: Definitions) -> dict[tu
         chunk = pa.table({KEY_COLUMN: pa.array(keys, pa.string()), "mark": pa.array(marks, pa.int64())})
         chunks[table, type_.lower()].append(chunk)
         if type_ == Type.VM:
-            suffix = health.SUFFIX.lower()
+            suffix = resource_health.SUFFIX.lower()
             chunk = pa.table({KEY_COLUMN: pa.array([key + suffix for key in keys], pa.string()), "mark": chunk["mark"]})
-            chunks[health.TABLE, health.TYPE].append(chunk)
+            chunks[resource_health.TABLE, resource_health.TYPE].append(chunk)
     return {place: _newest(pa.concat_tables(parts)) for place, parts in chunks.items()}
 
 

@@ -19,7 +19,7 @@ from kqlite.orchestration.clock import SECOND
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.faults import key_of
 from kqlite.orchestration.log import EventLog
-from kqlite.orchestration.model import FaultImage, Type
+from kqlite.orchestration.model import FaultState, Type
 
 PAGE = 40_000
 FOREVER = 1 << 62
@@ -53,7 +53,7 @@ class Feed:
     bound: no notification is later than this, in microseconds, however late a fault makes it; those that are lost never come.
     """
 
-    def __init__(self, log: EventLog, after: int = 0, seed: int = 0, faults: Iterable[FaultImage] = (), bound: int = FOREVER) -> None:
+    def __init__(self, log: EventLog, after: int = 0, seed: int = 0, faults: Iterable[FaultState] = (), bound: int = FOREVER) -> None:
         self._log = log
         self._reached = after
         self._ahead: list[Event] = []
@@ -66,7 +66,7 @@ class Feed:
         return self._disturbance.struck
 
     @property
-    def faults(self) -> tuple[FaultImage, ...]:
+    def faults(self) -> tuple[FaultState, ...]:
         """Those that hold as far as it has spoken."""
         return self._disturbance.faults
 
@@ -103,7 +103,7 @@ class Disturbance:
     struck: whether any was ever lost, late, doubled or moved.
     """
 
-    def __init__(self, seed: int = 0, faults: Iterable[FaultImage] = (), bound: int = FOREVER) -> None:
+    def __init__(self, seed: int = 0, faults: Iterable[FaultState] = (), bound: int = FOREVER) -> None:
         self.struck = False
         self._bound = bound
         self._chance = Chance(seed)
@@ -116,7 +116,7 @@ class Disturbance:
         self._ties = 0
 
     @property
-    def faults(self) -> tuple[FaultImage, ...]:
+    def faults(self) -> tuple[FaultState, ...]:
         """Those that hold now."""
         return tuple(self._faults.values())
 
@@ -140,7 +140,7 @@ class Disturbance:
         return out
 
     def _learn(self, event: Event) -> None:
-        fault = cast("FaultImage", event.image)
+        fault = cast("FaultState", event.image)
         if not fault.fault.startswith("feed_"):
             return
         if event.kind is Kind.DELETED or not fault.active:
@@ -171,7 +171,7 @@ class Disturbance:
     def _detour(self, event: Event) -> int:
         return 1 + self._chance.number("detour", event.sequence) % _LONGEST_DETOUR
 
-    def _strikes_at(self, fault: FaultImage, event: Event) -> bool:
+    def _strikes_at(self, fault: FaultState, event: Event) -> bool:
         wanted = key_of(fault, "type")
         if wanted is not None and wanted.lower() != event.type.lower():
             return False

@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import cast
 
-from kqlite.inventory.changes import Changes
-from kqlite.inventory.documents import Value
-from kqlite.inventory.tables import HOT_LEAVES
+from kqlite.inventory.shapes.change_batches import Changes
+from kqlite.inventory.shapes.documents import Value
+from kqlite.inventory.shapes.resource_tables import HOT_LEAVES
 from kqlite.orchestration.events import Event, Kind
-from kqlite.orchestration.model import Image, Type, VmImage
-from kqlite.snapshotter import health
+from kqlite.orchestration.model import Image, Type, VmState
+from kqlite.snapshotter import resource_health
+from kqlite.snapshotter.guest_fields import SlowGuests
 from kqlite.snapshotter.hot import HotLeaves
-from kqlite.snapshotter.rows import Definitions, Row, id_of, row, table_of, timestamp
-from kqlite.snapshotter.shaping import Shaper
-from kqlite.snapshotter.slow import SlowGuests
+from kqlite.snapshotter.resource_rows import Definitions, Row, id_of, row, table_of, timestamp
+from kqlite.snapshotter.row_batches import Shaper
 
 _NOT_PLAIN = re.compile(r'["\\\x00-\x1f]')
 
@@ -82,7 +82,7 @@ class Folder:
         health_since: dict[str, int] = {}
         changed: dict[str, int] = {}
         touches_hot_alone, move, whole = self._hot.touches_hot_alone, self._hot.move, self._always_whole
-        whole_health = not complete or health.TYPE in whole
+        whole_health = not complete or resource_health.TYPE in whole
         for event in events:
             if table_of(event.type) is None:
                 continue
@@ -94,15 +94,17 @@ class Folder:
                 since[key] = max(since.get(key, 0), event.sequence)
             else:
                 changed[key] = changed.get(key, 0) | move(event).changed
-            if event.type == Type.VM and (not complete or event.kind is not Kind.CHANGED or not health.FIELDS.isdisjoint(event.previous)):
+            if event.type == Type.VM and (
+                not complete or event.kind is not Kind.CHANGED or not resource_health.FIELDS.isdisjoint(event.previous)
+            ):
                 from_whole = 0 if event.kind is Kind.CHANGED and not whole_health else event.sequence
                 health_since[key] = max(health_since.get(key, 0), from_whole)
         sheets: dict[str, _Sheet] = defaultdict(_Sheet)
         for key, event in newest.items():
             self._tell(sheets[event.type], event, key, since.get(key, 0), changed.get(key, 0))
             if key in health_since:
-                _tell_health(sheets[health.TYPE], event, key, health_since[key])
-        return [self._changes(table_of(type_) or health.TABLE, type_.lower(), sheet, complete) for type_, sheet in sheets.items()]
+                _tell_health(sheets[resource_health.TYPE], event, key, health_since[key])
+        return [self._changes(table_of(type_) or resource_health.TABLE, type_.lower(), sheet, complete) for type_, sheet in sheets.items()]
 
     def fold_released(self, events: Iterable[Event]) -> list[Changes]:
         """Changes of machines whose guests' reports show from now on; of each its last event, which was folded before."""
@@ -138,19 +140,19 @@ class Folder:
         return Changes(table, resource_type, shaper.shapes, rows, shaper.types, sheet.deleted, since, hot)
 
 
-_HEALTH_SUFFIX = health.SUFFIX.lower()
-_HEALTH_CHANGED = (1 << len(HOT_LEAVES[health.TYPE])) - 1  # nearly always it is both
+_HEALTH_SUFFIX = resource_health.SUFFIX.lower()
+_HEALTH_CHANGED = (1 << len(HOT_LEAVES[resource_health.TYPE])) - 1  # nearly always it is both
 
 
 def _tell_health(sheet: _Sheet, event: Event, key: str, since: int) -> None:
-    image = cast("VmImage", event.image)
+    image = cast("VmState", event.image)
     key += _HEALTH_SUFFIX
     if event.kind is Kind.DELETED:
         sheet.deleted[key] = event.sequence
     elif since:
-        sheet.whole(health.health_row(event, image), event.sequence, since, "")
+        sheet.whole(resource_health.health_row(event, image), event.sequence, since, "")
     else:
-        sheet.hot(key, event.sequence, (health.availability(image), timestamp(image.changed)), _HEALTH_CHANGED)
+        sheet.hot(key, event.sequence, (resource_health.availability(image), timestamp(image.changed)), _HEALTH_CHANGED)
 
 
 _HANGS_ON: dict[str, Callable[[Image], Hashable]] = {

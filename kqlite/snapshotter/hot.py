@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, TypeVar, cast
 
-from kqlite.inventory.documents import Value
-from kqlite.inventory.tables import HOT_LEAVES
-from kqlite.orchestration import documents
+from kqlite.inventory.shapes.documents import Value
+from kqlite.inventory.shapes.resource_tables import HOT_LEAVES
+from kqlite.orchestration import arm_documents
 from kqlite.orchestration.events import Event, Kind
-from kqlite.orchestration.model import Image, Power, Provisioning, Type, VmImage
-from kqlite.snapshotter.rows import Definitions, Row, row
+from kqlite.orchestration.model import Image, Power, Provisioning, Type, VmState
+from kqlite.snapshotter.resource_rows import Definitions, Row, row
 
 Leaves = tuple[Value, ...]
 Differences = tuple[tuple[str, Value, Value], ...]
@@ -114,7 +114,7 @@ class HotLeaves:
 
     def name(self, event: Event) -> str:
         """The name of the computer that the event's machine is."""
-        return documents.computer_name(cast("VmImage", event.image), self._definitions)
+        return arm_documents.computer_name(cast("VmState", event.image), self._definitions)
 
 
 class _TypeLeaves:
@@ -152,9 +152,9 @@ class _TypeLeaves:
     def values(self, event: Event, image: Image) -> Leaves:
         known = self._of(event, image, self._state(image))
         at = self._name_at
-        if not isinstance(image, VmImage) or known[at] is None:
+        if not isinstance(image, VmState) or known[at] is None:
             return known
-        return (*known[:at], documents.computer_name(image, self._definitions), *known[at + 1 :])
+        return (*known[:at], arm_documents.computer_name(image, self._definitions), *known[at + 1 :])
 
     def _of(self, event: Event, image: Image, state: Any) -> Leaves:
         known = self._known.get(state)

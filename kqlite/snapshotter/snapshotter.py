@@ -17,23 +17,23 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from kqlite.errors import InventoryError, KqliteError
-from kqlite.garbage import no_collection
-from kqlite.inventory.changes import Changes, LeavesNotHeld
-from kqlite.inventory.upkeep import PATIENCE, Upkeep
+from kqlite.gc_control import no_collection
+from kqlite.inventory.shapes.change_batches import Changes, LeavesNotHeld
+from kqlite.inventory.store.maintenance import PATIENCE, Upkeep
 from kqlite.orchestration.clock import DAY, HOUR, SECOND, to_datetime
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.log import EventLog, encoded
-from kqlite.orchestration.model import Definition, FaultImage, Type, image_of
+from kqlite.orchestration.model import Definition, FaultState, Type, image_of
 from kqlite.snapshotter import crawl
-from kqlite.snapshotter.changes import TABLES, ChangeRecords
+from kqlite.snapshotter.change_records import TABLES, ChangeRecords
 from kqlite.snapshotter.feed import NEVER_SHOWN, PAGE, Feed
 from kqlite.snapshotter.folding import Folder
+from kqlite.snapshotter.guest_fields import SlowGuests
 from kqlite.snapshotter.lag import Lag, Mode
 from kqlite.snapshotter.pending import Batch, Pending, PerResource, Prefix
-from kqlite.snapshotter.slow import SlowGuests
 
 if TYPE_CHECKING:
-    from kqlite.inventory.store import Store
+    from kqlite.inventory.store.store import Store
 
 RECORDS_KEPT = 14 * DAY
 """Source: Azure Resource Graph docs, "Get resource changes": change records are kept for 14 days."""
@@ -213,7 +213,7 @@ class Snapshotter:
 
     def _keep_up(self, work: Callable[[], object]) -> None:
         """Checkpoint or the like; where there is no room, later: until then what was applied is in memory, and in the log."""
-        from kqlite.inventory.database import NoRoomError
+        from kqlite.inventory.store.database import NoRoomError
 
         try:
             work()
@@ -284,7 +284,7 @@ class Place(NamedTuple):
 
     sequence: int = 0
     time: int = 0
-    faults: tuple[FaultImage, ...] = ()
+    faults: tuple[FaultState, ...] = ()
     lag: Lag = Lag()
     mark: str = ""
 
@@ -294,7 +294,7 @@ class Place(NamedTuple):
         if text is None:
             return cls()
         noted = json.loads(text)
-        faults = tuple(cast("FaultImage", image_of(Type.FAULT, fault)) for fault in noted["faults"])
+        faults = tuple(cast("FaultState", image_of(Type.FAULT, fault)) for fault in noted["faults"])
         return cls(noted["sequence"], noted["time"], faults, Lag.read(noted["lag"]), noted["mark"])
 
     def written(self) -> str:

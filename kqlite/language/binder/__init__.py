@@ -5,7 +5,7 @@ module for each family of operators: `rows.py`, `summarize.py`, `joins.py`, `uni
 a Diagnostic; all of them leave together.
 """
 
+from kqlite.language.binder.pipeline import bind
 from kqlite.language.binder.scope import EVERYTHING, Scope
-from kqlite.language.binder.tables import bind
 
 __all__ = ["EVERYTHING", "Scope", "bind"]

@@ -17,7 +17,7 @@ from kqlite.language.diagnostics import (
 from kqlite.language.types import Type
 
 if TYPE_CHECKING:
-    from kqlite.language.binder.tables import TableBinder
+    from kqlite.language.binder.pipeline import TableBinder
 
 KINDS = {
     "innerunique": "innerunique",

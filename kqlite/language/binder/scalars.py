@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kqlite.language import plan, syntax
-from kqlite.language.binder import choices
+from kqlite.language.binder import branches
 from kqlite.language.binder.operators import (
     EQUALITY,
     ORDER,
@@ -47,11 +47,11 @@ if TYPE_CHECKING:
     from kqlite.language.binder.scope import Table
 
 _CHOICES: dict[str, tuple[Callable[..., tuple[Type, list[plan.Scalar]]], Callable[[int], Sequence[int]]]] = {
-    "iff": (choices.of_branches, lambda count: (1, 2)),
-    "case": (choices.of_branches, lambda count: (*range(1, count - 1, 2), count - 1)),
-    "coalesce": (choices.of_coalesce, range),
-    "max_of": (choices.of_extremes, range),
-    "min_of": (choices.of_extremes, range),
+    "iff": (branches.of_branches, lambda count: (1, 2)),
+    "case": (branches.of_branches, lambda count: (*range(1, count - 1, 2), count - 1)),
+    "coalesce": (branches.of_coalesce, range),
+    "max_of": (branches.of_extremes, range),
+    "min_of": (branches.of_extremes, range),
 }
 """Functions whose arguments must find a common type, and which of `count` arguments these are."""
 

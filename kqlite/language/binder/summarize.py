@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from kqlite.language import plan, syntax
 from kqlite.language.binder.naming import aggregate_name, automatic_name
-from kqlite.language.binder.rows import refuse_twice
+from kqlite.language.binder.row_operators import refuse_twice
 from kqlite.language.binder.scalars import Environment, ScalarBinder
 from kqlite.language.binder.scope import Columns, Muted, NewNames, Table
 from kqlite.language.diagnostics import (
@@ -20,7 +20,7 @@ from kqlite.language.functions.declare import Function
 from kqlite.language.types import Type
 
 if TYPE_CHECKING:
-    from kqlite.language.binder.tables import TableBinder
+    from kqlite.language.binder.pipeline import TableBinder
 
 
 class _AggregateArguments(ScalarBinder):

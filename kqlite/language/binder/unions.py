@@ -8,7 +8,7 @@ from kqlite.language.diagnostics import Refused, unknown_parameter, unsupported
 from kqlite.language.types import Type
 
 if TYPE_CHECKING:
-    from kqlite.language.binder.tables import TableBinder
+    from kqlite.language.binder.pipeline import TableBinder
 
 
 def bind(binder: "TableBinder", node: syntax.Union, first: Table | None) -> Table:

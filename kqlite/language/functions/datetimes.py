@@ -1,5 +1,6 @@
 """Datetimes and timespans. Both are ticks of 100 ns in SQL, so that arithmetic is exact; calendar parts go through a TIMESTAMP."""
 
+from kqlite.language.functions.datetime_formats import check_datetime_format, check_part, check_timespan_format
 from kqlite.language.functions.declare import (
     Custom,
     Example,
@@ -13,7 +14,6 @@ from kqlite.language.functions.declare import (
     scalar,
     timespan,
 )
-from kqlite.language.functions.formats import check_datetime_format, check_part, check_timespan_format
 from kqlite.language.types import Type
 
 _PART = Parameter("part", Type.STRING, constant=True, check=check_part)

@@ -5,8 +5,8 @@ for, and with that gives every dynamic its form; `branches` is what it works on,
 """
 
 from kqlite.language import plan
-from kqlite.language.rules.narrowing import narrow
-from kqlite.language.rules.pruning import prune_partitions
+from kqlite.language.rules.column_pruning import narrow
+from kqlite.language.rules.partition_pruning import prune_partitions
 
 RULES = (prune_partitions, narrow)
 

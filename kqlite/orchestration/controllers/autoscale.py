@@ -15,7 +15,7 @@ from kqlite.orchestration.clock import from_datetime, iso_duration, to_datetime
 from kqlite.orchestration.controllers import scale_set as sets
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.metrics import Samples, over_window
-from kqlite.orchestration.model import Provisioning, ScaleSetImage, SettingImage, Type
+from kqlite.orchestration.model import Provisioning, ScaleSetState, SettingState, Type
 from kqlite.orchestration.placement import MAX_INSTANCES
 from kqlite.orchestration.recorder import AUTOSCALE_EVERY, Recorder
 from kqlite.orchestration.zones import zone_of
@@ -114,7 +114,7 @@ class Autoscale:
 
     def wake(self, rec: Recorder, group: Container, name: str, due: int) -> None:
         """A setting's minute has come."""
-        setting = cast("SettingImage | None", group.get(Type.AUTOSCALE, name))
+        setting = cast("SettingState | None", group.get(Type.AUTOSCALE, name))
         if setting is None or due <= setting.created or (due - setting.uid) % AUTOSCALE_EVERY:
             return  # the timer of an earlier setting of this name
         rec.arm_autoscale(group, setting)
@@ -128,13 +128,13 @@ class Autoscale:
             self._look(rec, group, setting, document, target_group, target)
 
     @staticmethod
-    def _target(rec: Recorder, setting: SettingImage) -> tuple[Container | None, ScaleSetImage | None]:
+    def _target(rec: Recorder, setting: SettingState) -> tuple[Container | None, ScaleSetState | None]:
         owner, _, rest = setting.target.partition("/providers/")
         group = rec.fleet.container(owner)
         return group, group.scale_set(rest.rpartition("/")[2]) if group is not None else None
 
     def _look(
-        self, rec: Recorder, group: Container, setting: SettingImage, document: dict[str, Any], owner: Container, target: ScaleSetImage
+        self, rec: Recorder, group: Container, setting: SettingState, document: dict[str, Any], owner: Container, target: ScaleSetState
     ) -> None:
         profile = active_profile(document["profiles"], rec.now)
         capacity = profile["capacity"]
@@ -162,9 +162,9 @@ class Autoscale:
         self,
         rec: Recorder,
         group: Container,
-        setting: SettingImage,
+        setting: SettingState,
         owner: Container,
-        target: ScaleSetImage,
+        target: ScaleSetState,
         known: list[tuple[dict[str, Any], float]],
         low: int,
         high: int,
@@ -190,7 +190,7 @@ class Autoscale:
         if guarded is not None:
             self._scale(rec, group, setting, owner, target, guarded, rule)
 
-    def _value(self, rec: Recorder, owner: Container, target: ScaleSetImage, trigger: dict[str, Any], count: int) -> float | None:
+    def _value(self, rec: Recorder, owner: Container, target: ScaleSetState, trigger: dict[str, Any], count: int) -> float | None:
         source_group, source = owner, target
         uri = trigger.get("metricResourceUri")
         if uri:
@@ -215,7 +215,7 @@ class Autoscale:
 
     @staticmethod
     def _metrics_missing(
-        rec: Recorder, group: Container, setting: SettingImage, owner: Container, target: ScaleSetImage, default: int, high: int
+        rec: Recorder, group: Container, setting: SettingState, owner: Container, target: ScaleSetState, default: int, high: int
     ) -> None:
         if not setting.missing:
             rec.note(group.scope(Type.AUTOSCALE) + setting.name, "Autoscale metrics unavailable")
@@ -224,7 +224,7 @@ class Autoscale:
             Autoscale._scale(rec, group, setting, owner, target, min(default, high), None)
 
     @staticmethod
-    def _note_flapping(rec: Recorder, group: Container, setting: SettingImage, wanted: int, guarded: int | None, count: int) -> None:
+    def _note_flapping(rec: Recorder, group: Container, setting: SettingState, wanted: int, guarded: int | None, count: int) -> None:
         if guarded == wanted:
             return
         outcome = "Scale down will not occur" if guarded is None else "Scale down will occur with updated instance count"
@@ -239,9 +239,9 @@ class Autoscale:
     def _scale(
         rec: Recorder,
         group: Container,
-        setting: SettingImage,
+        setting: SettingState,
         owner: Container,
-        target: ScaleSetImage,
+        target: ScaleSetState,
         wanted: int,
         rule: dict[str, Any] | None,
     ) -> None:

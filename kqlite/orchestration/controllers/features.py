@@ -10,7 +10,7 @@ from typing import cast
 
 from kqlite.orchestration.clock import SECOND
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import FeatureImage, ProviderImage, Type
+from kqlite.orchestration.model import FeatureState, ProviderState, Type
 from kqlite.orchestration.recorder import Recorder
 
 FEATURES = (
@@ -34,11 +34,11 @@ def feature_name(name: str) -> str:
     return known.get(name.lower(), name)
 
 
-def begin_feature(rec: Recorder, subscription: Container, name: str, state: str) -> FeatureImage:
+def begin_feature(rec: Recorder, subscription: Container, name: str, state: str) -> FeatureState:
     """A registration, or its opposite, begins."""
-    feature = cast("FeatureImage | None", subscription.get(Type.FEATURE, name))
+    feature = cast("FeatureState | None", subscription.get(Type.FEATURE, name))
     if feature is None:
-        feature = rec.create(subscription, Type.FEATURE, FeatureImage(name, 1, "NotRegistered", 0))
+        feature = rec.create(subscription, Type.FEATURE, FeatureState(name, 1, "NotRegistered", 0))
     done = _NEXT[state]
     if feature.state in (state, done):
         return feature
@@ -48,18 +48,18 @@ def begin_feature(rec: Recorder, subscription: Container, name: str, state: str)
 
 def wake_feature(rec: Recorder, subscription: Container, name: str, due: int) -> None:
     """The registration of a feature is complete."""
-    feature = cast("FeatureImage | None", subscription.get(Type.FEATURE, name))
+    feature = cast("FeatureState | None", subscription.get(Type.FEATURE, name))
     if feature is None or feature.due != due:
         return
     with rec.because("feature", "features/register"):
         rec.change(subscription, Type.FEATURE, feature, state=_NEXT[feature.state], due=0)
 
 
-def begin_provider(rec: Recorder, subscription: Container, name: str, state: str) -> ProviderImage:
+def begin_provider(rec: Recorder, subscription: Container, name: str, state: str) -> ProviderState:
     """The registration of a provider, or its opposite, begins; a registered one registers again."""
-    provider = cast("ProviderImage | None", subscription.get(Type.PROVIDER, name))
+    provider = cast("ProviderState | None", subscription.get(Type.PROVIDER, name))
     if provider is None:
-        provider = rec.create(subscription, Type.PROVIDER, ProviderImage(name, 1, "NotRegistered", 0, ()))
+        provider = rec.create(subscription, Type.PROVIDER, ProviderState(name, 1, "NotRegistered", 0, ()))
     seconds = rec.chance.triangular(_PROVIDER_SECONDS, "provider", subscription.scope(Type.PROVIDER) + name, provider.version)
     # A registered provider stays so while it registers again: nothing is refused meanwhile.
     shown = provider.state if provider.state == "Registered" and state == "Registering" else state
@@ -68,7 +68,7 @@ def begin_provider(rec: Recorder, subscription: Container, name: str, state: str
 
 def wake_provider(rec: Recorder, subscription: Container, name: str, due: int) -> None:
     """The registration of a provider is complete; what features are registered at this moment is honoured from now on."""
-    provider = cast("ProviderImage | None", subscription.get(Type.PROVIDER, name))
+    provider = cast("ProviderState | None", subscription.get(Type.PROVIDER, name))
     if provider is None or provider.due != due:
         return
     state = _NEXT.get(provider.state, "Registered")
@@ -79,5 +79,5 @@ def wake_provider(rec: Recorder, subscription: Container, name: str, due: int) -
 
 def registered(subscription: Container) -> tuple[str, ...]:
     """The features that are registered, in lower case and in order."""
-    features = cast("dict[str, FeatureImage]", subscription.of(Type.FEATURE)).values()
+    features = cast("dict[str, FeatureState]", subscription.of(Type.FEATURE)).values()
     return tuple(sorted(feature.name.lower() for feature in features if feature.state == "Registered"))

@@ -7,7 +7,7 @@ from typing import cast
 from kqlite.orchestration.clock import SECOND
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import delete_now
-from kqlite.orchestration.model import GroupImage, Provisioning, ScaleSetImage, Type, VmImage
+from kqlite.orchestration.model import GroupState, Provisioning, ScaleSetState, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 
 _LOOK_AGAIN = 15 * SECOND
@@ -23,22 +23,22 @@ _REST = (
 )
 
 
-def begin_delete_group(rec: Recorder, subscription: Container, image: GroupImage, operation: str) -> None:
+def begin_delete_group(rec: Recorder, subscription: Container, image: GroupState, operation: str) -> None:
     """A group begins to go, and all its VMs with it; no notice is given and no set refuses."""
     group = rec.fleet.containers[f"{subscription.key}/resourcegroups/{image.name.lower()}"]
     rec.change(subscription, Type.GROUP, image, provisioning=Provisioning.DELETING, operation=operation, due=rec.now + _LOOK_AGAIN)
-    for scale_set in list(cast("dict[str, ScaleSetImage]", group.of(Type.SCALE_SET)).values()):
+    for scale_set in list(cast("dict[str, ScaleSetState]", group.of(Type.SCALE_SET)).values()):
         if scale_set.operation:
             rec.end_operation(group, scale_set.operation, status="Canceled")
         rec.change_set(group, scale_set, provisioning=Provisioning.DELETING, operation="", due=0, repair_due=0, restore_due=0)
-    for vm in list(cast("dict[str, VmImage]", group.of(Type.VM)).values()):
+    for vm in list(cast("dict[str, VmState]", group.of(Type.VM)).values()):
         if vm.provisioning != Provisioning.DELETING or vm.step.startswith("terminate"):
             delete_now(rec, group, vm, operation)
 
 
 def wake(rec: Recorder, subscription: Container, name: str, due: int) -> None:
     """Look whether the VMs are gone; then the rest goes at once."""
-    image = cast("GroupImage | None", subscription.get(Type.GROUP, name))
+    image = cast("GroupState | None", subscription.get(Type.GROUP, name))
     if image is None or image.due != due:
         return
     group = rec.fleet.containers[f"{subscription.key}/resourcegroups/{name}"]

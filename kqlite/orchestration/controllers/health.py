@@ -9,12 +9,12 @@ from __future__ import annotations
 from kqlite.orchestration.controllers import repair
 from kqlite.orchestration.faults import key_of, strikes, vm_scope
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import Health, Power, Provisioning, VmImage
-from kqlite.orchestration.profiles import HealthProbe
+from kqlite.orchestration.model import Health, Power, Provisioning, VmState
 from kqlite.orchestration.recorder import Recorder
+from kqlite.orchestration.vm_profiles import HealthProbe
 
 
-def watch(rec: Recorder, group: Container, vm: VmImage) -> VmImage:
+def watch(rec: Recorder, group: Container, vm: VmState) -> VmState:
     """A VM's work is complete: if it runs and its extension is installed, probing begins (again)."""
     probe = rec.fleet.vm_probe(vm) if vm.extensions else None
     if probe is None or vm.power != Power.RUNNING or vm.provisioning != Provisioning.SUCCEEDED or vm.health or vm.health_due:
@@ -55,7 +55,7 @@ def wake(rec: Recorder, group: Container, name: str, due: int) -> None:
             repair.health_changed(rec, group, vm)
 
 
-def answer_changes(rec: Recorder, group: Container, vm: VmImage, answer: str) -> VmImage:
+def answer_changes(rec: Recorder, group: Container, vm: VmState, answer: str) -> VmState:
     """The application of a VM answers otherwise from now on."""
     probe = rec.fleet.vm_probe(vm)
     if probe is None or vm.power != Power.RUNNING or vm.provisioning == Provisioning.DELETING:

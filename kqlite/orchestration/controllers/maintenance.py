@@ -9,7 +9,7 @@ from kqlite.orchestration.clock import SECOND
 from kqlite.orchestration.faults import key_of, targets
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin
-from kqlite.orchestration.model import FaultImage, Health, Power, Step, Type, VmImage
+from kqlite.orchestration.model import FaultState, Health, Power, Step, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 
 PAUSE = 9.0  # seconds; maintenance that needs no reboot pauses a VM for less than ten
@@ -17,7 +17,7 @@ _LOOK_AGAIN = 15 * SECOND
 _LAST_DOMAIN = 2
 
 
-def step(rec: Recorder, fault: FaultImage) -> FaultImage:
+def step(rec: Recorder, fault: FaultState) -> FaultState:
     """Maintain the next domain, wait for the one that is under way, or end. `stage` is the domain that comes next."""
     members = [(group, vm) for group, vm in targets(rec, fault) if vm.power == Power.RUNNING or vm.step in (Step.FREEZE, Step.REBOOT)]
     if any(vm.step in (Step.FREEZE, Step.REBOOT) or vm.health == Health.INITIALIZING for _, vm in members):
@@ -36,7 +36,7 @@ def step(rec: Recorder, fault: FaultImage) -> FaultImage:
     return rec.change(rec.fleet.root, Type.FAULT, fault, stage=fault.stage + 1, due=rec.now + _LOOK_AGAIN)
 
 
-def _maintain(rec: Recorder, group: Container, vm: VmImage, fault: FaultImage) -> None:
+def _maintain(rec: Recorder, group: Container, vm: VmState, fault: FaultState) -> None:
     if key_of(fault, "type", "freeze") == "reboot":
         begin(rec, group, vm, Step.REBOOT, "", provisioning=vm.provisioning)
         return
@@ -44,6 +44,6 @@ def _maintain(rec: Recorder, group: Container, vm: VmImage, fault: FaultImage) -
     begin(rec, group, vm, Step.FREEZE, "", (seconds, seconds, seconds), provisioning=vm.provisioning)
 
 
-def under_way(rec: Recorder, vm: VmImage) -> bool:
+def under_way(rec: Recorder, vm: VmState) -> bool:
     """Whether the platform maintains this VM at this moment."""
     return vm.step in (Step.FREEZE, Step.REBOOT) and "maintenance" in rec.fleet.faults

@@ -9,18 +9,18 @@ from typing import cast
 
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import delete_now
-from kqlite.orchestration.model import Step, Type, VmImage
+from kqlite.orchestration.model import Step, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 
 
-def pending(rec: Recorder, group: Container, set_name: str) -> list[VmImage]:
+def pending(rec: Recorder, group: Container, set_name: str) -> list[VmState]:
     """The VMs of a set that are under a notice, the earliest first."""
     keys = list(rec.fleet.membership(group, set_name).notices) if set_name else []
-    vms = [cast("VmImage", group.of(Type.VM)[key]) for key in keys]
+    vms = [cast("VmState", group.of(Type.VM)[key]) for key in keys]
     return sorted(vms, key=lambda vm: (vm.due, vm.name))
 
 
-def approve(rec: Recorder, group: Container, vm: VmImage) -> None:
+def approve(rec: Recorder, group: Container, vm: VmState) -> None:
     """The guest agrees that the VM may go now."""
     if vm.step != Step.NOTICE:
         return

@@ -10,7 +10,7 @@ from kqlite.orchestration.errors import CoreError
 from kqlite.orchestration.faults import active, chosen, key_of, parsed, targets
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin
-from kqlite.orchestration.model import FaultImage, Health, Power, Provisioning, Step, Type, VmImage
+from kqlite.orchestration.model import FaultState, Health, Power, Provisioning, Step, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 
 _DOWN = ("fault_domain_outage", "rack_outage", "zone_loss", "host_failure")
@@ -21,7 +21,7 @@ def inject(rec: Recorder, spec: Mapping[str, Any]) -> str:
     name, keys, start, end = parsed(spec, rec.now)
     number = len(rec.fleet.root.of(Type.FAULT)) + 1
     id_ = f"fault-{number}"
-    image = FaultImage(id_, 1, number, name, tuple(sorted(keys.items())), start, end, False, 0, 0, start)
+    image = FaultState(id_, 1, number, name, tuple(sorted(keys.items())), start, end, False, 0, 0, start)
     with rec.because("fault", name):
         fault = rec.create(rec.fleet.root, Type.FAULT, image)
         if start <= rec.now:
@@ -31,7 +31,7 @@ def inject(rec: Recorder, spec: Mapping[str, Any]) -> str:
 
 def recover(rec: Recorder, id_: str) -> None:
     """End a fault now. Raises CoreError for an unknown id; one that has ended stays ended."""
-    fault = cast("FaultImage | None", rec.fleet.root.get(Type.FAULT, id_))
+    fault = cast("FaultState | None", rec.fleet.root.get(Type.FAULT, id_))
     if fault is None:
         raise CoreError(f"no fault {id_!r} was injected")
     with rec.because("fault", "recover"):
@@ -43,7 +43,7 @@ def recover(rec: Recorder, id_: str) -> None:
 
 def wake(rec: Recorder, name: str, due: int) -> None:
     """A fault begins, takes its next step, or ends."""
-    fault = cast("FaultImage | None", rec.fleet.root.get(Type.FAULT, name))
+    fault = cast("FaultState | None", rec.fleet.root.get(Type.FAULT, name))
     if fault is None or fault.due != due:
         return
     with rec.because("fault", fault.fault):
@@ -55,7 +55,7 @@ def wake(rec: Recorder, name: str, due: int) -> None:
             maintenance.step(rec, fault)
 
 
-def _begin(rec: Recorder, fault: FaultImage) -> None:
+def _begin(rec: Recorder, fault: FaultState) -> None:
     fault = rec.change(rec.fleet.root, Type.FAULT, fault, active=True, due=fault.end)
     if fault.fault in _DOWN:
         for group, vm in chosen(rec, fault, _in_reach(rec, fault)):
@@ -74,7 +74,7 @@ def _begin(rec: Recorder, fault: FaultImage) -> None:
         maintenance.step(rec, fault)
 
 
-def _in_reach(rec: Recorder, fault: FaultImage) -> list[tuple[Container, VmImage]]:
+def _in_reach(rec: Recorder, fault: FaultState) -> list[tuple[Container, VmState]]:
     """What runs where the fault strikes. A rack outage takes, of each domain, the fullest hidden rack."""
     reached = [(group, vm) for group, vm in targets(rec, fault) if vm.power == Power.RUNNING and vm.provisioning != Provisioning.CREATING]
     reached = [(group, vm) for group, vm in reached if vm.provisioning != Provisioning.DELETING]
@@ -90,7 +90,7 @@ def _in_reach(rec: Recorder, fault: FaultImage) -> list[tuple[Container, VmImage
     return [(group, vm) for group, vm in reached if fullest[vm.set, vm.domain] == vm.rack]
 
 
-def _take_down(rec: Recorder, group: Container, vm: VmImage, fault: FaultImage) -> None:
+def _take_down(rec: Recorder, group: Container, vm: VmState, fault: FaultState) -> None:
     facts = rec.fleet.facts(vm.model)
     if facts.is_spot and fault.fault != "host_failure":
         begin(rec, group, vm, Step.DEALLOCATE, vm.work)
@@ -108,7 +108,7 @@ def _take_down(rec: Recorder, group: Container, vm: VmImage, fault: FaultImage) 
         repair.health_changed(rec, group, vm)
 
 
-def _end(rec: Recorder, fault: FaultImage) -> None:
+def _end(rec: Recorder, fault: FaultState) -> None:
     fault = rec.change(rec.fleet.root, Type.FAULT, fault, active=False, due=0, end=rec.now)
     if fault.fault == "app_sick":
         sick = str(key_of(fault, "answer", "unhealthy"))
@@ -124,5 +124,5 @@ def _end(rec: Recorder, fault: FaultImage) -> None:
 
 def list_active(rec: Recorder) -> list[dict[str, Any]]:
     """The faults that hold now or will begin, as they were given, each with its id."""
-    faults = cast("dict[str, FaultImage]", rec.fleet.root.of(Type.FAULT)).values()
+    faults = cast("dict[str, FaultState]", rec.fleet.root.of(Type.FAULT)).values()
     return [{"id": fault.name, "fault": fault.fault, **dict(fault.spec)} for fault in faults if fault.active or fault.due]

@@ -11,13 +11,13 @@ from kqlite.orchestration.clock import MINUTE, iso_duration
 from kqlite.orchestration.controllers import scale_set as sets
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin, begin_delete
-from kqlite.orchestration.model import Health, Provisioning, ScaleSetImage, Step, VmImage
+from kqlite.orchestration.model import Health, Provisioning, ScaleSetState, Step, VmState
 from kqlite.orchestration.recorder import Recorder
 
 ROUNDS = 3  # so many rounds without one healthy instance, and the platform suspends repairs
 
 
-def policy_of(rec: Recorder, scale_set: ScaleSetImage) -> dict[str, Any] | None:
+def policy_of(rec: Recorder, scale_set: ScaleSetState) -> dict[str, Any] | None:
     """The set's repairs policy where it is enabled."""
     policy = rec.fleet.definitions[scale_set.model].document["properties"].get("automaticRepairsPolicy") or {}
     return policy if policy.get("enabled") else None
@@ -33,7 +33,7 @@ def batch(instances: int) -> int:
     return max(1, instances * 5 // 100)
 
 
-def health_changed(rec: Recorder, group: Container, vm: VmImage) -> None:
+def health_changed(rec: Recorder, group: Container, vm: VmState) -> None:
     """A member's health state changed."""
     scale_set = group.scale_set(vm.set)
     if scale_set is None:
@@ -50,7 +50,7 @@ def health_changed(rec: Recorder, group: Container, vm: VmImage) -> None:
         rec.change_set(group, scale_set, repair_due=due)
 
 
-def look_again(rec: Recorder, group: Container, scale_set: ScaleSetImage) -> None:
+def look_again(rec: Recorder, group: Container, scale_set: ScaleSetState) -> None:
     """The policy was switched on, or resumed: look at what is unhealthy now."""
     if policy_of(rec, scale_set) is not None and rec.fleet.membership(group, scale_set.name).unhealthy:
         rec.change_set(group, scale_set, repair_due=rec.now)
@@ -77,7 +77,7 @@ def wake(rec: Recorder, group: Container, name: str, due: int) -> None:
         _repair(rec, group, scale_set, policy)
 
 
-def _repair(rec: Recorder, group: Container, scale_set: ScaleSetImage, policy: dict[str, Any]) -> None:
+def _repair(rec: Recorder, group: Container, scale_set: ScaleSetState, policy: dict[str, Any]) -> None:
     membership = rec.fleet.membership(group, scale_set.name)
     room = batch(len(membership.live)) - membership.repairing
     grace = grace_of(policy)
@@ -103,7 +103,7 @@ def _repair(rec: Recorder, group: Container, scale_set: ScaleSetImage, policy: d
         scale_set = _mend(rec, group, scale_set, vm, policy.get("repairAction") or "Replace")
 
 
-def _mend(rec: Recorder, group: Container, scale_set: ScaleSetImage, vm: VmImage, action: str) -> ScaleSetImage:
+def _mend(rec: Recorder, group: Container, scale_set: ScaleSetState, vm: VmState, action: str) -> ScaleSetState:
     if action == "Restart":
         begin(rec, group, vm, Step.RESTART, "repair", answer="")
     elif action == "Reimage":

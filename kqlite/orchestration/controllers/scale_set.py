@@ -13,14 +13,14 @@ from kqlite.orchestration.errors import scope_locked
 from kqlite.orchestration.failures import PREEMPTED, instances_protected
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin_delete, create_from_profile
-from kqlite.orchestration.model import Failure, Provisioning, ResourceImage, ScaleSetImage, Type, VmImage
+from kqlite.orchestration.model import Failure, Provisioning, ResourceState, ScaleSetState, Type, VmState
 from kqlite.orchestration.placement import regular_share, victims, victims_by_age
 from kqlite.orchestration.recorder import Recorder
 
 _LOOK_AGAIN = 5 * SECOND
 
 
-def set_goal(rec: Recorder, group: Container, scale_set: ScaleSetImage, verb: str, **fields: object) -> ScaleSetImage:
+def set_goal(rec: Recorder, group: Container, scale_set: ScaleSetState, verb: str, **fields: object) -> ScaleSetState:
     """A request or controller wants this set otherwise (`capacity`, `profile`, ..): opens the operation that brings it there."""
     target = group.scope(Type.SCALE_SET) + scale_set.name
     if scale_set.operation:
@@ -50,7 +50,7 @@ def wake(rec: Recorder, group: Container, name: str, due: int) -> None:
         settle(rec, group, reconcile(rec, group, scale_set))
 
 
-def reconcile(rec: Recorder, group: Container, scale_set: ScaleSetImage) -> ScaleSetImage:
+def reconcile(rec: Recorder, group: Container, scale_set: ScaleSetState) -> ScaleSetState:
     """Create or delete as many instances as the capacity asks for."""
     live = len(rec.fleet.membership(group, scale_set.name).live)
     if live < scale_set.capacity:
@@ -60,7 +60,7 @@ def reconcile(rec: Recorder, group: Container, scale_set: ScaleSetImage) -> Scal
     return scale_set
 
 
-def grow(rec: Recorder, group: Container, scale_set: ScaleSetImage, count: int, work: str) -> ScaleSetImage:
+def grow(rec: Recorder, group: Container, scale_set: ScaleSetState, count: int, work: str) -> ScaleSetState:
     """`count` more instances from the profile."""
     # The numbers are taken first, so that a crash cannot give one out twice.
     first = scale_set.serial
@@ -72,24 +72,24 @@ def grow(rec: Recorder, group: Container, scale_set: ScaleSetImage, count: int, 
     return scale_set
 
 
-def _mix(rec: Recorder, scale_set: ScaleSetImage) -> dict[str, Any]:
+def _mix(rec: Recorder, scale_set: ScaleSetState) -> dict[str, Any]:
     return rec.fleet.definitions[scale_set.model].document["properties"].get("priorityMixPolicy") or {}
 
 
-def _regular_missing(rec: Recorder, group: Container, scale_set: ScaleSetImage, count: int) -> int:
+def _regular_missing(rec: Recorder, group: Container, scale_set: ScaleSetState, count: int) -> int:
     """How many of `count` more instances are Regular, in a set that mixes priorities."""
     members = list(rec.fleet.members(group, scale_set.name))
     regular = sum(not rec.fleet.facts(vm.model).is_spot for vm in members)
     return min(count, max(0, regular_share(_mix(rec, scale_set), len(members) + count) - regular))
 
 
-def _shrink(rec: Recorder, group: Container, scale_set: ScaleSetImage, count: int) -> ScaleSetImage:
+def _shrink(rec: Recorder, group: Container, scale_set: ScaleSetState, count: int) -> ScaleSetState:
     members = list(rec.fleet.members(group, scale_set.name))
     chosen = _leaving(rec, group, scale_set, members, count)
     for vm in chosen:
         begin_delete(rec, group, vm, "set")
     if len(chosen) == count:
-        return cast("ScaleSetImage", group.scale_set(scale_set.name))
+        return cast("ScaleSetState", group.scale_set(scale_set.name))
     lock = next((lock for vm in members if (lock := lock_on(group, vm.name)) is not None), None)
     failure = instances_protected(scale_set.name)
     if lock is not None:
@@ -98,7 +98,7 @@ def _shrink(rec: Recorder, group: Container, scale_set: ScaleSetImage, count: in
     return rec.change_set(group, scale_set, capacity=len(members) - len(chosen), failure=failure)
 
 
-def _leaving(rec: Recorder, group: Container, scale_set: ScaleSetImage, members: list[VmImage], count: int) -> list[VmImage]:
+def _leaving(rec: Recorder, group: Container, scale_set: ScaleSetState, members: list[VmState], count: int) -> list[VmState]:
     """Which instances go; a set that mixes priorities keeps its split."""
     if not scale_set.regular:
         return _victims(rec, group, scale_set, members, count)
@@ -111,10 +111,10 @@ def _leaving(rec: Recorder, group: Container, scale_set: ScaleSetImage, members:
     return chosen + _victims(rec, group, scale_set, rest, count - len(chosen))
 
 
-def _victims(rec: Recorder, group: Container, scale_set: ScaleSetImage, members: list[VmImage], count: int) -> list[VmImage]:
+def _victims(rec: Recorder, group: Container, scale_set: ScaleSetState, members: list[VmState], count: int) -> list[VmState]:
     fleet = rec.fleet
 
-    def stays(vm: VmImage) -> bool:
+    def stays(vm: VmState) -> bool:
         return is_protected(scale_set, vm) or lock_on(group, vm.name) is not None
 
     policy = (fleet.definitions[scale_set.model].document["properties"].get("scaleInPolicy") or {}).get("rules") or ["Default"]
@@ -123,12 +123,12 @@ def _victims(rec: Recorder, group: Container, scale_set: ScaleSetImage, members:
     return victims(members, count, lambda vm: fleet.facts(vm.model).kind == "instance", stays)
 
 
-def is_protected(scale_set: ScaleSetImage, vm: VmImage) -> bool:
+def is_protected(scale_set: ScaleSetState, vm: VmState) -> bool:
     """Whether its set may not remove or repair an instance."""
     return bool(scale_set.protected) and any(key == vm.name.lower() for key, _ in scale_set.protected)
 
 
-def settle(rec: Recorder, group: Container, scale_set: ScaleSetImage) -> None:
+def settle(rec: Recorder, group: Container, scale_set: ScaleSetState) -> None:
     """End the operation when nothing is under way any more."""
     membership = rec.fleet.membership(group, scale_set.name)
     if membership.busy or not scale_set.operation or len(membership.live) != scale_set.capacity:
@@ -147,7 +147,7 @@ def instance_done(rec: Recorder, group: Container, set_name: str, failure: Failu
     settle(rec, group, scale_set)
 
 
-def begin_delete_set(rec: Recorder, group: Container, scale_set: ScaleSetImage, operation: str) -> None:
+def begin_delete_set(rec: Recorder, group: Container, scale_set: ScaleSetState, operation: str) -> None:
     """An empty set begins to go."""
     due = rec.now + round(rec.chance.triangular((3, 6, 15), "delete-set", scale_set.uid, scale_set.version) * SECOND)
     rec.change_set(group, scale_set, provisioning=Provisioning.DELETING, operation=operation, due=due, repair_due=0, restore_due=0)
@@ -156,18 +156,18 @@ def begin_delete_set(rec: Recorder, group: Container, scale_set: ScaleSetImage, 
 def lock_on(group: Container, vm_name: str) -> str | None:
     """The id of the lock that forbids to delete a VM: its own or its group's."""
     for lock in group.of(Type.LOCK).values():
-        scope = lock_scope(cast("ResourceImage", lock))
+        scope = lock_scope(cast("ResourceState", lock))
         if scope == group.key or scope == (group.scope(Type.VM) + vm_name).lower():
-            return group.scope(Type.LOCK) + cast("ResourceImage", lock).name
+            return group.scope(Type.LOCK) + cast("ResourceState", lock).name
     return None
 
 
-def lock_scope(lock: ResourceImage) -> str:
+def lock_scope(lock: ResourceState) -> str:
     """The id, in lower case, of what a lock protects."""
     return dict(lock.tags).get("scope", "")
 
 
-def member_left(rec: Recorder, group: Container, vm: VmImage) -> None:
+def member_left(rec: Recorder, group: Container, vm: VmState) -> None:
     """A member was deleted for itself (by a request, an eviction): the capacity follows, and nothing is made anew."""
     scale_set = group.scale_set(vm.set) if vm.set else None
     if scale_set is not None and vm.provisioning != Provisioning.DELETING:

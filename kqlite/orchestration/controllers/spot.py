@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import cast
 
-from kqlite.orchestration.catalogue import Size, find_size
+from kqlite.orchestration.azure_offerings import Size, find_size
 from kqlite.orchestration.clock import HOUR, MINUTE, iso_duration
 from kqlite.orchestration.faults import active, covers, key_of, vm_scope
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import PREEMPT_NOTICE, begin, start_deallocated
-from kqlite.orchestration.model import Power, Provisioning, Step, Type, VmImage
+from kqlite.orchestration.model import Power, Provisioning, Step, Type, VmState
 from kqlite.orchestration.recorder import SPOT_EVERY, Recorder
 
 RESTORE_EVERY = 5 * MINUTE
@@ -48,19 +48,19 @@ def wake(rec: Recorder, location: str, size_name: str, due: int) -> None:
     with rec.because("spot", "price"):
         for group_key, key in list(bought):
             group = rec.fleet.containers[group_key]
-            vm = cast("VmImage", group.of(Type.VM)[key])
+            vm = cast("VmState", group.of(Type.VM)[key])
             if rec.fleet.facts(vm.model).max_price < now:
                 evict(rec, group, vm)
 
 
-def evict(rec: Recorder, group: Container, vm: VmImage) -> None:
+def evict(rec: Recorder, group: Container, vm: VmState) -> None:
     """A Spot VM that holds capacity gets its notice; 30 seconds later it goes by its eviction policy."""
     if vm.power == Power.RUNNING and vm.step in (Step.NONE, Step.UPDATE):
         rec.note(group.scope(Type.VM) + vm.name, "Preempt scheduled")
         begin(rec, group, vm, Step.PREEMPT, "", (0.0, 0.0, 0.0), provisioning=vm.provisioning, due=rec.now + PREEMPT_NOTICE)
 
 
-def remember_evicted(rec: Recorder, group: Container, vm: VmImage) -> None:
+def remember_evicted(rec: Recorder, group: Container, vm: VmState) -> None:
     """An evicted VM holds no capacity any more; where its set has a restore policy, it is tried again for a while."""
     scale_set = group.scale_set(vm.set) if vm.set else None
     if scale_set is None or scale_set.provisioning == Provisioning.DELETING:
@@ -92,7 +92,7 @@ def wake_restore(rec: Recorder, group: Container, name: str, due: int) -> None:
         rec.change_set(group, scale_set, evicted=tuple(waiting), restore_due=rec.now + RESTORE_EVERY if waiting else 0)
 
 
-def _has_room(rec: Recorder, vm: VmImage) -> bool:
+def _has_room(rec: Recorder, vm: VmState) -> bool:
     scope, facts = vm_scope(rec, vm), rec.fleet.facts(vm.model)
     if any(covers(fault, scope) for name in ("allocation", "zone_loss", "spot_eviction") for fault in active(rec, name)):
         return False

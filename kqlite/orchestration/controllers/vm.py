@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from kqlite.orchestration import failures
 from kqlite.orchestration.attachments import follow_power
-from kqlite.orchestration.catalogue import RACKS
+from kqlite.orchestration.azure_offerings import RACKS
 from kqlite.orchestration.clock import MINUTE
 from kqlite.orchestration.controllers import health, notices, repair, scale_set, spot
 from kqlite.orchestration.faults import key_of, strikes, vm_scope
@@ -22,9 +22,9 @@ from kqlite.orchestration.instances import (
     step_due,
     with_extension,
 )
-from kqlite.orchestration.model import Failure, OperationImage, Power, Provisioning, Step, Type, VmImage
-from kqlite.orchestration.profiles import outbound_of
+from kqlite.orchestration.model import Failure, OperationState, Power, Provisioning, Step, Type, VmState
 from kqlite.orchestration.recorder import Recorder
+from kqlite.orchestration.vm_profiles import outbound_of
 
 _BOOT_LIMIT = {"Linux": 20 * MINUTE, "Windows": 40 * MINUTE}
 
@@ -38,14 +38,14 @@ def wake(rec: Recorder, group: Container, name: str, due: int) -> None:
         _ENDS[vm.step](rec, group, vm)
 
 
-def _operation(group: Container, vm: VmImage) -> str:
+def _operation(group: Container, vm: VmState) -> str:
     if vm.work in ("set", "repair"):
         owner = group.scale_set(vm.set)
         return owner.operation if owner is not None else ""
     return vm.work
 
 
-def _settled(rec: Recorder, group: Container, vm: VmImage, failure: Failure | tuple[()] = (), **fields: Any) -> VmImage:
+def _settled(rec: Recorder, group: Container, vm: VmState, failure: Failure | tuple[()] = (), **fields: Any) -> VmState:
     """The work on a VM is complete, well or not; whoever waited for it goes on."""
     work = vm.work
     state = Provisioning.FAILED if failure else Provisioning.SUCCEEDED
@@ -76,11 +76,11 @@ def _done(rec: Recorder, group: Container, set_name: str, work: str, failure: Fa
 
 
 def _ends_with_its_group(rec: Recorder, group: Container, operation: str) -> bool:
-    image = cast("OperationImage | None", rec.subscription(group).get(Type.OPERATION, operation))
+    image = cast("OperationState | None", rec.subscription(group).get(Type.OPERATION, operation))
     return image is not None and image.verb == "resourceGroups/delete"
 
 
-def _no_capacity(rec: Recorder, vm: VmImage) -> Failure | None:
+def _no_capacity(rec: Recorder, vm: VmState) -> Failure | None:
     """Why a VM cannot be allocated now; None where it can."""
     scope = vm_scope(rec, vm)
     lost = bool(vm.zone) and strikes(rec, "zone_loss", vm.uid, scope) is not None
@@ -93,7 +93,7 @@ def _no_capacity(rec: Recorder, vm: VmImage) -> Failure | None:
 # Creation
 
 
-def _allocated(rec: Recorder, group: Container, vm: VmImage) -> None:
+def _allocated(rec: Recorder, group: Container, vm: VmState) -> None:
     failure = _no_capacity(rec, vm)
     if failure is not None:
         _settled(rec, group, vm, failure)
@@ -102,7 +102,7 @@ def _allocated(rec: Recorder, group: Container, vm: VmImage) -> None:
     rec.change_vm(group, vm, power=Power.STARTING, step=Step.BOOT, due=due)
 
 
-def _booted(rec: Recorder, group: Container, vm: VmImage) -> None:
+def _booted(rec: Recorder, group: Container, vm: VmState) -> None:
     facts = rec.fleet.facts(vm.model)
     due = provision_due(rec, vm, facts)
     failure: Failure | tuple[()] = ()
@@ -116,7 +116,7 @@ def _booted(rec: Recorder, group: Container, vm: VmImage) -> None:
     rec.change_vm(group, vm, power=Power.RUNNING, step=Step.PROVISION, due=due, failure=failure)
 
 
-def _provisioned(rec: Recorder, group: Container, vm: VmImage) -> None:
+def _provisioned(rec: Recorder, group: Container, vm: VmState) -> None:
     if vm.failure:
         _settled(rec, group, vm, vm.failure)
         return
@@ -128,7 +128,7 @@ def _provisioned(rec: Recorder, group: Container, vm: VmImage) -> None:
     _next_extension(rec, group, vm)
 
 
-def _next_extension(rec: Recorder, group: Container, vm: VmImage) -> None:
+def _next_extension(rec: Recorder, group: Container, vm: VmState) -> None:
     """Install the first extension that waits, or be finished."""
     if any(state in (Provisioning.CREATING, Provisioning.UPDATING) for _, _, state, _, _ in vm.extensions):
         turned = vm._replace(turn=vm.turn + 1)
@@ -137,7 +137,7 @@ def _next_extension(rec: Recorder, group: Container, vm: VmImage) -> None:
         _settled(rec, group, vm)
 
 
-def _extension_done(rec: Recorder, group: Container, vm: VmImage) -> None:
+def _extension_done(rec: Recorder, group: Container, vm: VmState) -> None:
     name, number = next((n, d) for n, d, state, _, _ in vm.extensions if state in (Provisioning.CREATING, Provisioning.UPDATING))
     document = rec.fleet.definitions[number].document
     scope = {**vm_scope(rec, vm), "publisher": document.get("publisher", ""), "type": document.get("type", "")}
@@ -152,7 +152,7 @@ def _extension_done(rec: Recorder, group: Container, vm: VmImage) -> None:
     _next_extension(rec, group, vm)
 
 
-def _extension_failure(vm: VmImage, name: str, document: dict[str, Any], answer: str) -> Failure:
+def _extension_failure(vm: VmState, name: str, document: dict[str, Any], answer: str) -> Failure:
     if answer == "timeout":
         return failures.extension_timed_out(name)
     if answer == "agent":
@@ -165,7 +165,7 @@ def _extension_failure(vm: VmImage, name: str, document: dict[str, Any], answer:
 # Power and upkeep
 
 
-def _allocated_again(rec: Recorder, group: Container, vm: VmImage) -> None:
+def _allocated_again(rec: Recorder, group: Container, vm: VmState) -> None:
     failure = _no_capacity(rec, vm)
     if failure is not None:
         version = follow_power(rec, group, vm, rec.fleet.facts(vm.model), deallocated=True)
@@ -174,16 +174,16 @@ def _allocated_again(rec: Recorder, group: Container, vm: VmImage) -> None:
     _started(rec, group, vm)
 
 
-def _started(rec: Recorder, group: Container, vm: VmImage) -> None:
+def _started(rec: Recorder, group: Container, vm: VmState) -> None:
     fault = strikes(rec, "os_provisioning", vm.uid, vm_scope(rec, vm), vm.turn)
     _settled(rec, group, vm, failures.start_timed_out(vm.name) if fault is not None else (), power=Power.RUNNING)
 
 
-def _stopped(rec: Recorder, group: Container, vm: VmImage) -> None:
+def _stopped(rec: Recorder, group: Container, vm: VmState) -> None:
     _settled(rec, group, vm, power=Power.STOPPED)
 
 
-def _deallocated(rec: Recorder, group: Container, vm: VmImage) -> None:
+def _deallocated(rec: Recorder, group: Container, vm: VmState) -> None:
     facts = rec.fleet.facts(vm.model)
     version = follow_power(rec, group, vm, facts, deallocated=True)
     if facts.is_spot and not vm.work:  # nobody asked for it: it was evicted
@@ -191,11 +191,11 @@ def _deallocated(rec: Recorder, group: Container, vm: VmImage) -> None:
     _settled(rec, group, vm, power=Power.DEALLOCATED, disk_version=version)
 
 
-def _running_again(rec: Recorder, group: Container, vm: VmImage) -> None:
+def _running_again(rec: Recorder, group: Container, vm: VmState) -> None:
     _settled(rec, group, vm, power=Power.RUNNING)
 
 
-def _moved(rec: Recorder, group: Container, vm: VmImage) -> None:
+def _moved(rec: Recorder, group: Container, vm: VmState) -> None:
     """On another rack of the same fault domain."""
     fault = strikes(rec, "os_provisioning", vm.uid, vm_scope(rec, vm), vm.turn) if vm.step == Step.REDEPLOY else None
     if fault is not None:
@@ -204,32 +204,32 @@ def _moved(rec: Recorder, group: Container, vm: VmImage) -> None:
     _settled(rec, group, vm, power=Power.RUNNING, rack=(vm.rack + 1) % RACKS)
 
 
-def _unchanged(rec: Recorder, group: Container, vm: VmImage) -> None:
+def _unchanged(rec: Recorder, group: Container, vm: VmState) -> None:
     if any(state in (Provisioning.CREATING, Provisioning.UPDATING) for _, _, state, _, _ in vm.extensions):
         _next_extension(rec, group, vm)
     else:
         _settled(rec, group, vm)
 
 
-def _thawed(rec: Recorder, group: Container, vm: VmImage) -> None:
+def _thawed(rec: Recorder, group: Container, vm: VmState) -> None:
     rec.change_vm(group, vm, step=Step.NONE, due=0, work="")
 
 
 # Going
 
 
-def _deleted(rec: Recorder, group: Container, vm: VmImage) -> None:
+def _deleted(rec: Recorder, group: Container, vm: VmState) -> None:
     remove(rec, group, vm)
     _done(rec, group, vm.set, vm.work, ())
 
 
-def _notice_over(rec: Recorder, group: Container, vm: VmImage) -> None:
+def _notice_over(rec: Recorder, group: Container, vm: VmState) -> None:
     rec.note(f"{group.id}/providers/Microsoft.Compute/virtualMachines/{vm.name}", "Terminate started")
     delete_now(rec, group, vm, vm.work)
     notices.release(rec, group, vm.set)
 
 
-def _evicted(rec: Recorder, group: Container, vm: VmImage) -> None:
+def _evicted(rec: Recorder, group: Container, vm: VmState) -> None:
     if rec.fleet.facts(vm.model).eviction == "Delete":
         scale_set.member_left(rec, group, vm)
         delete_now(rec, group, vm, "")
@@ -237,7 +237,7 @@ def _evicted(rec: Recorder, group: Container, vm: VmImage) -> None:
         begin(rec, group, vm, Step.DEALLOCATE, "")
 
 
-_ENDS: dict[str, Callable[[Recorder, Container, VmImage], None]] = {
+_ENDS: dict[str, Callable[[Recorder, Container, VmState], None]] = {
     Step.ALLOCATE: _allocated,
     Step.BOOT: _booted,
     Step.PROVISION: _provisioned,

@@ -8,12 +8,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from kqlite.orchestration import documents, errors
+from kqlite.orchestration import arm_documents, errors
 from kqlite.orchestration.clock import DAY, HOUR, MINUTE, iso_duration
 from kqlite.orchestration.controllers.autoscale import CHANGE_KINDS, OPERATORS
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.metrics import AGGREGATIONS, STATISTICS
-from kqlite.orchestration.model import SettingImage, Type
+from kqlite.orchestration.model import SettingState, Type
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import schema
 from kqlite.orchestration.requests.call import Call, Outcome, check_match, check_name, checked_location, tags_of
@@ -25,7 +25,7 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 def put(rec: Recorder, call: Call) -> Outcome:
     """PUT and PATCH of a setting; it is done at once."""
     group = call.group(rec)
-    known = cast("SettingImage | None", group.get(Type.AUTOSCALE, call.name))
+    known = cast("SettingState | None", group.get(Type.AUTOSCALE, call.name))
     if known is None and call.method == "PATCH":
         raise errors.not_found(Type.AUTOSCALE, call.name, group.name)
     location = checked_location(call.body if isinstance(call.body, dict) else {}, Type.AUTOSCALE, known.location if known else "")
@@ -45,17 +45,17 @@ def put(rec: Recorder, call: Call) -> Outcome:
     number = rec.define("autoscale", {"enabled": False, **properties})
     if known is None:
         uid = rec.chance.uid(group.scope(Type.AUTOSCALE) + call.name, rec.now)
-        image = SettingImage(call.name, 1, uid, location, tags_of(body), rec.now, number, target, 0, 0, missing=False)
+        image = SettingState(call.name, 1, uid, location, tags_of(body), rec.now, number, target, 0, 0, missing=False)
         image = rec.create(group, Type.AUTOSCALE, image)
     else:
         image = rec.change(group, Type.AUTOSCALE, known, definition=number, tags=tags_of(body, known.tags))
-    return Outcome(201 if known is None else 200, lambda: documents.autoscale(group.id, image, rec.fleet.definitions), "", location)
+    return Outcome(201 if known is None else 200, lambda: arm_documents.autoscale(group.id, image, rec.fleet.definitions), "", location)
 
 
 def _check_alone(rec: Recorder, call: Call, target: str) -> None:
     """One setting for each target."""
     for group in rec.fleet.groups(call.subscription.subscription):
-        for other in cast("dict[str, SettingImage]", group.of(Type.AUTOSCALE)).values():
+        for other in cast("dict[str, SettingState]", group.of(Type.AUTOSCALE)).values():
             if other.target.lower() == target.lower():
                 raise errors.ArmError(
                     409, "Conflict", f"The target resource '{target}' is referenced by the autoscale setting '{other.name}' already."
@@ -162,12 +162,12 @@ def _bad(path: str, why: str) -> errors.ArmError:
 def get(rec: Recorder, call: Call) -> Outcome:
     """GET of a setting."""
     group, image = _found(rec, call)
-    return Outcome(200, lambda: documents.autoscale(group.id, image, rec.fleet.definitions))
+    return Outcome(200, lambda: arm_documents.autoscale(group.id, image, rec.fleet.definitions))
 
 
-def _found(rec: Recorder, call: Call) -> tuple[Container, SettingImage]:
+def _found(rec: Recorder, call: Call) -> tuple[Container, SettingState]:
     group = call.group(rec)
-    image = cast("SettingImage | None", group.get(Type.AUTOSCALE, call.name))
+    image = cast("SettingState | None", group.get(Type.AUTOSCALE, call.name))
     if image is None:
         raise errors.not_found(Type.AUTOSCALE, call.name, group.name)
     return group, image
@@ -176,7 +176,7 @@ def _found(rec: Recorder, call: Call) -> tuple[Container, SettingImage]:
 def delete(rec: Recorder, call: Call) -> Outcome:
     """DELETE of a setting."""
     group = call.group(rec)
-    image = cast("SettingImage | None", group.get(Type.AUTOSCALE, call.name))
+    image = cast("SettingState | None", group.get(Type.AUTOSCALE, call.name))
     if image is None:
         return Outcome(204)
     rec.delete(group, Type.AUTOSCALE, image)

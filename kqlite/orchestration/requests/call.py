@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from kqlite.orchestration.catalogue import REGIONS, region_name
+from kqlite.orchestration.azure_offerings import REGIONS, region_name
 from kqlite.orchestration.errors import (
     content_invalid,
     group_being_deleted,
@@ -20,7 +20,7 @@ from kqlite.orchestration.errors import (
     scope_locked,
 )
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import GroupImage, Image, Provisioning, ResourceImage, Tags, Type
+from kqlite.orchestration.model import GroupState, Image, Provisioning, ResourceState, Tags, Type
 from kqlite.orchestration.recorder import Recorder
 
 
@@ -42,7 +42,7 @@ class Call:
     def group(self, rec: Recorder) -> Container:
         """The resource group. Raises ArmError where it is absent, or being deleted and the request would write."""
         container = rec.fleet.container(f"{self.subscription.key}/resourcegroups/{self.group_name}")
-        image = cast("GroupImage | None", self.subscription.get(Type.GROUP, self.group_name))
+        image = cast("GroupState | None", self.subscription.get(Type.GROUP, self.group_name))
         if container is None or image is None:
             raise group_not_found(self.group_name)
         if image.provisioning == Provisioning.DELETING and self.method in ("PUT", "PATCH", "POST"):
@@ -118,7 +118,7 @@ def tags_of(body: dict[str, Any], known: Tags = ()) -> Tags:
 def check_unlocked(group: Container, resource_id: str) -> None:
     """Raises ArmError where a lock on the resource, or on its group, forbids to delete it."""
     for lock in group.of(Type.LOCK).values():
-        scope = dict(cast("ResourceImage", lock).tags).get("scope", "")
+        scope = dict(cast("ResourceState", lock).tags).get("scope", "")
         if scope == group.key or scope == resource_id.lower():
             raise scope_locked(resource_id, group.scope(Type.LOCK) + lock.name)  # type: ignore[union-attr]
 

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from kqlite.orchestration import documents, errors
+from kqlite.orchestration import arm_documents, errors
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin, step_due
-from kqlite.orchestration.model import ExtensionImage, Power, Provisioning, Step, Type, VmImage
+from kqlite.orchestration.model import ExtensionState, Power, Provisioning, Step, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import rules, schema
 from kqlite.orchestration.requests.call import Call, Outcome, check_registered
 from kqlite.orchestration.requests.named_vm import check_free
 
 
-def _vm(rec: Recorder, call: Call) -> tuple[Container, VmImage]:
+def _vm(rec: Recorder, call: Call) -> tuple[Container, VmState]:
     group = call.group(rec)
     vm = group.vm(call.name)
     if vm is None:
@@ -25,8 +25,8 @@ def _vm(rec: Recorder, call: Call) -> tuple[Container, VmImage]:
     return group, vm
 
 
-def _of(vm: VmImage, name: str) -> ExtensionImage | None:
-    return next((each for each in documents.extensions_of(vm) if each.name.lower() == name.lower()), None)
+def _of(vm: VmState, name: str) -> ExtensionState | None:
+    return next((each for each in arm_documents.extensions_of(vm) if each.name.lower() == name.lower()), None)
 
 
 def _name(call: Call) -> str:
@@ -38,12 +38,12 @@ def get(rec: Recorder, call: Call) -> Outcome:
     group, vm = _vm(rec, call)
     name = _name(call)
     if not name:
-        shown = [documents.extension(group.id, each, rec.fleet.definitions) for each in documents.extensions_of(vm)]
+        shown = [arm_documents.extension(group.id, each, rec.fleet.definitions) for each in arm_documents.extensions_of(vm)]
         return Outcome(200, lambda: {"value": shown})
     found = _of(vm, name)
     if found is None:
         raise errors.not_found(f"{Type.VM}/{vm.name}/extensions", name, group.name)
-    return Outcome(200, lambda: documents.extension(group.id, found, rec.fleet.definitions))
+    return Outcome(200, lambda: arm_documents.extension(group.id, found, rec.fleet.definitions))
 
 
 def put(rec: Recorder, call: Call) -> Outcome:
@@ -68,13 +68,13 @@ def put(rec: Recorder, call: Call) -> Outcome:
     return _install(rec, group, vm, known, name, number)
 
 
-def _install(rec: Recorder, group: Container, vm: VmImage, known: ExtensionImage | None, name: str, number: int) -> Outcome:
+def _install(rec: Recorder, group: Container, vm: VmState, known: ExtensionState | None, name: str, number: int) -> Outcome:
     target = f"{group.scope(Type.VM)}{vm.name}/extensions/{name}"
     operation = rec.open_operation("virtualMachines/extensions/write", group, target, vm.location)
     note = f"{vm.name}/extensions/{known.name if known else name}"
     if known is None:
         image = rec.create(
-            group, Type.EXTENSION, ExtensionImage(name, 1, vm.name, vm.location, number, Provisioning.CREATING, ""), name=note
+            group, Type.EXTENSION, ExtensionState(name, 1, vm.name, vm.location, number, Provisioning.CREATING, ""), name=note
         )
     else:
         image = rec.change(group, Type.EXTENSION, known, note=note, definition=number, provisioning=Provisioning.UPDATING, failure="")
@@ -84,8 +84,8 @@ def _install(rec: Recorder, group: Container, vm: VmImage, known: ExtensionImage
     begin(rec, group, vm, Step.EXTENSIONS, operation, due=due, extensions=(*others, state), failure=())
 
     def show() -> dict[str, Any]:
-        now = cast("VmImage", group.vm(vm.name))
-        return documents.extension(group.id, cast("ExtensionImage", _of(now, name)), rec.fleet.definitions)
+        now = cast("VmState", group.vm(vm.name))
+        return arm_documents.extension(group.id, cast("ExtensionState", _of(now, name)), rec.fleet.definitions)
 
     return Outcome(201 if known is None else 200, show, operation, vm.location)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import cast
 
-from kqlite.orchestration import documents, errors
+from kqlite.orchestration import arm_documents, errors
 from kqlite.orchestration.controllers.groups import begin_delete_group
-from kqlite.orchestration.model import GroupImage, Provisioning, ResourceImage, Type
+from kqlite.orchestration.model import GroupState, Provisioning, ResourceState, Type
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import schema
 from kqlite.orchestration.requests.call import Call, Outcome, check_unlocked, checked_location, tags_of
@@ -20,8 +20,8 @@ _LOCK = {"properties": {"level": schema.STR, "notes": schema.STR, "owners": sche
 _NAME = re.compile(r"[\w().-]{1,90}")
 
 
-def _known(call: Call) -> GroupImage | None:
-    return cast("GroupImage | None", call.subscription.get(Type.GROUP, call.group_name))
+def _known(call: Call) -> GroupState | None:
+    return cast("GroupState | None", call.subscription.get(Type.GROUP, call.group_name))
 
 
 def put(rec: Recorder, call: Call) -> Outcome:
@@ -40,12 +40,12 @@ def put(rec: Recorder, call: Call) -> Outcome:
         raise errors.wrong_group_location(known.location, location)
     if known is None:
         uid = rec.chance.uid(f"{subscription.id}/resourceGroups/{call.group_name}", rec.now)
-        image = GroupImage(call.group_name, 1, uid, location, tags_of(body), rec.now, Provisioning.SUCCEEDED, "", 0)
+        image = GroupState(call.group_name, 1, uid, location, tags_of(body), rec.now, Provisioning.SUCCEEDED, "", 0)
         rec.create(subscription, Type.GROUP, image)
     else:
         tags = tags_of(body, known.tags if call.method == "PATCH" else ())
         image = rec.change(subscription, Type.GROUP, known, tags=tags)
-    return Outcome(201 if known is None else 200, lambda: documents.group(subscription.id, image))
+    return Outcome(201 if known is None else 200, lambda: arm_documents.group(subscription.id, image))
 
 
 def get(rec: Recorder, call: Call) -> Outcome:
@@ -55,7 +55,7 @@ def get(rec: Recorder, call: Call) -> Outcome:
         return Outcome(404 if known is None else 204)
     if known is None:
         raise errors.group_not_found(call.group_name)
-    return Outcome(200, lambda: documents.group(call.subscription.id, known))
+    return Outcome(200, lambda: arm_documents.group(call.subscription.id, known))
 
 
 def delete(rec: Recorder, call: Call) -> Outcome:
@@ -66,7 +66,7 @@ def delete(rec: Recorder, call: Call) -> Outcome:
     group = rec.fleet.containers[f"{call.subscription.key}/resourcegroups/{known.name.lower()}"]
     check_unlocked(group, group.id)
     for lock in group.of(Type.LOCK).values():
-        scope = dict(cast("ResourceImage", lock).tags)["path"]
+        scope = dict(cast("ResourceState", lock).tags)["path"]
         raise errors.scope_locked(group.id, f"{scope}/providers/{Type.LOCK}/{lock.name}")  # type: ignore[union-attr]
     if known.provisioning == Provisioning.DELETING:
         return Outcome(202, operation=known.operation, location=known.location)
@@ -78,11 +78,11 @@ def delete(rec: Recorder, call: Call) -> Outcome:
 def lock(rec: Recorder, call: Call) -> Outcome:
     """PUT, GET and DELETE of a lock on a group, or on a resource in it; `call.child` is the scope's path, `call.name` the lock."""
     group = call.group(rec)
-    known = cast("ResourceImage | None", group.get(Type.LOCK, call.name))
+    known = cast("ResourceState | None", group.get(Type.LOCK, call.name))
     if call.method == "GET":
         if known is None:
             raise errors.not_found(Type.LOCK, call.name, group.name)
-        return Outcome(200, lambda: documents.lock(group.id, known, rec.fleet.definitions))
+        return Outcome(200, lambda: arm_documents.lock(group.id, known, rec.fleet.definitions))
     if call.method == "DELETE":
         if known is None:
             return Outcome(204)
@@ -96,7 +96,7 @@ def lock(rec: Recorder, call: Call) -> Outcome:
     if known is None:
         uid = rec.chance.uid(f"{call.child}/locks/{call.name}", rec.now)
         scope = (("scope", call.child.lower()), ("path", call.child))
-        image = rec.create(group, Type.LOCK, ResourceImage(call.name, 1, uid, "", scope, rec.now, number))
+        image = rec.create(group, Type.LOCK, ResourceState(call.name, 1, uid, "", scope, rec.now, number))
     else:
         image = rec.change(group, Type.LOCK, known, definition=number)
-    return Outcome(201 if known is None else 200, lambda: documents.lock(group.id, image, rec.fleet.definitions))
+    return Outcome(201 if known is None else 200, lambda: arm_documents.lock(group.id, image, rec.fleet.definitions))

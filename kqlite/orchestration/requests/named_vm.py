@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from kqlite.orchestration import documents, errors
+from kqlite.orchestration import arm_documents, errors
 from kqlite.orchestration.controllers.maintenance import under_way
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import Power, Provisioning, Step, Type, VmImage
+from kqlite.orchestration.model import Power, Provisioning, Step, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests.call import (
     Call,
@@ -15,7 +15,7 @@ from kqlite.orchestration.requests.call import (
 )
 
 
-def find(rec: Recorder, call: Call) -> tuple[Container, VmImage]:
+def find(rec: Recorder, call: Call) -> tuple[Container, VmState]:
     """The VM that a request names. Raises ArmError 404."""
     group = call.group(rec)
     vm = group.vm(call.name)
@@ -24,14 +24,14 @@ def find(rec: Recorder, call: Call) -> tuple[Container, VmImage]:
     return group, vm
 
 
-def show(rec: Recorder, group: Container, vm: VmImage, with_view: bool = False) -> dict[str, Any]:
+def show(rec: Recorder, group: Container, vm: VmState, with_view: bool = False) -> dict[str, Any]:
     """The VM's document."""
-    return documents.vm(group.id, vm, rec.fleet.definitions, with_view, rec.preview)
+    return arm_documents.vm(group.id, vm, rec.fleet.definitions, with_view, rec.preview)
 
 
 def outcome(rec: Recorder, group: Container, name: str, status: int, operation: str, location: str) -> Outcome:
     """The VM as it is after the commit, with the operation that goes on."""
-    return Outcome(status, lambda: show(rec, group, cast("VmImage", group.vm(name))), operation, location)
+    return Outcome(status, lambda: show(rec, group, cast("VmState", group.vm(name))), operation, location)
 
 
 _CHANGES_POWER_TO: dict[str, str] = {
@@ -43,7 +43,7 @@ _CHANGES_POWER_TO: dict[str, str] = {
 _POWER_OPERATIONS = ("start", "powerOff", "deallocate", "restart")
 
 
-def check_free(rec: Recorder, vm: VmImage, operation: str) -> None:
+def check_free(rec: Recorder, vm: VmState, operation: str) -> None:
     """Raises ArmError where a VM takes no new work: it is being deleted, worked on, or maintained."""
     if vm.provisioning == Provisioning.DELETING:
         raise errors.vm_operation_not_allowed(operation, vm.name, errors.MARKED_FOR_DELETION)

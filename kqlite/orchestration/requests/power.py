@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kqlite.orchestration import documents, errors
+from kqlite.orchestration import arm_documents, errors
 from kqlite.orchestration.clock import to_datetime
 from kqlite.orchestration.controllers import notices, spot
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import QUICK_STOP, begin, start_deallocated
-from kqlite.orchestration.model import Power, Step, Type, VmImage
+from kqlite.orchestration.model import Power, Step, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import schema
 from kqlite.orchestration.requests.call import Call, Outcome, check_registered
@@ -36,24 +36,24 @@ def act(rec: Recorder, call: Call) -> Outcome:
     return _AT_ONCE[name](rec, call, group, vm)
 
 
-def _operation(rec: Recorder, call: Call, group: Container, vm: VmImage) -> str:
+def _operation(rec: Recorder, call: Call, group: Container, vm: VmState) -> str:
     return rec.open_operation(f"virtualMachines/{call.child}/action", group, group.scope(Type.VM) + vm.name, vm.location)
 
 
-def _done(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+def _done(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     """Nothing is left to do."""
     operation = _operation(rec, call, group, vm)
     rec.end_operation(group, operation)
     return Outcome(202, operation=operation, location=vm.location)
 
 
-def _step(rec: Recorder, call: Call, group: Container, vm: VmImage, step: Step, **fields: Any) -> Outcome:
+def _step(rec: Recorder, call: Call, group: Container, vm: VmState, step: Step, **fields: Any) -> Outcome:
     operation = _operation(rec, call, group, vm)
     begin(rec, group, vm, step, operation, failure=(), **fields)
     return Outcome(202, operation=operation, location=vm.location)
 
 
-def _start(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+def _start(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     if vm.power == Power.RUNNING:
         return _done(rec, call, group, vm)
     if vm.power != Power.DEALLOCATED:
@@ -63,7 +63,7 @@ def _start(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
     return Outcome(202, operation=operation, location=vm.location)
 
 
-def _power_off(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+def _power_off(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     if vm.power in _OFF:
         raise errors.vm_operation_not_allowed("powerOff", vm.name, errors.DEALLOCATED)
     if vm.power == Power.STOPPED:
@@ -72,13 +72,13 @@ def _power_off(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outc
     return _step(rec, call, group, vm, Step.POWER_OFF, **({"bounds": QUICK_STOP} if quick else {}))
 
 
-def _deallocate(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+def _deallocate(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     if vm.power == Power.DEALLOCATED:
         return _done(rec, call, group, vm)
     return _step(rec, call, group, vm, Step.DEALLOCATE)
 
 
-def _need_running(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+def _need_running(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     name = call.child.lower()
     if vm.power in _OFF:
         raise errors.vm_operation_not_allowed(name, vm.name, errors.DEALLOCATED)
@@ -87,30 +87,30 @@ def _need_running(rec: Recorder, call: Call, group: Container, vm: VmImage) -> O
     return _step(rec, call, group, vm, _NEEDS_RUNNING[name])
 
 
-def _reimage(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+def _reimage(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     if vm.power in _OFF:
         raise errors.vm_operation_not_allowed("reimage", vm.name, errors.DEALLOCATED)
     return _step(rec, call, group, vm, Step.REIMAGE)
 
 
-def _reapply(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+def _reapply(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     return _step(rec, call, group, vm, Step.REAPPLY)
 
 
-def _assess(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+def _assess(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     if vm.power != Power.RUNNING:
         raise errors.vm_must_run()
     return _done(rec, call, group, vm)
 
 
-def _generalize(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+def _generalize(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     if vm.power not in (Power.STOPPED, Power.DEALLOCATED):
         raise errors.vm_operation_not_allowed("generalize", vm.name, errors.RUNNING)
     rec.change_vm(group, vm, generalized=True)
     return Outcome(200)
 
 
-def _evict(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+def _evict(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     check_free(rec, vm, "simulateEviction")
     if not rec.fleet.facts(vm.model).is_spot:
         raise errors.eviction_not_allowed(vm.name)
@@ -118,12 +118,12 @@ def _evict(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
     return Outcome(204)
 
 
-def _boot_data(rec: Recorder, call: Call, group: Container, vm: VmImage) -> Outcome:
+def _boot_data(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     if not rec.fleet.facts(vm.model).boot_diagnostics:
         raise errors.vm_operation_not_allowed("retrieveBootDiagnosticsData", vm.name, "boot diagnostics is not enabled.")
     minutes = int(call.query.get("sasuriexpirationtimeinminutes") or 120)
     end = f"{to_datetime(rec.now + minutes * 60_000_000):%Y-%m-%dT%H:%M:%SZ}"
-    shown = {name: f"{uri}?sv=2018-03-28&sr=b&se={end}&sig=simulated" for name, uri in documents.boot_diagnostics(vm).items()}
+    shown = {name: f"{uri}?sv=2018-03-28&sr=b&se={end}&sig=simulated" for name, uri in arm_documents.boot_diagnostics(vm).items()}
     return Outcome(200, lambda: shown)
 
 
@@ -140,11 +140,11 @@ def scheduled_events(rec: Recorder, call: Call) -> Outcome:
     return Outcome(200, lambda: _events(rec, group, vm))
 
 
-def _event_id(rec: Recorder, vm: VmImage) -> str:
+def _event_id(rec: Recorder, vm: VmState) -> str:
     return rec.chance.guid("event", vm.uid, vm.turn).upper()
 
 
-def _events(rec: Recorder, group: Container, vm: VmImage) -> dict[str, Any]:
+def _events(rec: Recorder, group: Container, vm: VmState) -> dict[str, Any]:
     kinds = {Step.NOTICE: "Terminate", Step.APPROVED: "Terminate", Step.PREEMPT: "Preempt"}
     now = group.vm(vm.name)
     if now is None or now.step not in kinds:
@@ -160,7 +160,7 @@ def _events(rec: Recorder, group: Container, vm: VmImage) -> dict[str, Any]:
     return {"DocumentIncarnation": now.turn, "Events": [event]}
 
 
-_Handler = Callable[[Recorder, Call, Container, VmImage], Outcome]
+_Handler = Callable[[Recorder, Call, Container, VmState], Outcome]
 _ACTIONS: dict[str, tuple[str, _Handler]] = {
     "start": ("start", _start),
     "poweroff": ("powerOff", _power_off),

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
-from kqlite.orchestration import documents, errors
-from kqlite.orchestration.catalogue import FAULT_DOMAINS, REGIONS, SIZES, ZONES, Size
+from kqlite.orchestration import arm_documents, errors
+from kqlite.orchestration.azure_offerings import FAULT_DOMAINS, REGIONS, SIZES, ZONES, Size
 from kqlite.orchestration.controllers import features
 from kqlite.orchestration.faults import active, covers, key_of
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import FeatureImage, ProviderImage, Type
+from kqlite.orchestration.model import FeatureState, ProviderState, Type
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests.call import Call, Outcome
 
@@ -28,24 +28,24 @@ def feature(rec: Recorder, call: Call) -> Outcome:
     if action in ("register", "unregister"):
         image = features.begin_feature(rec, subscription, name, "Registering" if action == "register" else "Unregistering")
     else:
-        known = cast("FeatureImage | None", subscription.get(Type.FEATURE, name))
+        known = cast("FeatureState | None", subscription.get(Type.FEATURE, name))
         if known is None and name not in features.FEATURES:
             message = f"The feature '{call.name}' could not be found."
             raise errors.ArmError(404, "FeatureNotFound", message)
-        image = known or FeatureImage(name, 0, "NotRegistered", 0)
-    return Outcome(200, lambda: documents.feature(subscription.id, image))
+        image = known or FeatureState(name, 0, "NotRegistered", 0)
+    return Outcome(200, lambda: arm_documents.feature(subscription.id, image))
 
 
 def feature_list(rec: Recorder, call: Call) -> list[dict[str, Any]]:
     """All features of the namespace."""
-    known = cast("dict[str, FeatureImage]", call.subscription.of(Type.FEATURE))
-    images = {name.lower(): FeatureImage(name, 0, "NotRegistered", 0) for name in features.FEATURES} | known
-    return [documents.feature(call.subscription.id, images[key]) for key in sorted(images)]
+    known = cast("dict[str, FeatureState]", call.subscription.of(Type.FEATURE))
+    images = {name.lower(): FeatureState(name, 0, "NotRegistered", 0) for name in features.FEATURES} | known
+    return [arm_documents.feature(call.subscription.id, images[key]) for key in sorted(images)]
 
 
 def provider(rec: Recorder, call: Call, types: dict[str, list[dict[str, Any]]]) -> Outcome:
     """GET, register and unregister of a provider; `types` are its resource types by namespace in lower case."""
-    known = cast("ProviderImage | None", call.subscription.get(Type.PROVIDER, call.name))
+    known = cast("ProviderState | None", call.subscription.get(Type.PROVIDER, call.name))
     namespace = next((each for each in features.PROVIDERS if each.lower() == call.name.lower()), None)
     if known is None and namespace is None:
         raise errors.ArmError(404, "InvalidResourceNamespace", f"The resource namespace '{call.name}' is invalid.")
@@ -53,14 +53,14 @@ def provider(rec: Recorder, call: Call, types: dict[str, list[dict[str, Any]]]) 
     if action in ("register", "unregister"):
         state = "Registering" if action == "register" else "Unregistering"
         known = features.begin_provider(rec, call.subscription, namespace or call.name, state)
-    image = known or ProviderImage(namespace or call.name, 0, "NotRegistered", 0, ())
-    return Outcome(200, lambda: documents.provider(call.subscription.id, image, types.get(image.name.lower(), [])))
+    image = known or ProviderState(namespace or call.name, 0, "NotRegistered", 0, ())
+    return Outcome(200, lambda: arm_documents.provider(call.subscription.id, image, types.get(image.name.lower(), [])))
 
 
 def provider_list(call: Call, types: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """All providers that are known."""
-    images = cast("dict[str, ProviderImage]", call.subscription.of(Type.PROVIDER))
-    return [documents.provider(call.subscription.id, images[key], types.get(key, [])) for key in sorted(images)]
+    images = cast("dict[str, ProviderState]", call.subscription.of(Type.PROVIDER))
+    return [arm_documents.provider(call.subscription.id, images[key], types.get(key, [])) for key in sorted(images)]
 
 
 def _wanted_location(call: Call) -> str | None:

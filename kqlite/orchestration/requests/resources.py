@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from kqlite.orchestration import documents, errors
+from kqlite.orchestration import arm_documents, errors
 from kqlite.orchestration.attachments import all_of, find_disk, find_nic, find_public_ip, private_address, public_address
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import DiskImage, Image, NicImage, PublicIpImage, ResourceImage, ScaleSetImage, Type, VmImage
+from kqlite.orchestration.model import DiskState, Image, NicState, PublicIpState, ResourceState, ScaleSetState, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import rules, schema
 from kqlite.orchestration.requests.call import (
@@ -49,31 +49,31 @@ def find(rec: Recorder, group: Container, type_: str, name: str) -> Image | None
 
 def show(rec: Recorder, group: Container, type_: str, image: Image) -> dict[str, Any]:
     """Its document."""
-    if isinstance(image, DiskImage):
-        return documents.disk(group.id, image)
-    if isinstance(image, NicImage):
-        return documents.nic(group.id, image, rec.fleet.definitions)
-    if isinstance(image, PublicIpImage):
-        return documents.public_ip(group.id, image)
-    document = documents.plain(group.id, type_, cast("ResourceImage", image), rec.fleet.definitions)
+    if isinstance(image, DiskState):
+        return arm_documents.disk(group.id, image)
+    if isinstance(image, NicState):
+        return arm_documents.nic(group.id, image, rec.fleet.definitions)
+    if isinstance(image, PublicIpState):
+        return arm_documents.public_ip(group.id, image)
+    document = arm_documents.plain(group.id, type_, cast("ResourceState", image), rec.fleet.definitions)
     if type_ == Type.PLACEMENT_GROUP:
-        document["properties"] |= _placed(rec, group, cast("ResourceImage", image))
+        document["properties"] |= _placed(rec, group, cast("ResourceState", image))
     return document
 
 
-def _placed(rec: Recorder, group: Container, image: ResourceImage) -> dict[str, Any]:
+def _placed(rec: Recorder, group: Container, image: ResourceState) -> dict[str, Any]:
     """The scale sets and VMs of this group that a proximity placement group holds."""
-    own = documents.resource_id(group.id, Type.PLACEMENT_GROUP, image.name).lower()
+    own = arm_documents.resource_id(group.id, Type.PLACEMENT_GROUP, image.name).lower()
     sets, vms = [], []
-    for scale_set in cast("dict[str, ScaleSetImage]", group.of(Type.SCALE_SET)).values():
+    for scale_set in cast("dict[str, ScaleSetState]", group.of(Type.SCALE_SET)).values():
         body = rec.fleet.definitions[scale_set.model].document["properties"]
         if (given(body, "proximityPlacementGroup", "id") or "").lower() == own:
-            sets.append({"id": documents.resource_id(group.id, Type.SCALE_SET, scale_set.name)})
-    for vm in cast("dict[str, VmImage]", group.of(Type.VM)).values():
+            sets.append({"id": arm_documents.resource_id(group.id, Type.SCALE_SET, scale_set.name)})
+    for vm in cast("dict[str, VmState]", group.of(Type.VM)).values():
         stored = rec.fleet.definitions[vm.model].document
         reference = given(stored, "proximityPlacementGroup", "id") or given(stored, "properties", "proximityPlacementGroup", "id")
         if (reference or "").lower() == own:
-            vms.append({"id": documents.resource_id(group.id, Type.VM, vm.name)})
+            vms.append({"id": arm_documents.resource_id(group.id, Type.VM, vm.name)})
     return {"virtualMachineScaleSets": sets, "virtualMachines": vms}
 
 
@@ -124,26 +124,26 @@ def _wanted(rec: Recorder, group: Container, type_: str, name: str, location: st
     tags = tags_of(body, known.tags if known is not None else ())  # type: ignore[union-attr]
     properties = body.get("properties") or {}
     if type_ == Type.DISK:
-        return _disk(rec, name, uid, location, tags, body, cast("DiskImage | None", known))
+        return _disk(rec, name, uid, location, tags, body, cast("DiskState | None", known))
     if type_ == Type.NIC:
-        old = cast("NicImage | None", known)
+        old = cast("NicState | None", known)
         number = rec.define("nic", properties) if properties or old is None else old.definition
         reference = next((given(ip, "properties", "publicIPAddress", "id") for ip in properties.get("ipConfigurations") or []), None)
         ip = last_segment(reference) if reference else (old.public_ip if old else "")
         address = old.address if old else private_address(uid, 0)
-        return NicImage(name, 1, uid, location, tags, rec.now, old.vm if old else "", number, address, ip, implied=False)
+        return NicState(name, 1, uid, location, tags, rec.now, old.vm if old else "", number, address, ip, implied=False)
     if type_ == Type.PUBLIC_IP:
-        old_ip = cast("PublicIpImage | None", known)
+        old_ip = cast("PublicIpState | None", known)
         sku = given(body, "sku", "name") or (old_ip.sku if old_ip else "Standard")
         address = old_ip.address if old_ip else public_address(uid, 0)
-        return PublicIpImage(name, 1, uid, location, tags, rec.now, old_ip.nic if old_ip else "", address, sku, implied=False)
+        return PublicIpState(name, 1, uid, location, tags, rec.now, old_ip.nic if old_ip else "", address, sku, implied=False)
     stored = {"properties": properties, **({"sku": body["sku"]} if body.get("sku") else {})}
     if known is not None:
-        stored = schema.merged(rec.fleet.definitions[cast("ResourceImage", known).definition].document, stored)
-    return ResourceImage(name, 1, uid, location, tags, rec.now, rec.define(type_, stored))
+        stored = schema.merged(rec.fleet.definitions[cast("ResourceState", known).definition].document, stored)
+    return ResourceState(name, 1, uid, location, tags, rec.now, rec.define(type_, stored))
 
 
-def _disk(rec: Recorder, name: str, uid: int, location: str, tags: Any, body: dict[str, Any], known: DiskImage | None) -> DiskImage:
+def _disk(rec: Recorder, name: str, uid: int, location: str, tags: Any, body: dict[str, Any], known: DiskState | None) -> DiskState:
     size = given(body, "properties", "diskSizeGB")
     if size is None:
         size = known.size_gb if known else 0
@@ -156,7 +156,7 @@ def _disk(rec: Recorder, name: str, uid: int, location: str, tags: Any, body: di
     zone = (body.get("zones") or [""])[0] or (known.zone if known else "")
     if known is not None:
         return known._replace(tags=tags, size_gb=size, sku=sku, implied=False)
-    return DiskImage(name, 1, uid, location, zone, tags, rec.now, "", -1, size, sku, "", "Unattached", implied=False)
+    return DiskState(name, 1, uid, location, zone, tags, rec.now, "", -1, size, sku, "", "Unattached", implied=False)
 
 
 def delete(rec: Recorder, call: Call, type_: str) -> Outcome:
@@ -167,19 +167,19 @@ def delete(rec: Recorder, call: Call, type_: str) -> Outcome:
         return Outcome(204)
     check_match(call, image)
     check_unlocked(group, group.scope(type_) + image.name)  # type: ignore[union-attr]
-    if isinstance(image, DiskImage) and image.vm:
-        message = f"Disk {image.name} is attached to VM {documents.resource_id(group.id, Type.VM, image.vm)}."
+    if isinstance(image, DiskState) and image.vm:
+        message = f"Disk {image.name} is attached to VM {arm_documents.resource_id(group.id, Type.VM, image.vm)}."
         raise errors.ArmError(409, "OperationNotAllowed", message)
-    if isinstance(image, NicImage) and image.vm:
-        vm = documents.resource_id(group.id, Type.VM, image.vm)
+    if isinstance(image, NicState) and image.vm:
+        vm = arm_documents.resource_id(group.id, Type.VM, image.vm)
         message = f"Network Interface {group.scope(type_)}{image.name} is used by existing resource {vm}."
         raise errors.ArmError(400, "NicInUse", message)
-    if isinstance(image, PublicIpImage) and image.nic:
+    if isinstance(image, PublicIpState) and image.nic:
         message = (
             f"Public IP address {group.scope(type_)}{image.name} can not be deleted since it is still allocated to resource {image.nic}."
         )
         raise errors.ArmError(400, "PublicIPAddressCannotBeDeleted", message)
-    if type_ == Type.PLACEMENT_GROUP and any(_placed(rec, group, cast("ResourceImage", image)).values()):
+    if type_ == Type.PLACEMENT_GROUP and any(_placed(rec, group, cast("ResourceState", image)).values()):
         message = f"Proximity Placement Group '{call.name}' cannot be deleted. Before deleting it please ensure that it holds no resources."
         raise errors.ArmError(409, "OperationNotAllowed", message)
     rec.delete(group, type_, image)

@@ -9,14 +9,14 @@ import re
 from typing import Any, cast
 
 from kqlite.orchestration import errors
-from kqlite.orchestration.catalogue import Size, find_size, size_names
+from kqlite.orchestration.azure_offerings import Size, find_size, size_names
 from kqlite.orchestration.clock import MINUTE, iso_duration
 from kqlite.orchestration.faults import active, covers, key_of, strikes
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import ResourceImage, Type
-from kqlite.orchestration.profiles import HEALTH_PUBLISHER, HEALTH_TYPES, os_type_of
+from kqlite.orchestration.model import ResourceState, Type
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests.call import given, group_of_id, last_segment
+from kqlite.orchestration.vm_profiles import HEALTH_PUBLISHER, HEALTH_TYPES, os_type_of
 
 FLEX, SINGLE, MULTI, PUBLIC_IP = (
     "vmscalesetflexpreview",
@@ -123,7 +123,7 @@ def _is_basic(rec: Recorder, pool_id: str) -> bool:
     balancer = group.get(Type.LOAD_BALANCER, match.group(1)) if group is not None and match else None
     if balancer is None:
         return False
-    document = rec.fleet.definitions[cast("ResourceImage", balancer).definition].document
+    document = rec.fleet.definitions[cast("ResourceState", balancer).definition].document
     return bool((given(document, "sku", "name") or "Basic").lower() == "basic")
 
 
@@ -363,7 +363,7 @@ def define_nics(rec: Recorder, body: dict[str, Any], delete_default: str) -> lis
 def check_placement_group(rec: Recorder, reference: str, location: str) -> None:
     """Raises ArmError where the proximity placement group is absent or lies in another region."""
     group = rec.fleet.container(group_of_id(reference))
-    known = cast("ResourceImage | None", group.get(Type.PLACEMENT_GROUP, last_segment(reference))) if group else None
+    known = cast("ResourceState | None", group.get(Type.PLACEMENT_GROUP, last_segment(reference))) if group else None
     if group is None or known is None:
         raise errors.not_found(Type.PLACEMENT_GROUP, last_segment(reference), last_segment(group_of_id(reference)))
     if known.location != location:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from kqlite.orchestration import documents, errors
+from kqlite.orchestration import arm_documents, errors
 from kqlite.orchestration.controllers import repair
 from kqlite.orchestration.controllers import scale_set as controller
 from kqlite.orchestration.failures import PREEMPTED
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin_delete
-from kqlite.orchestration.model import Provisioning, ScaleSetImage, Type, VmImage
+from kqlite.orchestration.model import Provisioning, ScaleSetState, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import schema
 from kqlite.orchestration.requests.call import (
@@ -50,7 +50,7 @@ BATCH = {
 }
 
 
-def find(rec: Recorder, call: Call) -> tuple[Container, ScaleSetImage]:
+def find(rec: Recorder, call: Call) -> tuple[Container, ScaleSetState]:
     """The scale set that a request names. Raises ArmError 404."""
     group = call.group(rec)
     scale_set = group.scale_set(call.name)
@@ -124,9 +124,9 @@ def set_service_state(rec: Recorder, call: Call) -> Outcome:
     return Outcome(202, operation=operation, location=scale_set.location)
 
 
-def show(rec: Recorder, group: Container, scale_set: ScaleSetImage) -> dict[str, Any]:
+def show(rec: Recorder, group: Container, scale_set: ScaleSetState) -> dict[str, Any]:
     """The set's document."""
-    return documents.scale_set(group.id, scale_set, rec.fleet.definitions)
+    return arm_documents.scale_set(group.id, scale_set, rec.fleet.definitions)
 
 
 def instance_view(rec: Recorder, call: Call) -> Outcome:
@@ -134,7 +134,7 @@ def instance_view(rec: Recorder, call: Call) -> Outcome:
     _, scale_set = find(rec, call)
     if not scale_set.repair:
         raise errors.batch_not_allowed("VirtualMachineScaleSets.instanceView.GET", scale_set.name)
-    return Outcome(200, lambda: documents.scale_set_view(scale_set))
+    return Outcome(200, lambda: arm_documents.scale_set_view(scale_set))
 
 
 def delete_instances(rec: Recorder, call: Call) -> Outcome:
@@ -158,7 +158,7 @@ def delete_instances(rec: Recorder, call: Call) -> Outcome:
     return Outcome(202, operation=operation, location=scale_set.location)
 
 
-def _member(group: Container, scale_set: ScaleSetImage, name: str) -> VmImage:
+def _member(group: Container, scale_set: ScaleSetState, name: str) -> VmState:
     vm = group.vm(name)
     if vm is None or vm.set.lower() != scale_set.name.lower():
         raise errors.parameter_invalid("instanceIds")
@@ -183,7 +183,7 @@ def protect(rec: Recorder, call: Call) -> Outcome:
     operation = rec.open_operation("virtualMachineScaleSets/virtualMachines/write", group, target, scale_set.location)
     owner = rec.change_set(group, scale_set, protected=(*others, (vm.name.lower(), kind)) if kind else others)
     rec.end_operation(group, operation)
-    return Outcome(200, lambda: documents.scale_set_vm(group.id, vm, owner, in_full=True), operation, scale_set.location)
+    return Outcome(200, lambda: arm_documents.scale_set_vm(group.id, vm, owner, in_full=True), operation, scale_set.location)
 
 
 def refuse(rec: Recorder, call: Call) -> Outcome:

@@ -9,11 +9,11 @@ from typing import Any
 
 from kqlite.orchestration import errors
 from kqlite.orchestration.attachments import find_disk, find_nic
-from kqlite.orchestration.catalogue import ZONES, Size, find_size
+from kqlite.orchestration.azure_offerings import ZONES, Size, find_size
 from kqlite.orchestration.controllers.spot import price
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import create
-from kqlite.orchestration.model import Provisioning, ScaleSetImage, Type
+from kqlite.orchestration.model import Provisioning, ScaleSetState, Type
 from kqlite.orchestration.placement import most_instances, next_domain
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import rules
@@ -37,7 +37,7 @@ class Creation:
         self.properties: dict[str, Any] = dict(body.get("properties") or {})
         self.zones = tuple(body.get("zones") or ())
         self.id = group.scope(Type.VM) + call.name
-        self.scale_set: ScaleSetImage | None = None
+        self.scale_set: ScaleSetState | None = None
 
     def run(self) -> Outcome:
         """Check everything, then create."""
@@ -100,7 +100,7 @@ class Creation:
             self.properties["proximityPlacementGroup"] = own
         self.scale_set = scale_set
 
-    def _in_one_group(self, scale_set: ScaleSetImage) -> bool:
+    def _in_one_group(self, scale_set: ScaleSetState) -> bool:
         return bool(self.rec.fleet.definitions[scale_set.model].document["properties"].get("singlePlacementGroup"))
 
     def _check_size(self) -> Size:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from kqlite.orchestration import documents, errors
+from kqlite.orchestration import arm_documents, errors
 from kqlite.orchestration.attachments import disk_name, disks_of, find_disk, materialise, nics_of
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin, forget_member, rack_for
-from kqlite.orchestration.model import DiskImage, NicImage, Power, Provisioning, ScaleSetImage, Step, Type, VmImage
+from kqlite.orchestration.model import DiskState, NicState, Power, Provisioning, ScaleSetState, Step, Type, VmState
 from kqlite.orchestration.placement import MAX_INSTANCES
-from kqlite.orchestration.profiles import facts_of
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import rules, schema
 from kqlite.orchestration.requests.call import (
@@ -26,6 +25,7 @@ from kqlite.orchestration.requests.call import (
 )
 from kqlite.orchestration.requests.named_vm import check_free, outcome
 from kqlite.orchestration.requests.vm_models import LINKS, define_model, disk_parts, in_use
+from kqlite.orchestration.vm_profiles import facts_of
 
 _IMMUTABLE = (
     ("platformFaultDomain",),
@@ -41,12 +41,12 @@ _IMMUTABLE = (
 class Update:
     """A VM that exists: what may change of it, and the step that changes it."""
 
-    def __init__(self, rec: Recorder, call: Call, group: Container, vm: VmImage, location: str, body: dict[str, Any]) -> None:
+    def __init__(self, rec: Recorder, call: Call, group: Container, vm: VmState, location: str, body: dict[str, Any]) -> None:
         self.rec, self.call, self.group, self.vm, self.location, self.body = rec, call, group, vm, location, body
         self.sent: dict[str, Any] = dict(body.get("properties") or {})
         self.facts = rec.fleet.facts(vm.model)
-        self.old: dict[str, Any] = documents.vm_properties(group.id, vm, rec.fleet.definitions)
-        self.moves_to: ScaleSetImage | None = None
+        self.old: dict[str, Any] = arm_documents.vm_properties(group.id, vm, rec.fleet.definitions)
+        self.moves_to: ScaleSetState | None = None
 
     def run(self) -> Outcome:
         """Check everything, then begin the update."""
@@ -70,7 +70,7 @@ class Update:
         begin(rec, group, vm, Step.UPDATE, operation, None, tags=tags_of(self.body, vm.tags), model=model, failure=(), **membership)
         return outcome(rec, group, vm.name, 200, operation, vm.location)
 
-    def _check_move(self, reference: str, attach: bool) -> ScaleSetImage:
+    def _check_move(self, reference: str, attach: bool) -> ScaleSetState:
         """The set that the VM joins or leaves, where the later service allows it. Raises ArmError."""
         scale_set = self.group.scale_set(last_segment(reference))
         if scale_set is None or group_of_id(reference) != self.group.key:
@@ -99,7 +99,7 @@ class Update:
             raise errors.too_many_instances(scale_set.name, MAX_INSTANCES)
         return scale_set
 
-    def _move(self, scale_set: ScaleSetImage) -> dict[str, Any]:
+    def _move(self, scale_set: ScaleSetState) -> dict[str, Any]:
         """Join the set, or leave it; the fields of the VM that change."""
         joins = not self.vm.set
         self.rec.change_set(self.group, scale_set, capacity=scale_set.capacity + (1 if joins else -1))
@@ -189,13 +189,13 @@ class Update:
             if disk.name.lower() not in names:
                 rec.change(group, Type.DISK, disk, vm="", state="Unattached", lun=-1, implied=False)
         for part in parts:
-            known = cast("DiskImage | None", group.get(Type.DISK, disk_name(vm, part)))
+            known = cast("DiskState | None", group.get(Type.DISK, disk_name(vm, part)))
             if known is not None:
                 rec.change(group, Type.DISK, known, vm=vm.name, lun=part.lun, state="Attached", size_gb=part.size_gb or known.size_gb)
                 continue
             name = disk_name(vm, part)
             uid = rec.chance.uid(group.scope(Type.DISK) + name, rec.now)
-            image = DiskImage(
+            image = DiskState(
                 name, 1, uid, vm.location, vm.zone, (), rec.now, vm.name, part.lun, part.size_gb, part.sku, "", "Attached", implied=False
             )
             rec.create(group, Type.DISK, image)
@@ -207,7 +207,7 @@ class Update:
             if nic.name.lower() not in names:
                 rec.change(group, Type.NIC, nic, vm="", implied=False)
         for name in names:
-            known = cast("NicImage | None", group.get(Type.NIC, name))
+            known = cast("NicState | None", group.get(Type.NIC, name))
             if known is not None:
                 rec.change(group, Type.NIC, known, vm=vm.name)
 

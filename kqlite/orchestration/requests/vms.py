@@ -9,7 +9,7 @@ from kqlite.orchestration import errors
 from kqlite.orchestration.controllers import scale_set as sets
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin, begin_delete
-from kqlite.orchestration.model import Power, Provisioning, Step, Type, VmImage
+from kqlite.orchestration.model import Power, Provisioning, Step, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import schema
 from kqlite.orchestration.requests.call import (
@@ -46,7 +46,7 @@ def put(rec: Recorder, call: Call) -> Outcome:
     return Creation(rec, call, group, location, body).run()
 
 
-def _retry(rec: Recorder, call: Call, group: Container, known: VmImage) -> Outcome:
+def _retry(rec: Recorder, call: Call, group: Container, known: VmState) -> Outcome:
     """A VM that was never allocated is tried again."""
     operation = rec.open_operation("virtualMachines/write", group, group.scope(Type.VM) + known.name, known.location)
     begin(rec, group, known, Step.ALLOCATE, operation, (5, 6, 8), provisioning=Provisioning.CREATING, power=Power.NONE, failure=())

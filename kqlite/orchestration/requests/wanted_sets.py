@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from kqlite.orchestration import documents, errors
-from kqlite.orchestration.catalogue import ZONES, Size, find_size
+from kqlite.orchestration import arm_documents, errors
+from kqlite.orchestration.azure_offerings import ZONES, Size, find_size
 from kqlite.orchestration.clock import MINUTE, iso_duration
 from kqlite.orchestration.controllers import repair
 from kqlite.orchestration.controllers import scale_set as controller
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import Provisioning, ScaleSetImage, Tags, Type
+from kqlite.orchestration.model import Provisioning, ScaleSetState, Tags, Type
 from kqlite.orchestration.placement import MAX_INSTANCES, domain_range, most_instances, regular_share
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import rules, schema
@@ -38,7 +38,7 @@ class WantedSet:
     """A scale set as a request wants it, complete: what the body leaves open is as it was, or as the service defaults it."""
 
     def __init__(
-        self, rec: Recorder, call: Call, group: Container, known: ScaleSetImage | None, location: str, body: dict[str, Any]
+        self, rec: Recorder, call: Call, group: Container, known: ScaleSetState | None, location: str, body: dict[str, Any]
     ) -> None:
         self.rec, self.call, self.group, self.known, self.location, self.body = rec, call, group, known, location, body
         self.sent: dict[str, Any] = body.get("properties") or {}
@@ -85,7 +85,7 @@ class WantedSet:
         self._check_size()
         self._check_limits()
 
-    def _check_unchanged(self, known: ScaleSetImage) -> None:
+    def _check_unchanged(self, known: ScaleSetState) -> None:
         if self.location != known.location:
             raise errors.wrong_location(known.name, known.location, self.group.name, self.location)
         for name in ("orchestrationMode", "platformFaultDomainCount"):
@@ -115,13 +115,13 @@ class WantedSet:
             if value is not None and _folded(value) != _folded(old) and not (path == ("priority",) and old is None and value == "Regular"):
                 raise errors.property_change_not_allowed("virtualMachineProfile." + ".".join(path))
 
-    def _check_state(self, known: ScaleSetImage) -> None:
+    def _check_state(self, known: ScaleSetState) -> None:
         if known.provisioning == Provisioning.DELETING:
             raise errors.scale_set_being_deleted(known.name)
         if known.provisioning == Provisioning.CREATING and self.call.method == "PUT" and self._differs(known):
             raise errors.conflict()
 
-    def _differs(self, known: ScaleSetImage) -> bool:
+    def _differs(self, known: ScaleSetState) -> bool:
         return self.properties != self.old_properties or self.profile != self.old_profile or self.capacity != known.capacity
 
     def _check_mode_and_features(self) -> None:
@@ -297,7 +297,7 @@ class WantedSet:
         rec.create(
             self.group,
             Type.SCALE_SET,
-            ScaleSetImage(
+            ScaleSetState(
                 name=name,
                 version=1,
                 uid=rec.chance.uid(self.id, rec.now),
@@ -322,7 +322,7 @@ class WantedSet:
         )
         return self._outcome(201, operation)
 
-    def update(self, known: ScaleSetImage) -> Outcome:
+    def update(self, known: ScaleSetState) -> Outcome:
         """The set otherwise; a new goal only where the capacity changes, so that tags and profiles leave scaling alone."""
         rec = self.rec
         numbers = self._definitions()
@@ -338,14 +338,14 @@ class WantedSet:
             known = controller.set_goal(rec, self.group, known, "virtualMachineScaleSets/write", capacity=self.capacity, **fields)
             operation = known.operation
         if switched_on:
-            repair.look_again(rec, self.group, cast("ScaleSetImage", self.group.scale_set(known.name)))
+            repair.look_again(rec, self.group, cast("ScaleSetState", self.group.scale_set(known.name)))
         return self._outcome(200, operation)
 
     def _outcome(self, status: int, operation: str) -> Outcome:
         group, name, rec = self.group, self.known.name if self.known else self.call.name, self.rec
         return Outcome(
             status,
-            lambda: documents.scale_set(group.id, cast("ScaleSetImage", group.scale_set(name)), rec.fleet.definitions),
+            lambda: arm_documents.scale_set(group.id, cast("ScaleSetState", group.scale_set(name)), rec.fleet.definitions),
             operation,
             self.location,
         )

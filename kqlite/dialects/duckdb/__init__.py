@@ -1,0 +1,29 @@
+"""The dialect of DuckDB. `compile` is the way in: a plan becomes the SQL text that runs.
+
+The other modules hold the lowering functions that declarations of functions and operators name, a module for each family; importing this
+package registers them.
+"""
+
+from kqlite.dialects.duckdb import (
+    aggregates,
+    datetimes,
+    dynamics,
+    logic,
+    numbers,
+    operators,
+    strings,
+    text_operators,
+    windows,
+)
+
+__all__ = [
+    "aggregates",
+    "datetimes",
+    "dynamics",
+    "logic",
+    "numbers",
+    "operators",
+    "strings",
+    "text_operators",
+    "windows",
+]

@@ -1,0 +1,240 @@
+"""Functions of strings that no template can say: positions from the end, regular expressions, conversions."""
+
+from kqlite.dialects import sql
+from kqlite.dialects.duckdb.operators import texts_of
+from kqlite.dialects.scalars import ScalarLowering, custom
+from kqlite.language import plan
+from kqlite.language.functions.regexes import group_count, rewritten
+from kqlite.language.functions.strings import extracted_groups
+from kqlite.language.types import Type
+
+
+def constant_text(scalar: plan.Scalar) -> str:
+    assert isinstance(scalar, plan.Constant)
+    return str(scalar.value)
+
+
+def constant_number(scalar: plan.Scalar) -> int | None:
+    """The value of a constant whole number, None for anything else."""
+    return scalar.value if isinstance(scalar, plan.Constant) and isinstance(scalar.value, int) else None
+
+
+# Conversions
+
+
+@custom("convert")
+def _convert(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    return lowering.lower(plan.Convert(invoke.arguments[0], invoke.type))
+
+
+@custom("parse_json")
+def _parse_json(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    """Text that is no JSON is a string; the text `null` is null."""
+    operand = invoke.arguments[0]
+    if operand.type is Type.DYNAMIC:
+        return lowering.lower(operand)
+    template = "CASE WHEN json_valid({text}) THEN nullif(CAST({text} AS JSON), 'null') WHEN {text} <> '' THEN to_json({text}) END"
+    return sql.Template(template, {"text": lowering.lower(operand)})
+
+
+@custom("tohex")
+def _tohex(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    """A negative number as its two's complement, in 32 bits for an int."""
+    value, *width = invoke.arguments
+    bits = "{x} & 4294967295" if value.type is Type.INT else "{x}"
+    digits = sql.Template(f"lower(hex({bits}))", {"x": sql.Cast(lowering.lower(value), "BIGINT")})
+    if width:
+        padded = "lpad({digits}, CAST(greatest(length({digits}), coalesce({width}, 0)) AS INTEGER), '0')"
+        digits = sql.Template(padded, {"digits": digits, "width": lowering.lower(width[0])})
+    return sql.or_empty(digits)
+
+
+# Positions
+
+
+@custom("substring")
+def _substring(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    text, start, *length = (lowering.lower(argument) for argument in invoke.arguments)
+    position = constant_number(invoke.arguments[1])
+    if position is not None and position >= 0:
+        taken: sql.Expression = sql.call(
+            "substring", text, sql.Literal(position + 1), *(_at_least_zero(lowering, invoke.arguments[2]) for _ in length)
+        )
+        nullable = any(argument.nullable for argument in invoke.arguments[2:])
+    else:
+        # Before the start there is nothing; DuckDB would count a length from there.
+        count = _at_least_zero(lowering, invoke.arguments[2]) if length else sql.call("length", text)
+        template = (
+            "CASE WHEN {start} >= 0 THEN substring({text}, {start} + 1, {count})"
+            " WHEN length({text}) + {start} >= 0 THEN substring({text}, length({text}) + {start} + 1, {count}) ELSE '' END"
+        )
+        taken = sql.Template(template, {"text": text, "start": start, "count": count})
+        nullable = any(argument.nullable for argument in invoke.arguments[1:])
+    return sql.or_empty(taken) if nullable else taken
+
+
+def _at_least_zero(lowering: ScalarLowering, scalar: plan.Scalar) -> sql.Expression:
+    value = constant_number(scalar)
+    return sql.Literal(max(value, 0)) if value is not None else sql.call("greatest", lowering.lower(scalar), sql.Literal(0))
+
+
+@custom("indexof")
+def _indexof(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    """The `occurrence`th of the positions at which `lookup` stands within the part of the text that is searched."""
+    given = [lowering.lower(argument) for argument in invoke.arguments]
+    text, lookup, start = given[:3]
+    length = given[3] if len(given) > 3 else sql.Literal(-1)
+    occurrence = given[4] if len(given) > 4 else sql.Literal(1)
+    first = sql.Template(
+        "CASE WHEN {start} < 0 THEN greatest(length({text}) + {start}, 0) ELSE {start} END", {"text": text, "start": start}
+    )
+    last = sql.Template(
+        "CASE WHEN {length} < 0 THEN length({text}) ELSE least({first} + {length}, length({text})) END - length({lookup})",
+        {"length": length, "text": text, "first": first, "lookup": lookup},
+    )
+    template = (
+        "coalesce(list_filter(generate_series(CAST({first} AS BIGINT), {last}), "
+        "lambda i: substring({text}, i + 1, length({lookup})) = {lookup})[{occurrence}], -1)"
+    )
+    return sql.Template(template, {"first": first, "last": last, "text": text, "lookup": lookup, "occurrence": occurrence})
+
+
+@custom("split_one")
+def _split_one(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    """An array of the one part, empty where there is none such."""
+    text, delimiter, index = (lowering.lower(argument) for argument in invoke.arguments)
+    position = constant_number(invoke.arguments[2])
+    if position is not None and position < 0:
+        return sql.Cast(sql.ListOf(()), "VARCHAR[]")
+    template = "CASE WHEN {i} >= 0 THEN list_slice(string_split({text}, {delimiter}), {i} + 1, {i} + 1) ELSE CAST([] AS VARCHAR[]) END"
+    return sql.Template(template, {"text": text, "delimiter": delimiter, "i": index})
+
+
+# Regular expressions
+
+
+def _pattern(scalar: plan.Scalar) -> str:
+    return rewritten(constant_text(scalar))
+
+
+def _replaced(lowering: ScalarLowering, text: plan.Scalar, pattern: plan.Scalar, rewrite: plan.Scalar) -> sql.Expression:
+    if isinstance(rewrite, plan.Constant):
+        replacement: sql.Expression = sql.Literal(_rewrite(str(rewrite.value), group_count(constant_text(pattern))))
+    else:
+        replacement = lowering.lower(rewrite)
+    replaced = sql.call("regexp_replace", lowering.lower(text), sql.Literal(_pattern(pattern)), replacement, sql.Literal("g"))
+    # A rewrite that is made of data may ask for groups which are not there.
+    return replaced if isinstance(rewrite, plan.Constant) else sql.call("coalesce", sql.call("TRY", replaced), lowering.lower(text))
+
+
+def _rewrite(rewrite: str, groups: int) -> str:
+    """The rewrite for RE2: a backslash before anything but a digit stands for itself, a group that is not there for nothing."""
+    written: list[str] = []
+    position = 0
+    while position < len(rewrite):
+        character, following = rewrite[position], rewrite[position + 1 : position + 2]
+        position += 1
+        if character != "\\":
+            written.append(character)
+        elif following.isascii() and following.isdigit():
+            written.append(f"\\{following}" if int(following) <= groups else "")
+            position += 1
+        else:
+            written.append("\\\\")
+            position += following == "\\"
+    return "".join(written)
+
+
+@custom("replace_regex")
+def _replace_regex(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    text, pattern, rewrite = invoke.arguments
+    return _replaced(lowering, text, pattern, rewrite)
+
+
+@custom("replace")
+def _replace(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    pattern, rewrite, text = invoke.arguments
+    return _replaced(lowering, text, pattern, rewrite)
+
+
+def _trimmed(lowering: ScalarLowering, invoke: plan.Invoke, template: str) -> sql.Expression:
+    pattern, text = invoke.arguments
+    return sql.call(
+        "regexp_replace", lowering.lower(text), sql.Literal(template.replace("REGEX", _pattern(pattern))), sql.Literal(""), sql.Literal("g")
+    )
+
+
+@custom("trim")
+def _trim(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    return _trimmed(lowering, invoke, "^(?:REGEX)|(?:REGEX)$")
+
+
+@custom("trim_start")
+def _trim_start(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    return _trimmed(lowering, invoke, "^(?:REGEX)")
+
+
+@custom("trim_end")
+def _trim_end(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    return _trimmed(lowering, invoke, "(?:REGEX)$")
+
+
+@custom("extract")
+def _extract(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    pattern, group, text = invoke.arguments
+    number = constant_number(group)
+    if number is None or not 0 <= number <= group_count(constant_text(pattern)):
+        return sql.Literal("")
+    return sql.call("regexp_extract", lowering.lower(text), sql.Literal(_pattern(pattern)), sql.Literal(number))
+
+
+@custom("extract_all")
+def _extract_all(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    """Lists of each group side by side; null where nothing matches."""
+    groups = extracted_groups(invoke.arguments)
+    text = lowering.lower(invoke.arguments[-1])
+    pattern = sql.Literal(_pattern(invoke.arguments[0]))
+    lists = [sql.call("regexp_extract_all", text, pattern, sql.Literal(group)) for group in groups]
+    filled = [sql.Template("list_transform({list}, lambda m: coalesce(m, ''))", {"list": each}) for each in lists]
+    if len(filled) == 1:
+        return sql.Template("nullif({list}, [])", {"list": filled[0]})
+    rows = [sql.Template("{list}[i]", {"list": each}) for each in filled]
+    counted = sql.Template("generate_series(1, len({list}))", {"list": filled[0]})
+    return sql.Template("nullif({rows}, [])", {"rows": sql.call("list_transform", counted, sql.Lambda("i", sql.ListOf(tuple(rows))))})
+
+
+@custom("countof")
+def _countof(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    text, search, *kind = invoke.arguments
+    if kind and constant_text(kind[0]) == "regex":
+        pattern = sql.Literal(_pattern(search)) if isinstance(search, plan.Constant) else lowering.lower(search)
+        return sql.call("len", sql.call("regexp_extract_all", lowering.lower(text), pattern))
+    template = (
+        "CASE WHEN {search} = '' THEN 0 ELSE"
+        " len(list_filter(generate_series(1, length({text})), lambda i: substring({text}, i, length({search})) = {search})) END"
+    )
+    return sql.Template(template, {"text": lowering.lower(text), "search": lowering.lower(search)})
+
+
+# Others
+
+
+@custom("url_encode_component")
+def _url_encode_component(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    """DuckDB writes the hexadecimal digits of `%3A` large, KQL small; a letter behind `%` and one more digit is one of them."""
+    template = (
+        "array_to_string(list_transform(string_split(url_encode({url}), '%'), lambda part, i:"
+        " CASE WHEN i = 1 THEN part ELSE lower(left(part, 2)) || substring(part, 3) END), '%')"
+    )
+    return sql.Template(template, {"url": lowering.lower(invoke.arguments[0])})
+
+
+@custom("strcat_array")
+def _strcat_array(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    """Null elements count as empty; DuckDB would leave them out."""
+    array, delimiter = invoke.arguments
+    elements = texts_of(lowering, array)
+    certain = isinstance(array, plan.Invoke) and array.function.name == "split"
+    if not certain:
+        elements = sql.Template("list_transform({list}, lambda t: coalesce(t, ''))", {"list": elements})
+    return sql.call("coalesce", sql.call("array_to_string", elements, lowering.lower(delimiter)), sql.Literal(""))

@@ -1,0 +1,197 @@
+"""Operators that work row by row or only choose and order rows: where, extend, the project family, sort, take, top."""
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from kqlite.language import plan, syntax
+from kqlite.language.binder.naming import automatic_name
+from kqlite.language.binder.scalars import ScalarBinder
+from kqlite.language.binder.scope import Muted, NewNames, Table
+from kqlite.language.diagnostics import Refused, dynamic_key, name_twice, no_columns_match, out_of_range, unsupported
+from kqlite.language.source import Span
+from kqlite.language.types import Type
+
+if TYPE_CHECKING:
+    from kqlite.language.binder.pipeline import TableBinder
+
+
+def keep(relation: plan.Relation, attributes: Iterable[plan.Attribute]) -> plan.Project:
+    """`relation` with these of its columns alone."""
+    return plan.Project(relation, tuple((attribute, plan.Reference(attribute)) for attribute in attributes))
+
+
+def refuse_twice(names: Iterable[tuple[str, Span]]) -> None:
+    """Refuses a list that names a column twice."""
+    seen: set[str] = set()
+    for name, span in names:
+        if name in seen:
+            raise Refused(name_twice(name, span))
+        seen.add(name)
+
+
+def where(binder: "TableBinder", node: syntax.Where, table: Table) -> Table:
+    try:
+        condition = ScalarBinder(table.columns, binder.environment).condition(node.condition)
+    except Refused as refused:
+        binder.problems.add(refused.diagnostic)
+        return table
+    except Muted:
+        return table
+    return table.over(plan.Filter(table.relation, condition))
+
+
+def _definitions(
+    binder: "TableBinder", items: tuple[syntax.Item, ...], table: Table, names: NewNames
+) -> tuple[list[tuple[str, plan.Scalar]], set[str]]:
+    """Name and value of each item, and the names whose values are wrong."""
+    scalars = ScalarBinder(table.columns, binder.environment)
+    written = [
+        name
+        for item in items
+        for name in (item.names if isinstance(item, syntax.Named) else [item] if isinstance(item, syntax.Name) else [])
+    ]
+    refuse_twice((name.name, name.span) for name in written)
+    names.taken.update(name.name for name in written)
+    defined: list[tuple[str, plan.Scalar]] = []
+    broken: set[str] = set()
+    for item in items:
+        value_node = item.value if isinstance(item, syntax.Named) else item
+        if isinstance(item, syntax.Named) and len(item.names) > 1:
+            raise Refused(unsupported("a list of names for one value in this place", item.span))
+        if isinstance(item, syntax.Named):
+            name = item.names[0].name
+        elif isinstance(item, syntax.Name):
+            name = item.name
+        else:
+            name = names.automatic(automatic_name(value_node))
+        try:
+            defined.append((name, scalars.bind(value_node)))
+        except Refused as refused:
+            binder.problems.add(refused.diagnostic)
+            broken.add(name)
+        except Muted:
+            broken.add(name)
+    return defined, broken
+
+
+def extend(binder: "TableBinder", node: syntax.Extend, table: Table) -> Table:
+    """A name that exists is replaced in its place, a new one appended."""
+    defined, broken = _definitions(binder, node.items, table, NewNames(in_use=table.columns.names()))
+    values = dict(defined)
+    outputs: list[tuple[plan.Attribute, plan.Scalar]] = []
+    for attribute in table.relation.attributes:
+        value = values.pop(attribute.name, None)
+        if value is None:
+            outputs.append((attribute, plan.Reference(attribute)))
+        else:
+            outputs.append((plan.Attribute(attribute.name, value.type), value))
+    outputs += [(plan.Attribute(name, value.type), value) for name, value in values.items()]
+    return Table(
+        plan.Project(table.relation, tuple(outputs)),
+        (table.broken - {name for name, _ in defined}) | broken,
+        table.hidden - {name for name, _ in defined},
+    )
+
+
+def project(binder: "TableBinder", node: syntax.Project, table: Table) -> Table:
+    items: list[syntax.Item] = []
+    for item in node.items:
+        if isinstance(item, syntax.Star):
+            items += [syntax.Name(item.span, attribute.name) for attribute in table.visible()]
+        else:
+            items.append(item)
+    defined, broken = _definitions(binder, tuple(items), table, NewNames())
+    outputs = []
+    for name, value in defined:
+        kept = isinstance(value, plan.Reference) and value.attribute.name == name
+        outputs.append((value.attribute if kept and isinstance(value, plan.Reference) else plan.Attribute(name, value.type), value))
+    return Table(plan.Project(table.relation, tuple(outputs)), frozenset(broken))
+
+
+def _matching(patterns: tuple[syntax.Name, ...], table: Table) -> list[plan.Attribute]:
+    """The columns that any of the patterns names, in the order of the table."""
+    matched: set[str] = set()
+    for pattern in patterns:
+        if "*" in pattern.name:
+            expression = re.compile(".*".join(re.escape(part) for part in pattern.name.split("*")), re.DOTALL)
+            found = [attribute.name for attribute in table.visible() if expression.fullmatch(attribute.name)]
+            if not found and not table.broken:
+                raise Refused(no_columns_match(pattern.name, pattern.span))
+            matched.update(found)
+        else:
+            matched.add(table.columns.get(pattern.name, pattern.span).name)
+    return [attribute for attribute in table.relation.attributes if attribute.name in matched]
+
+
+def project_away(node: syntax.ProjectAway, table: Table) -> Table:
+    gone = {attribute.name for attribute in _matching(node.patterns, table)}
+    kept = [attribute for attribute in table.relation.attributes if attribute.name not in gone]
+    return Table(keep(table.relation, kept), table.broken, table.hidden)
+
+
+def project_keep(node: syntax.ProjectKeep, table: Table) -> Table:
+    return Table(keep(table.relation, _matching(node.patterns, table)), table.broken)
+
+
+def project_rename(binder: "TableBinder", node: syntax.ProjectRename, table: Table) -> Table:
+    new_names: dict[str, str] = {}
+    for item in node.items:
+        if not isinstance(item, syntax.Named) or not isinstance(item.value, syntax.Name):
+            raise Refused(unsupported("anything but `new = old` in `project-rename`", item.span))
+        new_names[table.columns.get(item.value.name, item.value.span).name] = item.names[0].name
+    outputs = []
+    for attribute in table.relation.attributes:
+        name = new_names.get(attribute.name)
+        outputs.append((attribute if name is None else plan.Attribute(name, attribute.type), plan.Reference(attribute)))
+    spans = {item.names[0].name: item.names[0].span for item in node.items if isinstance(item, syntax.Named)}
+    refuse_twice((attribute.name, spans.get(attribute.name, node.span)) for attribute, _ in outputs)
+    return Table(plan.Project(table.relation, tuple(outputs)), table.broken, table.hidden - set(new_names))
+
+
+def sort_keys(binder: "TableBinder", keys: tuple[syntax.SortKey, ...], table: Table, operator: str) -> tuple[plan.SortKey, ...]:
+    """Keys as the plan has them: descending unless said, nulls first when ascending and last when descending unless said."""
+    scalars = ScalarBinder(table.columns, binder.environment)
+    bound = []
+    for key in keys:
+        node = key.value.value if isinstance(key.value, syntax.Named) else key.value
+        value = scalars.bind(node)
+        ascending = bool(key.ascending)
+        nulls_first = ascending if key.nulls_first is None else key.nulls_first
+        if value.type is not Type.DYNAMIC:
+            bound.append(plan.SortKey(value, ascending, nulls_first))
+        elif operator == "top":
+            # Accepted here alone: numbers by value, strings by text.
+            for type_ in (Type.REAL, Type.STRING):
+                bound.append(plan.SortKey(plan.Convert(value, type_, parses=False), ascending, nulls_first))
+        else:
+            raise Refused(dynamic_key(operator, binder.environment.written(node.span), node.span))
+    return tuple(bound)
+
+
+def sort(binder: "TableBinder", node: syntax.Sort, table: Table) -> Table:
+    try:
+        keys = sort_keys(binder, node.keys, table, "order by")
+    except Refused as refused:
+        binder.problems.add(refused.diagnostic)
+        return table
+    except Muted:
+        return table
+    return table.over(plan.Sort(table.relation, keys))
+
+
+def _count(binder: "TableBinder", node: syntax.Scalar, operator: str, table: Table) -> int:
+    constant = ScalarBinder(table.columns, binder.environment).constant(node, f"the number of rows of `{operator}`", Type.LONG)
+    return max(0, int(constant.value or 0))
+
+
+def take(binder: "TableBinder", node: syntax.Take, table: Table) -> Table:
+    return table.over(plan.Take(table.relation, _count(binder, node.count, "take", table)))
+
+
+def top(binder: "TableBinder", node: syntax.Top, table: Table) -> Table:
+    count = _count(binder, node.count, "top", table)
+    if len(node.keys) > 1:
+        raise Refused(out_of_range("`top` sorts by one key", node.keys[1].span))
+    keys = sort_keys(binder, node.keys, table, "top")
+    return table.over(plan.Take(plan.Sort(table.relation, keys), count))

@@ -1,0 +1,162 @@
+"""What a VM's model says, read once for each definition and shared by all VMs that refer to it.
+
+A model is a definition of kind "instance" (`{size, profile, extensions, nics}`: made of a scale set) or "vm"
+(`{properties, extensions, nics, zones, ..}`: made of a request).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kqlite.orchestration.azure_offerings import Size, find_size
+from kqlite.orchestration.clock import MINUTE, SECOND, iso_duration
+from kqlite.orchestration.model import Definition
+
+HEALTH_PUBLISHER = "microsoft.managedservices"
+HEALTH_TYPES = ("applicationhealthlinux", "applicationhealthwindows")
+
+
+@dataclass(frozen=True, slots=True)
+class DiskPart:
+    """A disk of a model. lun: -1 for the OS disk. name: "" where it follows from the VM's name. deleted: it goes with its VM."""
+
+    lun: int
+    size_gb: int
+    sku: str
+    deleted: bool
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NicPart:
+    """An interface of a model. number: the definition of its configuration. public_ip: the name of its address, or ""."""
+
+    name: str
+    number: int
+    deleted: bool
+    public_ip: str
+    public_ip_deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A model's facts. notice: the terminate notification's time in microseconds, 0 for none. given: the priority was in the request."""
+
+    kind: str
+    size: Size
+    os_type: str
+    priority: str
+    priority_given: bool
+    eviction: str
+    max_price: float
+    extensions: tuple[tuple[str, int], ...]
+    disks: tuple[DiskPart, ...]
+    nics: tuple[NicPart, ...]
+    notice: int
+    boot_diagnostics: bool
+    placement_group: bool
+
+    @property
+    def is_spot(self) -> bool:
+        """Whether the platform may evict it."""
+        return self.priority in ("Spot", "Low")
+
+
+@dataclass(frozen=True, slots=True)
+class HealthProbe:
+    """How an Application Health extension asks: rich states or binary, over tcp or http, and how long until an answer counts."""
+
+    rich: bool
+    tcp: bool
+    settle: int
+    grace: int
+
+
+def facts_of(definition: Definition) -> Facts:
+    """The facts of a definition of kind "instance" or "vm"."""
+    document = definition.document
+    if definition.kind == "instance":
+        body, delete_default, size_name = document["profile"], "Delete", document["size"]
+    else:
+        body, delete_default, size_name = document["properties"], "Detach", document["properties"]["hardwareProfile"]["vmSize"]
+    size = find_size(size_name)
+    assert size is not None, size_name
+    storage = body.get("storageProfile") or {}
+    os_disk = storage.get("osDisk") or {}
+    priority = body.get("priority") or "Regular"
+    notice = ((body.get("scheduledEventsProfile") or {}).get("terminateNotificationProfile")) or {}
+    return Facts(
+        kind=definition.kind,
+        size=size,
+        os_type=os_type_of(body),
+        priority=priority,
+        priority_given="priority" in body,
+        eviction=body.get("evictionPolicy") or "Deallocate",
+        max_price=float((body.get("billingProfile") or {}).get("maxPrice", -1)),
+        extensions=tuple((name, number) for name, number in document.get("extensions", ())),
+        disks=(
+            _disk(os_disk, -1, delete_default, 30),
+            *(_disk(disk, int(disk["lun"]), delete_default, 0) for disk in storage.get("dataDisks") or ()),
+        ),
+        nics=tuple(NicPart(*nic) for nic in document.get("nics", ())),
+        notice=(iso_duration(notice.get("notBeforeTimeout") or "PT5M") or 5 * MINUTE) if notice.get("enable") else 0,
+        boot_diagnostics=bool(((body.get("diagnosticsProfile") or {}).get("bootDiagnostics") or {}).get("enabled")),
+        placement_group=bool(document.get("proximityPlacementGroup") or body.get("proximityPlacementGroup")),
+    )
+
+
+def _disk(disk: dict[str, Any], lun: int, delete_default: str, size_default: int) -> DiskPart:
+    managed = disk.get("managedDisk") or {}
+    ephemeral = (disk.get("diffDiskSettings") or {}).get("option") == "Local"
+    return DiskPart(
+        lun=lun,
+        size_gb=int(disk.get("diskSizeGB") or size_default),
+        sku=managed.get("storageAccountType") or "Standard_LRS",
+        deleted=ephemeral or (disk.get("deleteOption") or delete_default) == "Delete",
+        name=disk.get("name") or "",
+    )
+
+
+def os_type_of(body: dict[str, Any]) -> str:
+    """ "Linux" or "Windows": as the OS disk says, else as the OS profile and the image say."""
+    storage = body.get("storageProfile") or {}
+    stated = (storage.get("osDisk") or {}).get("osType")
+    if stated:
+        return str(stated)
+    publisher = ((storage.get("imageReference") or {}).get("publisher") or "").lower()
+    has_windows = "windowsConfiguration" in (body.get("osProfile") or {}) or publisher.startswith("microsoftwindows")
+    return "Windows" if has_windows else "Linux"
+
+
+def health_probe_of(extension: dict[str, Any]) -> HealthProbe | None:
+    """The probe of an extension's properties; None where it is another extension."""
+    if (extension.get("publisher") or "").lower() != HEALTH_PUBLISHER or (extension.get("type") or "").lower() not in HEALTH_TYPES:
+        return None
+    settings = extension.get("settings") or {}
+    settle = int(settings.get("intervalInSeconds") or 5) * int(settings.get("numberOfProbes") or 1)
+    rich = str(extension.get("typeHandlerVersion") or "1.0").startswith("2")
+    grace = min(int(settings.get("gracePeriod") or settle), 7200)
+    return HealthProbe(rich, settings.get("protocol") == "tcp", settle * SECOND, grace * SECOND)
+
+
+def outbound_of(body: dict[str, Any], from_profile: bool) -> str:
+    """How an instance reaches the internet: "natGateway", "udr", "standardLb", "publicIp", "default" or "none".
+
+    Instances created from a profile have no default outbound access; VMs created by hand keep it.
+    A subnet is known only by its id, so a gateway or route must be named in the subnet's document.
+    """
+    network = body.get("networkProfile") or {}
+    for nic in network.get("networkInterfaceConfigurations") or ():
+        for ip in (nic.get("properties") or {}).get("ipConfigurations") or ():
+            properties = ip.get("properties") or {}
+            subnet = properties.get("subnet") or {}
+            if subnet.get("natGateway"):
+                return "natGateway"
+            if subnet.get("routeTable"):
+                return "udr"
+            if properties.get("loadBalancerBackendAddressPools"):
+                return "standardLb"
+            if properties.get("publicIPAddressConfiguration"):
+                return "publicIp"
+    return "none" if from_profile else "default"
