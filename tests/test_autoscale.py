@@ -44,6 +44,9 @@ class Scaled:
 
     def put(self, profiles: tuple[dict[str, Any], ...], enabled: bool = True) -> None:
         path = f"{self.id.partition('/providers/')[0]}/providers/Microsoft.Insights/autoscaleSettings/auto?api-version=2022-10-01"
+        for each in profiles:
+            for rule in each["rules"]:
+                rule["metricTrigger"].setdefault("metricResourceUri", self.id)
         body = {"location": "eastus", "properties": {"enabled": enabled, "targetResourceUri": self.id, "profiles": list(profiles)}}
         answer = self.simulation.arm("PUT", path, body)
         assert answer.status in (200, 201), answer.body

@@ -40,7 +40,8 @@ def requests(simulation: Simulation) -> list[tuple[str, Any]]:
     repairs = {"enabled": True, "gracePeriod": "PT30M"}
     scale_set = simulation.set_body("web", capacity=2, profile=profile, automaticRepairsPolicy=repairs, upgradePolicy={"mode": "Manual"})
     more = {name: profile[name] for name in ("storageProfile", "scheduledEventsProfile")}
-    trigger = {"metricName": "Percentage CPU", "timeGrain": "PT1M", "timeWindow": "PT5M", "operator": "GreaterThan", "threshold": 60}
+    metric = {"metricName": "Percentage CPU", "metricResourceUri": f"{SETS}/web", "statistic": "Average", "timeAggregation": "Average"}
+    trigger = {**metric, "timeGrain": "PT1M", "timeWindow": "PT5M", "operator": "GreaterThan", "threshold": 60}
     rule = {"metricTrigger": trigger, "scaleAction": {"direction": "Increase", "type": "ChangeCount", "value": "1", "cooldown": "PT5M"}}
     limits = {"minimum": "1", "maximum": "3", "default": "1"}
     weekly = {"frequency": "Week", "schedule": {"timeZone": "UTC", "days": ["Monday"], "hours": [1], "minutes": [0]}}

@@ -83,12 +83,16 @@ def test_an_unknown_time_zone_is_not_utc() -> None:
 
 
 def test_members_compare_without_case_and_come_out_in_azures() -> None:
-    body = schema.read({"LOCATION": "eastus", "Properties": {"orchestrationmode": "Flexible"}}, schema.SCALE_SET, "vmss")
+    body = schema.read(
+        {"LOCATION": "eastus", "Properties": {"orchestrationmode": "Flexible"}}, schema.resource("VirtualMachineScaleSet"), "vmss"
+    )
     assert body == {"location": "eastus", "properties": {"orchestrationMode": "Flexible"}}
 
 
 def test_read_only_members_are_left_out() -> None:
-    body = schema.read({"id": "x", "properties": {"provisioningState": "Failed", "uniqueId": "y"}}, schema.SCALE_SET, "vmss")
+    body = schema.read(
+        {"id": "x", "properties": {"provisioningState": "Failed", "uniqueId": "y"}}, schema.resource("VirtualMachineScaleSet"), "vmss"
+    )
     assert body == {"properties": {}}
 
 
@@ -110,14 +114,14 @@ def test_read_only_members_are_left_out() -> None:
 )
 def test_wrong_types_are_refused(body: Any) -> None:
     with pytest.raises(ArmError) as refused:
-        schema.read(body, schema.SCALE_SET, "vmss")
+        schema.read(body, schema.resource("VirtualMachineScaleSet"), "vmss")
     assert refused.value.code == "InvalidRequestContent"
 
 
 def test_an_unknown_member_is_told_with_its_path_and_place() -> None:
     text = '{"properties": {"virtualMachineProfile": {"colour": 1}}}'
     with pytest.raises(ArmError) as refused:
-        schema.read({"properties": {"virtualMachineProfile": {"colour": 1}}}, schema.SCALE_SET, "vmss", text)
+        schema.read({"properties": {"virtualMachineProfile": {"colour": 1}}}, schema.resource("VirtualMachineScaleSet"), "vmss", text)
     assert refused.value.target == "vmss.properties.virtualMachineProfile.colour"
     assert refused.value.message == (
         "Could not find member 'colour' on object of type 'Properties'. Path 'properties.virtualMachineProfile.colour', line 1, "

@@ -155,6 +155,9 @@ class World:
             {
                 "metricTrigger": {
                     "metricName": "Percentage CPU",
+                    "metricResourceUri": f"{SETS}/{name}",
+                    "statistic": "Average",
+                    "timeAggregation": "Average",
                     "timeGrain": "PT1M",
                     "timeWindow": "PT5M",
                     "operator": operator,

@@ -171,6 +171,9 @@ def furnished() -> Simulation:
     rule = {
         "metricTrigger": {
             "metricName": "Percentage CPU",
+            "metricResourceUri": f"{compute}/virtualMachineScaleSets/web",
+            "statistic": "Average",
+            "timeAggregation": "Average",
             "timeGrain": "PT1M",
             "timeWindow": "PT5M",
             "operator": "GreaterThan",

@@ -139,7 +139,7 @@ def _populate(simulation: Simulation, vms: int) -> None:
     for number in range((vms + 999) // 1000):
         count = min(1000, vms - number * 1000)
         made = simulation.create_scale_set(f"set{number}", f"rg{number // 20}", capacity=count, domains=1 + number % 3, health=True)
-        rules = [_cpu_rule("GreaterThan", 70, "Increase"), _cpu_rule("LessThan", 25, "Decrease")]
+        rules = [_cpu_rule(made["id"], "GreaterThan", 70, "Increase"), _cpu_rule(made["id"], "LessThan", 25, "Decrease")]
         capacity = {"minimum": str(max(1, count // 2)), "maximum": "1000", "default": str(count)}
         body = {
             "location": "eastus",
@@ -153,10 +153,11 @@ def _populate(simulation: Simulation, vms: int) -> None:
         checked(simulation.arm("PUT", f"{group}/providers/{Type.AUTOSCALE}/set{number}?api-version=2022-10-01", body))
 
 
-def _cpu_rule(operator: str, threshold: int, direction: str) -> dict[str, Any]:
+def _cpu_rule(scale_set: str, operator: str, threshold: int, direction: str) -> dict[str, Any]:
     window = {"timeGrain": "PT1M", "statistic": "Average", "timeWindow": "PT10M", "timeAggregation": "Average"}
     action = {"direction": direction, "type": "ChangeCount", "value": "1", "cooldown": "PT10M"}
-    return {"metricTrigger": {"metricName": metrics.CPU, "operator": operator, "threshold": threshold, **window}, "scaleAction": action}
+    metric = {"metricName": metrics.CPU, "metricResourceUri": scale_set}
+    return {"metricTrigger": {**metric, "operator": operator, "threshold": threshold, **window}, "scaleAction": action}
 
 
 def _run_days(simulation: Simulation, days: float, stopped: Callable[[], bool], progress: Callable[[float], None]) -> None:

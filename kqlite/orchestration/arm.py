@@ -279,7 +279,8 @@ def _parsed(body: Any) -> tuple[Any, str | None]:
             raise errors.too_large()
         text = body.decode() if isinstance(body, bytes) else body
         found = json.loads(text, parse_constant=_no_number) if text.strip() else None
-        json.dumps(found, ensure_ascii=False).encode()  # raises for half of a surrogate pair, which nothing could write
+        # Raises for half of a surrogate pair and for 1e999, which nothing could write.
+        json.dumps(found, allow_nan=False, ensure_ascii=False).encode()
         return found, text
     except (ValueError, TypeError, RecursionError) as error:
         raise errors.content_invalid(str(error)) from error

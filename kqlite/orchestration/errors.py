@@ -88,6 +88,15 @@ def parameter_not_allowed(path: str) -> ArmError:
     return ArmError(400, "InvalidParameter", f"Parameter '{path}' is not allowed.", path)
 
 
+def parameter_missing(name: str) -> ArmError:
+    return ArmError(400, "InvalidParameter", f"Required parameter '{name}' is missing (null).", name)
+
+
+def value_not_allowed(value: str, path: str, allowed: Iterable[str]) -> ArmError:
+    message = f"The value '{value}' of parameter '{path}' is not allowed. Allowed values are: {','.join(allowed)}."
+    return ArmError(400, "InvalidParameter", message, path)
+
+
 def parameter_invalid(path: str) -> ArmError:
     return ArmError(400, "InvalidParameter", f"The value of parameter {path} is invalid.", path)
 
@@ -389,6 +398,12 @@ def location_unknown(location: str, type_: str, regions: Iterable[str]) -> ArmEr
 def content_invalid(detail: str) -> ArmError:
     message = f"The request content was invalid and could not be deserialized: '{detail}'."
     return ArmError(400, "InvalidRequestContent", message)
+
+
+def top_member_unknown(name: str, position: int) -> ArmError:
+    return content_invalid(
+        f"Could not find member '{name}' on object of type 'ResourceDefinition'. Path '{name}', line 1, position {position}."
+    )
 
 
 def member_unknown(owner: str, path: str, name: str, position: int) -> ArmError:

@@ -16,9 +16,11 @@ from kqlite.orchestration.metrics import AGGREGATIONS, STATISTICS
 from kqlite.orchestration.model import SettingState, Type
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import schema
+from kqlite.orchestration.requests.bodies import read_resource
 from kqlite.orchestration.requests.call import Call, Outcome, check_match, check_name, checked_location, tags_of
 from kqlite.orchestration.zones import zone_of
 
+_MODEL, _OWNER = "AutoscaleSettingResource", "autoscaleSettings"
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -29,12 +31,13 @@ def put(rec: Recorder, call: Call) -> Outcome:
     if known is None and call.method == "PATCH":
         raise errors.not_found(Type.AUTOSCALE, call.name, group.name)
     location = checked_location(call.body if isinstance(call.body, dict) else {}, Type.AUTOSCALE, known.location if known else "")
-    body = schema.read(call.body, schema.AUTOSCALE, "autoscaleSetting", call.text)
+    body = read_resource(call, _MODEL, _OWNER)
     check_name(call.name, "name")
     check_match(call, known)
     properties = body.get("properties") or {}
     if known is not None and call.method == "PATCH":
-        properties = schema.merged(rec.fleet.definitions[known.definition].document, properties)
+        whole = {"properties": schema.merged(rec.fleet.definitions[known.definition].document, properties)}
+        properties = schema.read(whole, schema.resource(_MODEL), _OWNER, complete=True)["properties"]
     target = properties.pop("targetResourceUri", None) or (known.target if known else "")
     properties.pop("name", None)
     if known is not None and target.lower() != known.target.lower():

@@ -13,6 +13,7 @@ from kqlite.orchestration.instances import begin, step_due
 from kqlite.orchestration.model import ExtensionState, Power, Provisioning, Step, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import rules, schema
+from kqlite.orchestration.requests.bodies import read_resource
 from kqlite.orchestration.requests.call import Call, Outcome, check_registered
 from kqlite.orchestration.requests.named_vm import check_free
 
@@ -50,7 +51,7 @@ def put(rec: Recorder, call: Call) -> Outcome:
     """PUT and PATCH of an extension: the VM installs it, and is Updating meanwhile."""
     check_registered(rec, call.subscription, "Microsoft.Compute")
     group, vm = _vm(rec, call)
-    body = schema.read(call.body, {**schema.EXTENSION, "name": schema.GONE}, "vm", call.text, call.query["api-version"])
+    body = read_resource(call, "VirtualMachineExtension", "extensions")
     name = _name(call)
     known = _of(vm, name)
     if known is None and call.method == "PATCH":

@@ -15,8 +15,26 @@ from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import schema
 from kqlite.orchestration.requests.call import Call, Outcome, check_unlocked, checked_location, tags_of
 
-_GROUP = {**schema.TOP, "managedBy": schema.STR, "properties": {"provisioningState": schema.GONE}}
-_LOCK = {"properties": {"level": schema.STR, "notes": schema.STR, "owners": schema.ANY}}
+_SHOWN = {"id": schema.GONE, "name": schema.GONE, "type": schema.GONE}
+_GROUP = schema.shape_of(
+    {
+        **_SHOWN,
+        "location": schema.STR,
+        "tags": (schema.STR,),
+        "managedBy": schema.STR,
+        "properties": {"provisioningState": schema.GONE},
+    }
+)
+_LOCK = schema.shape_of(
+    {
+        **_SHOWN,
+        "properties": {
+            "level": schema.Words({word.lower(): (word, "") for word in ("NotSpecified", "CanNotDelete", "ReadOnly")}),
+            "notes": schema.STR,
+            "owners": [{"applicationId": schema.STR}],
+        },
+    }
+)
 _NAME = re.compile(r"[\w().-]{1,90}")
 
 

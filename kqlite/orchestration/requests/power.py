@@ -19,6 +19,7 @@ from kqlite.orchestration.requests import schema
 from kqlite.orchestration.requests.call import Call, Outcome, check_registered
 from kqlite.orchestration.requests.named_vm import check_free, find
 
+_APPROVAL = schema.shape_of({"StartRequests": [{"EventId": schema.STR}], "DocumentIncarnation": schema.INT})
 _OFF = (Power.DEALLOCATED, Power.DEALLOCATING)
 _NEEDS_RUNNING = {"restart": Step.RESTART, "redeploy": Step.REDEPLOY}
 
@@ -131,7 +132,7 @@ def scheduled_events(rec: Recorder, call: Call) -> Outcome:
     """What the guest sees at its metadata service: GET the events, POST to approve one."""
     group, vm = find(rec, call)
     if call.method == "POST":
-        body = schema.read(call.body, {"StartRequests": [{"EventId": schema.STR}], "DocumentIncarnation": schema.INT}, "vm", call.text)
+        body = schema.read(call.body, _APPROVAL, "vm", call.text)
         named = {request.get("EventId") for request in body.get("StartRequests") or []}
         if named != {_event_id(rec, vm)} or not vm.step.startswith("terminate"):
             raise errors.bad_request("There is no scheduled event of this id.", "EventId")

@@ -13,6 +13,7 @@ from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.model import DiskState, Image, NicState, PublicIpState, ResourceState, ScaleSetState, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import rules, schema
+from kqlite.orchestration.requests.bodies import read_resource
 from kqlite.orchestration.requests.call import (
     Call,
     Outcome,
@@ -25,14 +26,13 @@ from kqlite.orchestration.requests.call import (
     tags_of,
 )
 
-_DISK = {
-    **schema.TOP,
-    "sku": {"name": schema.STR, "tier": schema.STR},
-    "managedBy": schema.GONE,
-    "properties": schema.OBJECT,
+_MODELS: dict[str, str] = {
+    Type.DISK: "Disk",
+    Type.NIC: "NetworkInterface",
+    Type.PUBLIC_IP: "PublicIPAddress",
+    Type.LOAD_BALANCER: "LoadBalancer",
+    Type.PLACEMENT_GROUP: "ProximityPlacementGroup",
 }
-_NIC = {**schema.TOP, "properties": {**schema.NIC_PROPERTIES, "provisioningState": schema.GONE, "virtualMachine": schema.GONE}}
-_OTHER = {**schema.TOP, "sku": {"name": schema.STR, "tier": schema.STR}, "properties": schema.OBJECT}
 KINDS = (Type.DISK, Type.NIC, Type.PUBLIC_IP, Type.LOAD_BALANCER, Type.PLACEMENT_GROUP)
 
 
@@ -102,8 +102,7 @@ def put(rec: Recorder, call: Call, type_: str) -> Outcome:
         raise errors.not_found(type_, call.name, group.name)
     there = known.location if known is not None else ""  # type: ignore[union-attr]
     location = checked_location(call.body if isinstance(call.body, dict) else {}, type_, there)
-    shape = {Type.DISK: _DISK, Type.NIC: _NIC}.get(Type(type_), _OTHER)
-    body = schema.read(call.body, shape, type_.rpartition("/")[2], call.text)
+    body = read_resource(call, _MODELS[type_], type_.rpartition("/")[2])
     check_name(call.name, "name")
     check_match(call, known)
     if known is not None and location != there:

@@ -16,7 +16,7 @@ from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin_delete
 from kqlite.orchestration.model import Provisioning, ScaleSetState, Type, VmState
 from kqlite.orchestration.recorder import Recorder
-from kqlite.orchestration.requests import schema
+from kqlite.orchestration.requests.bodies import read_model, read_resource
 from kqlite.orchestration.requests.call import (
     Call,
     Outcome,
@@ -67,7 +67,7 @@ def put(rec: Recorder, call: Call) -> Outcome:
     if known is None and call.method == "PATCH":
         raise errors.not_found(Type.SCALE_SET, call.name, group.name)
     location = checked_location(call.body if isinstance(call.body, dict) else {}, Type.SCALE_SET, known.location if known else "")
-    body = schema.read(call.body, schema.SCALE_SET, OWNER, call.text, call.query["api-version"])
+    body = read_resource(call, "VirtualMachineScaleSet", OWNER)
     check_name(call.name, "vmScaleSetName")
     check_match(call, known)
     wanted = WantedSet(rec, call, group, known, location, body)
@@ -104,7 +104,7 @@ def delete(rec: Recorder, call: Call) -> Outcome:
 def set_service_state(rec: Recorder, call: Call) -> Outcome:
     """POST setOrchestrationServiceState: suspend or resume automatic repairs."""
     group, scale_set = find(rec, call)
-    body = schema.read(call.body, {"serviceName": schema.STR, "action": schema.STR}, OWNER, call.text)
+    body = read_model(call, "OrchestrationServiceStateInput", OWNER)
     if (body.get("serviceName") or "").lower() not in ("automaticrepairs", "dummyorchestrationservicename"):
         raise errors.parameter_invalid("serviceName")
     action = (body.get("action") or "").lower()
@@ -140,7 +140,7 @@ def instance_view(rec: Recorder, call: Call) -> Outcome:
 def delete_instances(rec: Recorder, call: Call) -> Outcome:
     """POST delete: several instances in one operation, which the later service has."""
     group, scale_set = find(rec, call)
-    body = schema.read(call.body, {"instanceIds": [schema.STR]}, OWNER, call.text)
+    body = read_model(call, "VirtualMachineScaleSetVMInstanceRequiredIDs", OWNER)
     vms = [_member(group, scale_set, name) for name in dict.fromkeys(name.lower() for name in body.get("instanceIds") or [])]
     if not vms:
         raise errors.parameter_invalid("instanceIds")
@@ -175,7 +175,7 @@ def protect(rec: Recorder, call: Call) -> Outcome:
     vm = group.vm(name)
     if vm is None or vm.set.lower() != scale_set.name.lower():
         raise errors.not_found(f"{Type.SCALE_SET}/{scale_set.name}/virtualMachines", name, group.name)
-    body = schema.read(call.body, schema.INSTANCE, OWNER, call.text, call.query["api-version"])
+    body = read_resource(call, "VirtualMachineScaleSetVM", OWNER)
     policy = given(body, "properties", "protectionPolicy") or {}
     kind = "actions" if policy.get("protectFromScaleSetActions") else "scale-in" if policy.get("protectFromScaleIn") else ""
     others = tuple(each for each in scale_set.protected if each[0] != vm.name.lower())

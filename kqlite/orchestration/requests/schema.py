@@ -1,375 +1,304 @@
-"""The shapes of request bodies: which members there are and of which type.
+"""Request bodies, read against their shapes: Azure's own, or one of ours where Azure's specification says little.
 
-A body is read against its shape: member names compare without case and come out in Azure's casing, read-only members are left
-out, a member that the shape lacks is refused by its path, and so is a value of another type. Nothing is silently misread.
+A body is read whole before anybody looks at it. Names of members and words of a choice compare without case and come out in Azure's
+spelling; read-only members are left out; a member that the shape lacks, a value of another type, an unknown word and a required
+member that is missing are each refused by their path. Nothing is silently misread.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass, field
+from functools import cache
+from math import isfinite
 from typing import Any
 
-from kqlite.orchestration.errors import content_invalid, member_unknown
+from kqlite.orchestration import azure_schema
+from kqlite.orchestration.errors import (
+    content_invalid,
+    member_unknown,
+    parameter_invalid,
+    parameter_missing,
+    top_member_unknown,
+    value_not_allowed,
+)
 
-STR, BOOL, INT, NUM, OBJECT, ANY, GONE = "string", "boolean", "integer", "number", "object", "any", "read-only"
-Shape = Any  # one of the words above, a dict of members, a list of one shape, or a tuple: a map with values of one shape
-
-ID = {"id": STR}
-_STATUS = {"provisioningState": GONE, "uniqueId": GONE, "timeCreated": GONE, "instanceView": GONE, "vmId": GONE, "resourceGuid": GONE}
-
-SSH = {"publicKeys": [{"path": STR, "keyData": STR}]}
-PATCHES = {
-    "patchMode": STR,
-    "assessmentMode": STR,
-    "enableHotpatching": BOOL,
-    "automaticByPlatformSettings": OBJECT,
-}
-OS_PROFILE = {
-    "computerName": STR,
-    "computerNamePrefix": STR,
-    "adminUsername": STR,
-    "adminPassword": STR,
-    "customData": STR,
-    "allowExtensionOperations": BOOL,
-    "requireGuestProvisionSignal": BOOL,
-    "secrets": ANY,
-    "linuxConfiguration": {
-        "disablePasswordAuthentication": BOOL,
-        "provisionVMAgent": BOOL,
-        "ssh": SSH,
-        "patchSettings": PATCHES,
-        "enableVMAgentPlatformUpdates": BOOL,
-    },
-    "windowsConfiguration": {
-        "provisionVMAgent": BOOL,
-        "enableAutomaticUpdates": BOOL,
-        "timeZone": STR,
-        "additionalUnattendContent": ANY,
-        "patchSettings": PATCHES,
-        "winRM": OBJECT,
-        "enableVMAgentPlatformUpdates": BOOL,
-    },
-}
-IMAGE = {
-    "id": STR,
-    "publisher": STR,
-    "offer": STR,
-    "sku": STR,
-    "version": STR,
-    "exactVersion": GONE,
-    "sharedGalleryImageId": STR,
-    "communityGalleryImageId": STR,
-}
-MANAGED_DISK = {"id": STR, "storageAccountType": STR, "diskEncryptionSet": ID, "securityProfile": OBJECT}
-DISK = {
-    "name": STR,
-    "osType": STR,
-    "createOption": STR,
-    "caching": STR,
-    "deleteOption": STR,
-    "diskSizeGB": INT,
-    "writeAcceleratorEnabled": BOOL,
-    "managedDisk": MANAGED_DISK,
-    "diffDiskSettings": {"option": STR, "placement": STR},
-    "encryptionSettings": OBJECT,
-    "vhd": ANY,
-    "vhdContainers": [STR],
-    "image": ANY,
-    "diskControllerType": STR,
-}
-DATA_DISK = {
-    **DISK,
-    "lun": INT,
-    "toBeDetached": BOOL,
-    "detachOption": STR,
-    "diskIOPSReadWrite": INT,
-    "diskMBpsReadWrite": INT,
-}
-STORAGE = {"imageReference": IMAGE, "osDisk": DISK, "dataDisks": [DATA_DISK], "diskControllerType": STR}
-PUBLIC_IP = {
-    "name": STR,
-    "sku": {"name": STR, "tier": STR},
-    "properties": {
-        "idleTimeoutInMinutes": INT,
-        "dnsSettings": OBJECT,
-        "ipTags": ANY,
-        "publicIPPrefix": ID,
-        "publicIPAddressVersion": STR,
-        "publicIPAllocationMethod": STR,
-        "deleteOption": STR,
-    },
-}
-IP_CONFIGURATION = {
-    "id": STR,
-    "name": STR,
-    "properties": {
-        "primary": BOOL,
-        # A subnet is known by its id; what it is joined to may be said here, because kqlite keeps no networks.
-        "subnet": {"id": STR, "natGateway": ID, "routeTable": ID},
-        "privateIPAddressVersion": STR,
-        "privateIPAddress": STR,
-        "privateIPAllocationMethod": STR,
-        "publicIPAddress": ID,
-        "publicIPAddressConfiguration": PUBLIC_IP,
-        "loadBalancerBackendAddressPools": [ID],
-        "loadBalancerInboundNatPools": [ID],
-        "loadBalancerInboundNatRules": [ID],
-        "applicationGatewayBackendAddressPools": [ID],
-        "applicationSecurityGroups": [ID],
-        "provisioningState": GONE,
-    },
-}
-NIC_PROPERTIES = {
-    "primary": BOOL,
-    "enableAcceleratedNetworking": BOOL,
-    "enableIPForwarding": BOOL,
-    "enableFpga": BOOL,
-    "deleteOption": STR,
-    "networkSecurityGroup": ID,
-    "dnsSettings": {"dnsServers": [STR]},
-    "dscpConfiguration": ID,
-    "ipConfigurations": [IP_CONFIGURATION],
-}
-NIC_CONFIGURATION = {"id": STR, "name": STR, "properties": NIC_PROPERTIES}
-NETWORK = {
-    "networkApiVersion": STR,
-    "healthProbe": ID,
-    "networkInterfaceConfigurations": [NIC_CONFIGURATION],
-    "networkInterfaces": [{"id": STR, "properties": {"primary": BOOL, "deleteOption": STR}}],
-}
-EXTENSION_PROPERTIES = {
-    "publisher": STR,
-    "type": STR,
-    "typeHandlerVersion": STR,
-    "autoUpgradeMinorVersion": BOOL,
-    "enableAutomaticUpgrade": BOOL,
-    "settings": OBJECT,
-    "protectedSettings": OBJECT,
-    "protectedSettingsFromKeyVault": OBJECT,
-    "provisionAfterExtensions": [STR],
-    "suppressFailures": BOOL,
-    "forceUpdateTag": STR,
-    "provisioningState": GONE,
-    "instanceView": GONE,
-}
-EXTENSION = {"id": GONE, "name": STR, "type": GONE, "location": STR, "tags": (STR,), "properties": EXTENSION_PROPERTIES}
-DIAGNOSTICS = {"bootDiagnostics": {"enabled": BOOL, "storageUri": STR}}
-SCHEDULED = {"terminateNotificationProfile": {"enable": BOOL, "notBeforeTimeout": STR}, "osImageNotificationProfile": OBJECT}
-SECURITY = {"securityType": STR, "encryptionAtHost": BOOL, "uefiSettings": {"secureBootEnabled": BOOL, "vTpmEnabled": BOOL}}
-_COMMON = {
-    "osProfile": OS_PROFILE,
-    "storageProfile": STORAGE,
-    "networkProfile": NETWORK,
-    "diagnosticsProfile": DIAGNOSTICS,
-    "scheduledEventsProfile": SCHEDULED,
-    "securityProfile": SECURITY,
-    "priority": STR,
-    "evictionPolicy": STR,
-    "billingProfile": {"maxPrice": NUM},
-    "licenseType": STR,
-    "userData": STR,
-}
-PROFILE = {
-    **_COMMON,
-    "extensionProfile": {"extensions": [EXTENSION], "extensionsTimeBudget": STR},
-    "applicationProfile": OBJECT,
-    "capacityReservation": OBJECT,
-    "timeCreated": GONE,
-}
-TOP = {
-    "id": GONE,
-    "name": GONE,
-    "type": GONE,
-    "etag": GONE,
-    "location": STR,
-    "tags": (STR,),
-    "zones": [STR],
-    "plan": OBJECT,
-    "identity": OBJECT,
-    "extendedLocation": OBJECT,
-}
-SCALE_SET = {
-    **TOP,
-    "sku": {"name": STR, "tier": STR, "capacity": INT},
-    "properties": {
-        **_STATUS,
-        "orchestrationMode": STR,
-        "singlePlacementGroup": BOOL,
-        "platformFaultDomainCount": INT,
-        "virtualMachineProfile": PROFILE,
-        "proximityPlacementGroup": ID,
-        "additionalCapabilities": {"ultraSSDEnabled": BOOL, "hibernationEnabled": BOOL},
-        "automaticRepairsPolicy": {"enabled": BOOL, "gracePeriod": STR, "repairAction": STR},
-        "upgradePolicy": {
-            "mode": STR,
-            "rollingUpgradePolicy": OBJECT,
-            "automaticOSUpgradePolicy": {
-                "enableAutomaticOSUpgrade": BOOL,
-                "disableAutomaticRollback": BOOL,
-                "useRollingUpgradePolicy": BOOL,
-                "osRollingUpgradeDeferral": BOOL,
-            },
-        },
-        "overprovision": BOOL,
-        "doNotRunExtensionsOnOverprovisionedVMs": BOOL,
-        "hostGroup": ID,
-        "scaleInPolicy": {"rules": [STR], "forceDeletion": BOOL, "prioritizeUnhealthyVMs": BOOL},
-        "zoneBalance": BOOL,
-        "spotRestorePolicy": {"enabled": BOOL, "restoreTimeout": STR},
-        "priorityMixPolicy": {"baseRegularPriorityCount": INT, "regularPriorityPercentageAboveBase": INT},
-        "constrainedMaximumCapacity": BOOL,
-    },
-}
-VM = {
-    **TOP,
-    "resources": GONE,
-    "properties": {
-        **_COMMON,
-        **_STATUS,
-        "hardwareProfile": {"vmSize": STR, "vmSizeProperties": OBJECT},
-        "virtualMachineScaleSet": ID,
-        "availabilitySet": ID,
-        "proximityPlacementGroup": ID,
-        "platformFaultDomain": INT,
-        "host": ID,
-        "hostGroup": ID,
-        "additionalCapabilities": {"ultraSSDEnabled": BOOL, "hibernationEnabled": BOOL},
-        "extensionsTimeBudget": STR,
-        "applicationProfile": OBJECT,
-        "capacityReservation": OBJECT,
-    },
-}
-INSTANCE = {
-    **TOP,
-    "properties": {"protectionPolicy": {"protectFromScaleIn": BOOL, "protectFromScaleSetActions": BOOL}},
-}
-AUTOSCALE = {
-    "id": GONE,
-    "name": GONE,
-    "type": GONE,
-    "location": STR,
-    "tags": (STR,),
-    "properties": {
-        "enabled": BOOL,
-        "name": STR,
-        "targetResourceUri": STR,
-        "targetResourceLocation": STR,
-        "notifications": ANY,
-        "predictiveAutoscalePolicy": OBJECT,
-        "profiles": [
-            {
-                "name": STR,
-                "capacity": {"minimum": STR, "maximum": STR, "default": STR},
-                "rules": [
-                    {
-                        "metricTrigger": {
-                            "metricName": STR,
-                            "metricNamespace": STR,
-                            "metricResourceUri": STR,
-                            "metricResourceLocation": STR,
-                            "timeGrain": STR,
-                            "statistic": STR,
-                            "timeWindow": STR,
-                            "timeAggregation": STR,
-                            "operator": STR,
-                            "threshold": NUM,
-                            "dividePerInstance": BOOL,
-                            "dimensions": ANY,
-                        },
-                        "scaleAction": {"direction": STR, "type": STR, "value": STR, "cooldown": STR},
-                    }
-                ],
-                "fixedDate": {"timeZone": STR, "start": STR, "end": STR},
-                "recurrence": {"frequency": STR, "schedule": {"timeZone": STR, "days": [STR], "hours": [INT], "minutes": [INT]}},
-            }
-        ],
-    },
-}
-
-# Members that came after api-version 2021-07-01, and with which one; the rest is taken with any version.
-_SINCE = {
-    "repairAction": "2021-11-01",
-    "communityGalleryImageId": "2021-11-01",
-    "protectedSettingsFromKeyVault": "2021-11-01",
-    "automaticByPlatformSettings": "2022-03-01",
-    "useRollingUpgradePolicy": "2022-03-01",
-    "priorityMixPolicy": "2022-08-01",
-    "diskControllerType": "2022-08-01",
-    "enableVMAgentPlatformUpdates": "2022-08-01",
-    "osImageNotificationProfile": "2022-11-01",
-    "constrainedMaximumCapacity": "2022-11-01",
-    "osRollingUpgradeDeferral": "2023-09-01",
-    "protectionPolicy": "2023-09-01",
-}
+STR, BOOL, INT, LONG, NUM, ANY, GONE = "str", "bool", "int", "long", "num", "any", "read-only"
 NEWEST = "9999-12-31"
 
-_TYPES: dict[str, tuple[type, ...]] = {STR: (str,), BOOL: (bool,), INT: (int,), NUM: (int, float), OBJECT: (dict,)}
+
+@dataclass(slots=True)
+class Words:
+    """A choice: its words by their lower case, each with the last api-version known not to have it."""
+
+    known: dict[str, tuple[str, str]]
+
+    def allowed(self, version: str) -> list[str]:
+        """The words that a version has."""
+        return [word for word, lacking in self.known.values() if lacking < version]
 
 
-def read(body: Any, shape: Shape, owner: str, text: str | None = None, version: str = NEWEST) -> dict[str, Any]:
+@dataclass(slots=True)
+class ListOf:
+    """A list. most, least: how many items it may have, where that is limited."""
+
+    item: Shape
+    least: int = 0
+    most: int = 1_000_000
+
+
+@dataclass(slots=True)
+class MapOf:
+    """An open object with values of one shape."""
+
+    item: Shape
+
+
+@dataclass(slots=True)
+class Range:
+    """A number between bounds."""
+
+    kind: str
+    low: float
+    high: float
+
+
+@dataclass(slots=True)
+class Member:
+    """A member of an object. lacking: the last api-version known not to have it, "" where every version does."""
+
+    name: str
+    shape: Shape
+    lacking: str = ""
+
+
+@dataclass(slots=True)
+class Object:
+    """An object. members: by their names, in Azure's spelling and in lower case."""
+
+    members: dict[str, Member] = field(default_factory=dict)
+    required: list[Member] = field(default_factory=list)
+
+    def add(self, member: Member, required: bool = False) -> None:
+        """One more member, in the place of another of its name."""
+        self.members[member.name] = self.members[member.name.lower()] = member
+        if required:
+            self.required.append(member)
+
+
+Shape = str | Words | ListOf | MapOf | Range | Object
+
+
+# Azure's shapes
+
+# Members that differ from the specification, each written as there.
+_OURS: dict[str, dict[str, str]] = {
+    # An instance of a Flexible set can be protected since this version only.
+    "VirtualMachineScaleSetVM.properties": {"protectionPolicy": "VirtualMachineScaleSetVMProtectionPolicy >2023-07-01"},
+}
+# kqlite keeps no networks: what a subnet is joined to may be said where it is named.
+_SUBNETS = (
+    "VirtualMachineScaleSetIPConfiguration.properties",
+    "VirtualMachineNetworkInterfaceIPConfiguration.properties",
+    "NetworkInterfaceIPConfiguration.properties",
+)
+# What an answer shows of every resource, so that a body that was read before may bring it back.
+_SHOWN = ("id", "name", "type", "etag", "systemData")
+
+
+@cache
+def resource(name: str) -> Object:
+    """The shape of a resource's body, by the name of its model in Azure's specification."""
+    found = Object(dict(_object(name).members))
+    for shown in _SHOWN:
+        found.add(Member(shown, GONE))
+    return found
+
+
+@cache
+def model(name: str) -> Object:
+    """The shape of another body, by the name of its model in Azure's specification."""
+    return _object(name)
+
+
+_objects: dict[str, Object] = {}
+
+
+def _object(name: str) -> Object:
+    known = _objects.get(name)
+    if known is not None:
+        return known
+    made = _objects[name] = Object()
+    for member, text in (azure_schema.table()["objects"][name] | _OURS.get(name, {})).items():
+        kind, *words = text.split()
+        lacking = next((word[1:] for word in words if word[0] == ">"), "")
+        limits = {key: float(value) for key, _, value in (word.partition("=") for word in words) if value}
+        made.add(Member(member, _shape(kind, limits), lacking), "required" in words)
+    if name in _SUBNETS:
+        linked = {"id": STR, "natGateway": _object("SubResource"), "routeTable": _object("SubResource")}
+        made.add(Member("subnet", shape_of(linked)))
+    return made
+
+
+def _shape(kind: str, limits: dict[str, float]) -> Shape:
+    if kind[0] == "[":
+        return ListOf(_shape(kind[1:-1], {}), int(limits.get("minItems", 0)), int(limits.get("maxItems", 1_000_000)))
+    if kind[0] == "{":
+        return MapOf(_shape(kind[1:-1], {}))
+    if kind in (INT, LONG, NUM) and limits:
+        return Range(kind, limits.get("min", float("-inf")), limits.get("max", float("inf")))
+    if kind in (STR, BOOL, INT, LONG, NUM, ANY, GONE):
+        return kind
+    if kind in ("datetime", "duration"):  # whoever uses one reads it, and says what is wrong with it
+        return STR
+    words = azure_schema.table()["words"].get(kind)
+    return _object(kind) if words is None else _words(kind)
+
+
+@cache
+def _words(name: str) -> Words:
+    known = {}
+    for text in azure_schema.table()["words"][name]:
+        word, _, lacking = text.partition(" >")
+        known[word.lower()] = (word, lacking)
+    return Words(known)
+
+
+def words_of(name: str) -> Words:
+    """A choice by its name in Azure's specification."""
+    return _words(name)
+
+
+def shape_of(members: dict[str, Any]) -> Object:
+    """A shape of our own: each member's shape, a list of one shape for a list, a tuple of one for a map, a dict for an object."""
+    made = Object()
+    for name, shape in members.items():
+        made.add(Member(name, _own(shape)))
+    return made
+
+
+def _own(shape: Any) -> Shape:
+    if isinstance(shape, dict):
+        return shape_of(shape)
+    if isinstance(shape, list):
+        return ListOf(_own(shape[0]))
+    if isinstance(shape, tuple):
+        return MapOf(_own(shape[0]))
+    return shape  # type: ignore[no-any-return]
+
+
+# Reading
+
+
+def read(body: Any, shape: Object, owner: str, text: str | None = None, version: str = NEWEST, *, complete: bool = False) -> dict[str, Any]:
     """The body in Azure's casing.
 
     owner: "vmss" or "vm", as the refusal of an unknown member begins. text: the body as it was sent, to give positions in it.
     version: the request's api-version; a member that came later is unknown to it.
-    Raises ArmError 400 for an unknown member or a value of another type.
+    complete: whether a required member has to be there, as in a PUT.
+    Raises ArmError 400 for an unknown member, a value of another type, an unknown word, or a required member that is missing.
     """
     if not isinstance(body, dict):
         raise content_invalid("the body must be a JSON object")
-    return dict(_Reader(owner, text, body, version).value(body, shape, ""))
+    return _Reader(owner, text, body, version, complete).object(body, shape, "")
 
 
 class _Reader:
-    def __init__(self, owner: str, text: str | None, body: dict[str, Any], version: str) -> None:
+    def __init__(self, owner: str, text: str | None, body: dict[str, Any], version: str, complete: bool) -> None:
         self._owner = owner
         self._version = version
+        self._complete = complete
         self._text = text
         self._body = body
 
     def value(self, value: Any, shape: Shape, path: str) -> Any:
-        if value is None or shape == ANY:
-            return value
-        if isinstance(shape, dict):
-            return self._object(value, shape, path)
-        if isinstance(shape, list):
-            if not isinstance(value, list):
-                raise self._wrong(path, "array", value)
-            if None in value:
-                raise self._wrong(f"{path}[{value.index(None)}]", _name_of(shape[0]), None)
-            return [self.value(item, shape[0], f"{path}[{at}]") for at, item in enumerate(value)]
-        if isinstance(shape, tuple):
-            if not isinstance(value, dict):
-                raise self._wrong(path, "object", value)
-            return {str(key): self.value(item, shape[0], f"{path}.{key}") for key, item in value.items()}
-        return self._scalar(value, shape, path)
-
-    def _object(self, value: Any, shape: dict[str, Shape], path: str) -> dict[str, Any]:
-        if not isinstance(value, dict):
+        if type(shape) is str:
+            return value if shape == ANY else self._scalar(value, shape, path)
+        if type(shape) is Object:
+            return self.object(value, shape, path)
+        if type(shape) is Words:
+            return self._word(value, shape, path)
+        if type(shape) is ListOf:
+            return self._list(value, shape, path)
+        if type(shape) is Range:
+            number = self._scalar(value, shape.kind, path)
+            if not shape.low <= number <= shape.high:
+                raise parameter_invalid(_target(path))
+            return number
+        assert type(shape) is MapOf
+        if type(value) is not dict:
             raise self._wrong(path, "object", value)
-        members = {name.lower(): name for name in shape}
+        return {key: "" if item is None else self.value(item, shape.item, f"{path}.{key}") for key, item in value.items()}
+
+    def object(self, value: Any, shape: Object, path: str) -> dict[str, Any]:
+        if type(value) is not dict:
+            raise self._wrong(path, "object", value)
+        members = shape.members
         found: dict[str, Any] = {}
         for key, item in value.items():
-            name = members.get(str(key).lower())
-            if name is None or _SINCE.get(name, "") > self._version:
-                where = f"{path}.{key}" if path else str(key)
-                raise member_unknown(self._owner, where, str(key), self._position(str(key)))
-            if shape[name] != GONE and item is not None:
-                found[name] = self.value(item, shape[name], f"{path}.{name}" if path else name)
+            member = members.get(key) or members.get(key.lower())
+            if member is None or (member.lacking and member.lacking >= self._version):
+                raise self._unknown(path, key)
+            if item is not None and member.shape != GONE:
+                found[member.name] = self.value(item, member.shape, f"{path}.{member.name}" if path else member.name)
+        if self._complete and shape.required:
+            for member in shape.required:
+                if member.name not in found and member.lacking < self._version:
+                    raise parameter_missing(_short(path, member.name))
         return found
+
+    def _list(self, value: Any, shape: ListOf, path: str) -> list[Any]:
+        if type(value) is not list:
+            raise self._wrong(path, "array", value)
+        if None in value:
+            raise self._wrong(f"{path}[{value.index(None)}]", _name_of(shape.item), None)
+        if not shape.least <= len(value) <= shape.most:
+            raise parameter_invalid(_target(path))
+        return [self.value(item, shape.item, f"{path}[{at}]") for at, item in enumerate(value)]
+
+    def _word(self, value: Any, shape: Words, path: str) -> str:
+        text = self._scalar(value, STR, path)
+        word, lacking = shape.known.get(text.lower(), ("", NEWEST))
+        if lacking and lacking >= self._version:
+            raise value_not_allowed(text, _target(path), shape.allowed(self._version))
+        return word
 
     def _scalar(self, value: Any, shape: str, path: str) -> Any:
         # A number may come as text ("2"), as the service's own deserializer takes it; a fraction is never an integer.
-        if shape in (INT, NUM) and isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value):
+        if shape == STR:
+            if type(value) is str:
+                return value
+            if type(value) in (int, float):
+                return str(value)
+        elif shape == BOOL:
+            if type(value) is bool:
+                return value
+            if type(value) is str and value.lower() in ("true", "false"):
+                return value.lower() == "true"
+        else:
+            return self._number(value, shape, path)
+        raise self._wrong(path, _NAMES[shape], value)
+
+    def _number(self, value: Any, shape: str, path: str) -> float:
+        if type(value) is str and len(value) < 400 and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
             value = float(value) if "." in value else int(value)
-        if shape == INT and isinstance(value, float) and value.is_integer():
+        if shape != NUM and type(value) is float and value.is_integer():
             value = int(value)
-        if shape == BOOL and isinstance(value, str) and value.lower() in ("true", "false"):
-            value = value.lower() == "true"
-        if shape == STR and isinstance(value, (int, float)) and not isinstance(value, bool):
-            value = str(value)
-        if not isinstance(value, _TYPES[shape]) or (shape in (INT, NUM) and isinstance(value, bool)):
-            raise self._wrong(path, shape, value)
-        return value
+        if type(value) is int:
+            bits = _BITS[shape]
+            if not -(2**bits) <= value < 2**bits:
+                kind = "double" if shape == NUM else f"Int{bits + 1}"
+                raise content_invalid(f"JSON integer {value} is too large or small for an {kind}. Path '{path}', line 1.")
+            return value
+        if shape == NUM and type(value) is float and isfinite(value):
+            return value
+        raise self._wrong(path, _NAMES[shape], value)
+
+    def _unknown(self, path: str, key: str) -> Exception:
+        if not path and self._owner in _RESOURCES:
+            return top_member_unknown(key, self._position(key))
+        return member_unknown(self._owner, f"{path}.{key}" if path else key, key, self._position(key))
 
     def _wrong(self, path: str, wanted: str, value: Any) -> Exception:
         return content_invalid(f"Error converting value {json.dumps(value)} to type {wanted}. Path {path or '(root)'}, line 1.")
@@ -380,8 +309,32 @@ class _Reader:
         return at + len(key) + 3 if at >= 0 else 0
 
 
+_NAMES = {STR: "string", BOOL: "boolean", INT: "integer", LONG: "integer", NUM: "number"}
+_BITS = {INT: 31, LONG: 63, NUM: 1_000}
+# Resource Manager itself reads what stands beside `properties`; the provider reads what stands below.
+_RESOURCES = ("vm", "vmss", "disks", "networkInterfaces", "publicIPAddresses", "loadBalancers", "proximityPlacementGroups")
+
+
 def _name_of(shape: Shape) -> str:
-    return shape if isinstance(shape, str) else "array" if isinstance(shape, list) else "object"
+    if isinstance(shape, (Words, Range)):
+        return "string" if isinstance(shape, Words) else _NAMES[shape.kind]
+    if isinstance(shape, str):
+        return _NAMES.get(shape, "object")
+    return "array" if isinstance(shape, ListOf) else "object"
+
+
+def _target(path: str) -> str:
+    """How a refusal names a parameter: what `properties` holds goes by its own name."""
+    return path.removeprefix("properties.")
+
+
+def _short(path: str, name: str) -> str:
+    """How Compute names a parameter that is missing: alone below a profile, and a part's with the part before it: `dataDisk.lun`."""
+    owner = re.sub(r"\[\d+\]$", "", path.removesuffix(".properties").rpartition(".")[2])
+    if owner.endswith(("Profile", "properties")) or not owner:
+        return name
+    singular = owner[:-1] if path.endswith("]") and owner.endswith("s") else owner
+    return f"{singular}.{name}"
 
 
 def merged(base: Any, patch: Any) -> Any:

@@ -11,7 +11,7 @@ from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin, begin_delete
 from kqlite.orchestration.model import Power, Provisioning, Step, Type, VmState
 from kqlite.orchestration.recorder import Recorder
-from kqlite.orchestration.requests import schema
+from kqlite.orchestration.requests.bodies import read_resource
 from kqlite.orchestration.requests.call import (
     Call,
     Outcome,
@@ -36,7 +36,7 @@ def put(rec: Recorder, call: Call) -> Outcome:
     if known is None and call.method == "PATCH":
         raise errors.not_found(Type.VM, call.name, group.name)
     location = checked_location(call.body if isinstance(call.body, dict) else {}, Type.VM, known.location if known else "")
-    body = schema.read(call.body, schema.VM, OWNER, call.text, call.query["api-version"])
+    body = read_resource(call, "VirtualMachine", OWNER)
     check_name(call.name, "vmName")
     check_match(call, known)
     if known is not None and known.provisioning == Provisioning.FAILED and known.power == Power.NONE and call.method == "PUT":
