@@ -28,6 +28,7 @@ TESTS = (
     "test_orchestration_saved_state.py",
     "test_orchestration_bad_input.py",
     "test_orchestration_parts.py",
+    "test_orchestration_schema.py",
 )
 # name, file below kqlite/orchestration, what stands there, what stands there instead
 EDITS: list[tuple[str, str, str, str]] = [
@@ -109,7 +110,12 @@ EDITS: list[tuple[str, str, str, str]] = [
     ("200 in a single placement group", "placement.py", "return MAX_IN_ONE_GROUP if single_group else", "return MAX_INSTANCES if single_group else"),
     ("no domain in a single placement group", "requests/vm_creation.py", "if domain is not None and self._in_one_group(scale_set):", "if False:"),
     ("a set goes after its members", "controllers/scale_set.py", "if rec.fleet.membership(group, scale_set.name).total:", "if False:"),
-    ("members by api-version", "requests/schema.py", 'or _SINCE.get(name, "") > self._version', ""),
+    ("members by api-version", "requests/schema.py", " or (member.lacking and member.lacking >= self._version):", ":"),
+    ("words by api-version", "requests/schema.py", "if lacking and lacking >= self._version:", "if lacking == NEWEST:"),
+    ("words in Azure's spelling", "requests/schema.py", "        return word\n", "        return text\n"),
+    ("unknown words", "requests/schema.py", '.get(text.lower(), ("", NEWEST))', '.get(text.lower(), (text, ""))'),
+    ("required members", "requests/schema.py", "if self._complete and shape.required:", "if False:"),
+    ("numbers within their bits", "requests/schema.py", "if not -(2**bits) <= value < 2**bits:", "if False:"),
     ("nothing null in lists", "requests/schema.py", "            if None in value:\n", "            if False:\n"),
     ("throttling", "throttling.py", "if bucket.left < 1), None)", "if bucket.left < -9e9), None)"),
     ("tokens come back", "throttling.py", "self.left + (now - self.since) * self.refill / self.every", "self.left"),

@@ -1,0 +1,160 @@
+"""Bodies are read as Azure's own specification describes them, and every answer says what is wrong with the rest."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kqlite.orchestration import azure_schema
+from kqlite.orchestration.requests import schema
+from kqlite.simulation import Simulation
+
+SUB = "/subscriptions/00000000-0000-0000-0000-000000000001"
+RG = f"{SUB}/resourceGroups/rg"
+COMPUTE, NETWORK = f"{RG}/providers/Microsoft.Compute", f"{RG}/providers/Microsoft.Network"
+SETS, VMS, DISKS = f"{COMPUTE}/virtualMachineScaleSets", f"{COMPUTE}/virtualMachines", f"{COMPUTE}/disks"
+API = "?api-version=2021-07-01"
+
+
+def made(profile: str = "ga") -> Simulation:
+    simulation = Simulation(seed=7, profile=profile, features="all")
+    simulation.create_group("rg")
+    return simulation
+
+
+def put(simulation: Simulation, path: str, body: Any, version: str = "2021-07-01") -> dict[str, Any]:
+    answer = simulation.arm("PUT", f"{path}?api-version={version}", body)
+    assert answer.status in (200, 201), answer.body
+    return dict(answer.body)
+
+
+def refusal(simulation: Simulation, path: str, body: Any, version: str = "2021-07-01") -> tuple[int, str, str, str]:
+    answer = simulation.arm("PUT", f"{path}?api-version={version}", body)
+    error = answer.body["error"]
+    return answer.status, error["code"], error.get("target", ""), error["message"]
+
+
+def shapes(shape: Any, seen: set[int]) -> Iterator[Any]:
+    if id(shape) in seen:
+        return
+    seen.add(id(shape))
+    yield shape
+    if isinstance(shape, schema.Object):
+        for member in shape.members.values():
+            yield from shapes(member.shape, seen)
+    elif isinstance(shape, (schema.ListOf, schema.MapOf)):
+        yield from shapes(shape.item, seen)
+
+
+def test_every_word_of_the_table_is_known() -> None:
+    names = set(azure_schema.table()["objects"])
+    reached = {type(each) for name in names for each in shapes(schema.model(name), set())}
+    assert reached == {str, schema.Object, schema.Words, schema.ListOf, schema.MapOf, schema.Range}
+
+
+@pytest.mark.parametrize(
+    ("storage", "path", "word"),
+    [
+        ({"osDisk": {"createOption": "fromimage", "osType": "linux"}}, ("osDisk", "osType"), "Linux"),
+        ({"osDisk": {"createOption": "FROMIMAGE"}}, ("osDisk", "createOption"), "FromImage"),
+        ({"osDisk": {"createOption": "FromImage", "deleteOption": "delete"}}, ("osDisk", "deleteOption"), "Delete"),
+        ({"osDisk": {"createOption": "FromImage", "caching": "readwrite"}}, ("osDisk", "caching"), "ReadWrite"),
+        (
+            {"osDisk": {"createOption": "FromImage", "managedDisk": {"storageAccountType": "premium_lrs"}}},
+            ("osDisk", "managedDisk", "storageAccountType"),
+            "Premium_LRS",
+        ),
+    ],
+)
+def test_words_compare_without_case_and_come_out_in_azures_spelling(storage: dict[str, Any], path: tuple[str, ...], word: str) -> None:
+    simulation = made()
+    body = simulation.vm_body("db")
+    body["properties"]["storageProfile"] = storage
+    put(simulation, f"{VMS}/db", body)
+    simulation.settle()
+    shown: Any = simulation.get(f"{VMS}/db")["properties"]
+    assert shown["provisioningState"] == "Succeeded"
+    for name in ("storageProfile", *path):
+        shown = shown[name]
+    assert shown == word
+
+
+def test_a_spot_set_in_lower_case_is_a_spot_set() -> None:
+    simulation = made()
+    profile = {"priority": "spot", "evictionPolicy": "delete", "billingProfile": {"maxPrice": -1}}
+    policy = {"enabled": True, "gracePeriod": "PT30M", "repairAction": "restart"}
+    rules = {"rules": ["oldestvm"]}
+    body = simulation.set_body("web", capacity=1, health=True, automaticRepairsPolicy=policy, scaleInPolicy=rules)
+    body["properties"]["virtualMachineProfile"] |= profile
+    shown = put(simulation, f"{SETS}/web", body, "2023-09-01")["properties"]
+    assert (shown["virtualMachineProfile"]["priority"], shown["virtualMachineProfile"]["evictionPolicy"]) == ("Spot", "Delete")
+    assert (shown["automaticRepairsPolicy"]["repairAction"], shown["scaleInPolicy"]["rules"]) == ("Restart", ["OldestVM"])
+    simulation.settle()
+    instance = next(iter(simulation.arm("GET", f"{SETS}/web/virtualMachines{API}").body["value"]))["name"]
+    assert simulation.arm("POST", f"{VMS}/{instance}/simulateEviction{API}").status == 204
+    simulation.advance("5m")
+    assert simulation.arm("GET", f"{VMS}/{instance}{API}").status == 404
+
+
+def test_an_unknown_word_is_refused_with_the_allowed_ones() -> None:
+    simulation = made()
+    body = simulation.vm_body("db")
+    body["properties"]["storageProfile"] = {"osDisk": {"createOption": "Conjure"}}
+    assert refusal(simulation, f"{VMS}/db", body) == (
+        400,
+        "InvalidParameter",
+        "storageProfile.osDisk.createOption",
+        "The value 'Conjure' of parameter 'storageProfile.osDisk.createOption' is not allowed. Allowed values are: FromImage,Empty,Attach.",
+    )
+
+
+def test_words_and_members_have_the_version_that_brought_them() -> None:
+    simulation = made()
+    body = simulation.vm_body("db")
+    body["properties"]["securityProfile"] = {"securityType": "ConfidentialVM"}
+    assert refusal(simulation, f"{VMS}/db", body)[3].endswith("Allowed values are: TrustedLaunch.")
+    put(simulation, f"{VMS}/db", body, "2022-03-01")
+    late = {"location": "eastus", "properties": {"diskSizeGB": 4, "creationData": {"createOption": "Empty"}, "dataAccessAuthMode": "None"}}
+    assert refusal(simulation, f"{DISKS}/d", late, "2021-04-01")[1] == "BadRequest"
+    put(simulation, f"{DISKS}/d", late, "2022-03-02")
+
+
+# Source: Azure/azure-quickstart-templates#419, Azure/azure-sdk-for-go#369: how Compute names what is missing.
+@pytest.mark.parametrize(
+    ("storage", "name"),
+    [
+        ({"osDisk": {"name": "x"}}, "osDisk.createOption"),
+        ({"osDisk": {"createOption": "FromImage"}, "dataDisks": [{"lun": 0}]}, "dataDisk.createOption"),
+        ({"osDisk": {"createOption": "FromImage"}, "dataDisks": [{"createOption": "Empty"}]}, "dataDisk.lun"),
+    ],
+)
+def test_a_required_member_that_is_missing_is_named(storage: dict[str, Any], name: str) -> None:
+    simulation = made()
+    body = simulation.vm_body("db")
+    body["properties"]["storageProfile"] = storage
+    assert refusal(simulation, f"{VMS}/db", body) == (400, "InvalidParameter", name, f"Required parameter '{name}' is missing (null).")
+
+
+# Source: Azure/azure-sdk-for-net#3487: how Resource Manager refuses what stands beside `properties`.
+def test_a_member_beside_properties_is_refused_by_resource_manager() -> None:
+    simulation = made()
+    answer = simulation.arm("PUT", f"{DISKS}/d?api-version=2021-04-01", '{"location": "eastus", "AccountType": "StandardLRS"}')
+    assert answer.body["error"] == {
+        "code": "InvalidRequestContent",
+        "message": "The request content was invalid and could not be deserialized: 'Could not find member 'AccountType' on object of type "
+        "'ResourceDefinition'. Path 'AccountType', line 1, position 37.'.",
+    }
+
+
+@pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 10**20, 10**300])
+def test_a_number_out_of_its_bounds_is_refused(value: int) -> None:
+    body = {"location": "eastus", "properties": {"diskSizeGB": value, "creationData": {"createOption": "Empty"}}}
+    status, code, _, message = refusal(made(), f"{DISKS}/d", body)
+    assert (status, code) == (400, "InvalidRequestContent")
+    assert f"JSON integer {value} is too large or small for an Int32" in message
+
+
+def test_a_number_that_no_json_holds_is_refused() -> None:
+    simulation = made()
+    for text in ('{"location": "eastus", "tags": {"a": 1e999}}', '{"location": "eastus", "x": -1e999}'):
+        assert simulation.arm("PUT", f"{DISKS}/d?api-version=2021-04-01", text).body["error"]["code"] == "InvalidRequestContent"
