@@ -12,7 +12,9 @@ from typing import Any
 from kqlite.orchestration.attachments import disk_name, nic_name
 from kqlite.orchestration.chance import derived_base36, derived_guid
 from kqlite.orchestration.clock import iso
+from kqlite.orchestration.disk_performance import performance_of
 from kqlite.orchestration.model import (
+    BESIDE,
     Definition,
     DiskState,
     ExtensionState,
@@ -103,7 +105,7 @@ def scale_set(group_id: str, image: ScaleSetState, definitions: Definitions) -> 
     document = _head(group_id, Type.SCALE_SET, image.name, image.location, image.tags, image.version)
     if image.zones:
         document["zones"] = list(image.zones)
-    for name in ("identity", "plan", "extendedLocation"):
+    for name in BESIDE:
         if name in stored:
             document[name] = stored[name]
     if "sku" in stored:
@@ -206,7 +208,7 @@ def vm(group_id: str, image: VmState, definitions: Definitions, with_view: bool 
     if image.zone:
         document["zones"] = [image.zone]
     stored = definitions[image.model].document
-    for name in ("identity", "plan"):
+    for name in BESIDE:
         if name in stored:
             document[name] = stored[name]
     properties = vm_properties(group_id, image, definitions)
@@ -406,9 +408,10 @@ def scale_set_vm(group_id: str, image: VmState, owner: ScaleSetState, in_full: b
 # What hangs on VMs
 
 
-def disk(group_id: str, image: DiskState) -> Document:
+def disk(group_id: str, image: DiskState, definitions: Definitions) -> Document:
     """A managed disk."""
     document = _head(group_id, Type.DISK, image.name, image.location, image.tags, image.version)
+    stored = _with_the_rest(document, image.definition, definitions)
     document["sku"] = {"name": image.sku, "tier": image.sku.partition("_")[0].removesuffix("SSD")}
     if image.zone:
         document["zones"] = [image.zone]
@@ -421,17 +424,32 @@ def disk(group_id: str, image: DiskState) -> Document:
         "timeCreated": iso(image.created),
         "uniqueId": derived_guid(image.uid, f"disk {image.name}"),
         "creationData": {"createOption": "FromImage" if image.os_type else "Empty"},
+        "encryption": {"type": "EncryptionAtRestWithPlatformKey"},
+        "networkAccessPolicy": "AllowAll",
     }
     if image.os_type:
         properties["osType"] = image.os_type
-    document["properties"] = properties
+    performance = performance_of(image.sku, image.size_gb, stored.get("tier", ""))
+    if performance.iops:
+        properties |= {"diskIOPSReadWrite": performance.iops, "diskMBpsReadWrite": performance.mbps}
+    if performance.tier:
+        properties["tier"] = performance.tier
+    document["properties"] = properties | stored
     return document
+
+
+def _with_the_rest(document: Document, definition: int, definitions: Definitions) -> Document:
+    """Put what a body said beside its properties into the document; its properties."""
+    stored = definitions[definition].document if definition else {}
+    document.update({key: value for key, value in stored.items() if key != "properties"})
+    return stored.get("properties") or {}
 
 
 def nic(group_id: str, image: NicState, definitions: Definitions) -> Document:
     """A network interface."""
     stored = definitions[image.definition].document if image.definition else {}
     document = _head(group_id, Type.NIC, image.name, image.location, image.tags, image.version)
+    _with_the_rest(document, image.beside, definitions)
     hidden = ("deleteOption", "ipConfigurations")
     properties: Document = {key: value for key, value in stored.items() if key not in hidden}
     properties["provisioningState"] = "Succeeded"
@@ -457,17 +475,24 @@ def _ip_configuration(group_id: str, image: NicState, stored: Document, at: int)
     return {"id": f"{resource_id(group_id, Type.NIC, image.name)}/ipConfigurations/{name}", "name": name, "properties": properties}
 
 
-def public_ip(group_id: str, image: PublicIpState) -> Document:
+def public_ip(group_id: str, image: PublicIpState, definitions: Definitions) -> Document:
     """A public address."""
     document = _head(group_id, Type.PUBLIC_IP, image.name, image.location, image.tags, image.version)
     document["sku"] = {"name": image.sku, "tier": "Regional"}
+    stored = _with_the_rest(document, image.definition, definitions)
     properties: Document = {
-        "provisioningState": "Succeeded",
-        "ipAddress": image.address,
         "publicIPAllocationMethod": "Static",
         "publicIPAddressVersion": "IPv4",
+        "idleTimeoutInMinutes": 4,
+        **stored,
+        "provisioningState": "Succeeded",
+        "ipAddress": image.address,
         "resourceGuid": derived_guid(image.uid, f"ip {image.name}"),
     }
+    label = (stored.get("dnsSettings") or {}).get("domainNameLabel")
+    if label:
+        fqdn = f"{label}.{image.location}.cloudapp.azure.com"
+        properties["dnsSettings"] = {**stored["dnsSettings"], "fqdn": fqdn}
     if image.nic:
         properties["ipConfiguration"] = {"id": f"{resource_id(group_id, Type.NIC, image.nic)}/ipConfigurations/ipconfig"}
     document["properties"] = properties
@@ -476,10 +501,8 @@ def public_ip(group_id: str, image: PublicIpState) -> Document:
 
 def plain(group_id: str, type_: str, image: ResourceState, definitions: Definitions) -> Document:
     """A resource that is shown as it was given."""
-    stored = definitions[image.definition].document
     document = _head(group_id, type_, image.name, image.location, image.tags, image.version)
-    document.update({key: value for key, value in stored.items() if key != "properties"})
-    document["properties"] = {**(stored.get("properties") or {}), "provisioningState": "Succeeded"}
+    document["properties"] = {**_with_the_rest(document, image.definition, definitions), "provisioningState": "Succeeded"}
     return document
 
 

@@ -16,6 +16,10 @@ Tags = tuple[tuple[str, str], ...]
 Failure = tuple[str, str]  # code, message
 
 
+# What the body of a VM or scale set says beside its properties, and is kept and shown.
+BESIDE = ("identity", "plan", "extendedLocation", "placement")
+
+
 class Word(StrEnum):
     """A word that shows as plain text wherever it comes out, as it does when it is read back from the log."""
 
@@ -229,6 +233,7 @@ class DiskState(NamedTuple):
     """A managed disk. vm: the name of the VM that holds it, "" when unattached. lun: -1 for an OS disk. state: `diskState`.
 
     implied: it follows from its VM's image and model alone, so the fleet keeps no copy; the same holds for the other two below.
+    definition: what its body said beyond the other fields, 0 where nobody sent one.
     """
 
     name: str
@@ -245,10 +250,14 @@ class DiskState(NamedTuple):
     os_type: str
     state: str
     implied: bool
+    definition: int = 0
 
 
 class NicState(NamedTuple):
-    """A network interface. definition: a document of kind "nic" with its configuration. vm: the name of its VM, or ""."""
+    """A network interface. definition: a document of kind "nic" with its configuration. vm: the name of its VM, or "".
+
+    beside: the definition of what its body said beside its properties, 0 for nothing.
+    """
 
     name: str
     version: int
@@ -261,10 +270,11 @@ class NicState(NamedTuple):
     address: str
     public_ip: str
     implied: bool
+    beside: int = 0
 
 
 class PublicIpState(NamedTuple):
-    """A public address. nic: the name of the interface that uses it, or ""."""
+    """A public address. nic: the name of the interface that uses it, or "". definition: what its body said, 0 where nobody sent one."""
 
     name: str
     version: int
@@ -276,6 +286,7 @@ class PublicIpState(NamedTuple):
     address: str
     sku: str
     implied: bool
+    definition: int = 0
 
 
 class ResourceState(NamedTuple):

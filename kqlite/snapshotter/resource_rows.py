@@ -153,11 +153,11 @@ def _document(place: Place, type_: str, image: Image, definitions: Definitions) 
         case ExtensionState():
             return arm_documents.extension(place.container, image, definitions)
         case DiskState():
-            return arm_documents.disk(place.container, image)
+            return arm_documents.disk(place.container, image, definitions)
         case NicState():
             return arm_documents.nic(place.container, image, definitions)
         case PublicIpState():
-            return arm_documents.public_ip(place.container, image)
+            return arm_documents.public_ip(place.container, image, definitions)
         case SettingState():
             return arm_documents.autoscale(place.container, image, definitions)
         case GroupState():

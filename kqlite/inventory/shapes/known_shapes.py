@@ -136,6 +136,11 @@ _DISK_RESOURCE = {
     "timeCreated": _TEXT,
     "uniqueId": _TEXT,
     "creationData": {"createOption": _TEXT},
+    "encryption": {"type": _TEXT},
+    "networkAccessPolicy": _TEXT,
+    "diskIOPSReadWrite": _WHOLE,
+    "diskMBpsReadWrite": _WHOLE,
+    "tier": _TEXT,
     "osType": _TEXT,
 }
 
@@ -144,6 +149,7 @@ _PUBLIC_ADDRESS = {
     "ipAddress": _TEXT,
     "publicIPAllocationMethod": _TEXT,
     "publicIPAddressVersion": _TEXT,
+    "idleTimeoutInMinutes": _WHOLE,
     "resourceGuid": _TEXT,
     "ipConfiguration": _ID,
 }

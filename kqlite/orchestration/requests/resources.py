@@ -9,10 +9,11 @@ from typing import Any, cast
 
 from kqlite.orchestration import arm_documents, errors
 from kqlite.orchestration.attachments import all_of, find_disk, find_nic, find_public_ip, private_address, public_address
+from kqlite.orchestration.disk_performance import TIERS, performance_of
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.model import DiskState, Image, NicState, PublicIpState, ResourceState, ScaleSetState, Type, VmState
 from kqlite.orchestration.recorder import Recorder
-from kqlite.orchestration.requests import rules, schema
+from kqlite.orchestration.requests import schema
 from kqlite.orchestration.requests.bodies import read_resource
 from kqlite.orchestration.requests.call import (
     Call,
@@ -50,11 +51,11 @@ def find(rec: Recorder, group: Container, type_: str, name: str) -> Image | None
 def show(rec: Recorder, group: Container, type_: str, image: Image) -> dict[str, Any]:
     """Its document."""
     if isinstance(image, DiskState):
-        return arm_documents.disk(group.id, image)
+        return arm_documents.disk(group.id, image, rec.fleet.definitions)
     if isinstance(image, NicState):
         return arm_documents.nic(group.id, image, rec.fleet.definitions)
     if isinstance(image, PublicIpState):
-        return arm_documents.public_ip(group.id, image)
+        return arm_documents.public_ip(group.id, image, rec.fleet.definitions)
     document = arm_documents.plain(group.id, type_, cast("ResourceState", image), rec.fleet.definitions)
     if type_ == Type.PLACEMENT_GROUP:
         document["properties"] |= _placed(rec, group, cast("ResourceState", image))
@@ -107,55 +108,90 @@ def put(rec: Recorder, call: Call, type_: str) -> Outcome:
     check_match(call, known)
     if known is not None and location != there:
         raise errors.wrong_location(known.name, there, group.name, location)  # type: ignore[union-attr]
-    new = _wanted(rec, group, type_, call.name, location, body, known)
+    new = _wanted(rec, call, group, type_, location, body, known)
     if known is None:
         rec.create(group, type_, new)
     else:
         fields = {field: value for field, value in new._asdict().items() if field not in ("version", "uid", "created", "name")}
         rec.change(group, type_, known, **fields)
-    return Outcome(
-        201 if known is None else 200, lambda: show(rec, group, type_, cast("Image", find(rec, group, type_, call.name))), "", location
-    )
-
-
-def _wanted(rec: Recorder, group: Container, type_: str, name: str, location: str, body: dict[str, Any], known: Image | None) -> Image:
-    uid = rec.chance.uid(group.scope(type_) + name, rec.now)
-    tags = tags_of(body, known.tags if known is not None else ())  # type: ignore[union-attr]
-    properties = body.get("properties") or {}
+    name = new.name  # type: ignore[union-attr]
+    status, operation = 201 if known is None else 200, ""
     if type_ == Type.DISK:
-        return _disk(rec, name, uid, location, tags, body, cast("DiskState | None", known))
+        # Disks alone answer so: done, but as an operation of the provider.
+        operation = rec.open_operation("disks/write", group, group.scope(type_) + name, location)
+        rec.end_operation(group, operation)
+        status = 202 if known is None else 200
+    return Outcome(status, lambda: show(rec, group, type_, cast("Image", find(rec, group, type_, name))), operation, location)
+
+
+def _wanted(rec: Recorder, call: Call, group: Container, type_: str, location: str, body: dict[str, Any], known: Image | None) -> Image:
+    """The resource as a request wants it: a PUT says all of it, a PATCH what it changes."""
+    uid = rec.chance.uid(group.scope(type_) + call.name, rec.now)
+    patched = known if call.method == "PATCH" else None
+    tags = tags_of(body, patched.tags if patched is not None else ())  # type: ignore[union-attr]
+    body = {key: value for key, value in body.items() if key not in ("location", "tags")}
+    if type_ == Type.DISK:
+        return _disk(rec, call, uid, location, tags, body, cast("DiskState | None", known))
     if type_ == Type.NIC:
         old = cast("NicState | None", known)
-        number = rec.define("nic", properties) if properties or old is None else old.definition
+        properties = _stored(rec, body.pop("properties", {}), old.definition if old is not None and patched is not None else 0)
         reference = next((given(ip, "properties", "publicIPAddress", "id") for ip in properties.get("ipConfigurations") or []), None)
-        ip = last_segment(reference) if reference else (old.public_ip if old else "")
+        ip = last_segment(reference) if reference else ""
         address = old.address if old else private_address(uid, 0)
-        return NicState(name, 1, uid, location, tags, rec.now, old.vm if old else "", number, address, ip, implied=False)
+        beside = _stored(rec, body, old.beside if old is not None and patched is not None else 0)
+        number, rest = rec.define("nic", properties), rec.define("nic", beside) if beside else 0
+        return NicState(call.name, 1, uid, location, tags, rec.now, old.vm if old else "", number, address, ip, implied=False, beside=rest)
     if type_ == Type.PUBLIC_IP:
         old_ip = cast("PublicIpState | None", known)
         sku = given(body, "sku", "name") or (old_ip.sku if old_ip else "Standard")
-        address = old_ip.address if old_ip else public_address(uid, 0)
-        return PublicIpState(name, 1, uid, location, tags, rec.now, old_ip.nic if old_ip else "", address, sku, implied=False)
-    stored = {"properties": properties, **({"sku": body["sku"]} if body.get("sku") else {})}
-    if known is not None:
-        stored = schema.merged(rec.fleet.definitions[cast("ResourceState", known).definition].document, stored)
-    return ResourceState(name, 1, uid, location, tags, rec.now, rec.define(type_, stored))
+        stored = _stored(rec, body, old_ip.definition if old_ip is not None and patched is not None else 0)
+        stored["sku"] = {"tier": "Regional", **stored.get("sku", {}), "name": sku}
+        address, nic = (old_ip.address, old_ip.nic) if old_ip else (public_address(uid, 0), "")
+        number = rec.define("publicIp", stored)
+        return PublicIpState(call.name, 1, uid, location, tags, rec.now, nic, address, sku, implied=False, definition=number)
+    stored = _stored(rec, body, cast("ResourceState", patched).definition if patched is not None else 0)
+    return ResourceState(call.name, 1, uid, location, tags, rec.now, rec.define(type_, {"properties": {}, **stored}))
 
 
-def _disk(rec: Recorder, name: str, uid: int, location: str, tags: Any, body: dict[str, Any], known: DiskState | None) -> DiskState:
-    size = given(body, "properties", "diskSizeGB")
+def _stored(rec: Recorder, body: dict[str, Any], before: int) -> dict[str, Any]:
+    """What is kept of a body; before: the definition that a PATCH changes, 0 for none."""
+    return dict(schema.merged(rec.fleet.definitions[before].document if before else {}, body))
+
+
+def _disk(rec: Recorder, call: Call, uid: int, location: str, tags: Any, body: dict[str, Any], known: DiskState | None) -> DiskState:
+    patched = known if call.method == "PATCH" else None
+    stored = _stored(rec, body, patched.definition if patched is not None else 0)
+    properties = dict(stored.get("properties") or {})
+    size = properties.pop("diskSizeGB", None)
     if size is None:
         size = known.size_gb if known else 0
-    if isinstance(size, bool) or not isinstance(size, int) or not 0 < size <= 65536:
+    if not 0 < size <= 65536:
         raise errors.parameter_invalid("diskSizeGB")
     if known is not None and size < known.size_gb:
         raise errors.ArmError(409, "OperationNotAllowed", "Shrinking disk size is not allowed.", "diskSizeGB")
-    sku = given(body, "sku", "name") or (known.sku if known else "Standard_LRS")
-    rules.check_choice(sku, rules.DISK_SKUS, "sku.name")
-    zone = (body.get("zones") or [""])[0] or (known.zone if known else "")
-    if known is not None:
-        return known._replace(tags=tags, size_gb=size, sku=sku, implied=False)
-    return DiskState(name, 1, uid, location, zone, tags, rec.now, "", -1, size, sku, "", "Unattached", implied=False)
+    sku = (stored.pop("sku", None) or {}).get("name") or (known.sku if known else "Standard_LRS")
+    zones = stored.pop("zones", None) or ([known.zone] if known and known.zone else [])
+    if len(zones) > 1:
+        raise errors.parameter_invalid("zones")
+    os_type = properties.pop("osType", None) or (known.os_type if known else "")
+    _check_performance(sku, size, properties)
+    number = rec.define("disk", {**stored, "properties": properties})
+    disk = known or DiskState(call.name, 1, uid, location, "", tags, rec.now, "", -1, size, sku, "", "Unattached", implied=False)
+    zone = zones[0] if zones else ""
+    return disk._replace(tags=tags, size_gb=size, sku=sku, zone=zone, os_type=os_type, implied=False, definition=number)
+
+
+def _check_performance(sku: str, size: int, properties: dict[str, Any]) -> None:
+    """Only kinds of disk whose performance is no matter of their size have one of their own. Raises ArmError."""
+    tier = properties.get("tier") or ""
+    performance = performance_of(sku, size, tier)
+    if tier and (tier != performance.tier or TIERS.index(tier) < TIERS.index(performance_of(sku, size).tier)):
+        raise errors.parameter_invalid("tier")
+    if not performance.iops:
+        return
+    for name, value in (("diskIOPSReadWrite", performance.iops), ("diskMBpsReadWrite", performance.mbps)):
+        if properties.pop(name, value) != value:
+            raise errors.parameter_invalid(name)
 
 
 def delete(rec: Recorder, call: Call, type_: str) -> Outcome:

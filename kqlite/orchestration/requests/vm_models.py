@@ -7,6 +7,7 @@ from typing import Any
 from kqlite.orchestration import errors
 from kqlite.orchestration.chance import derived_hex
 from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.model import BESIDE
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import rules
 from kqlite.orchestration.requests.call import (
@@ -50,7 +51,7 @@ def define_model(rec: Recorder, group: Container, name: str, uid: int, propertie
     if "osProfile" in properties:
         properties["osProfile"] = {"computerName": name, **properties["osProfile"]}
     document: dict[str, Any] = {"properties": properties, "extensions": [], "nics": _define_nics(rec, group, properties)}
-    for member in ("identity", "plan"):
+    for member in BESIDE:
         if body.get(member) is not None:
             document[member] = body[member]
     return rec.define("vm", document)

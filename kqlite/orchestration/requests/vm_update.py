@@ -11,7 +11,7 @@ from kqlite.orchestration import arm_documents, errors
 from kqlite.orchestration.attachments import disk_name, disks_of, find_disk, materialise, nics_of
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin, forget_member, rack_for
-from kqlite.orchestration.model import DiskState, NicState, Power, Provisioning, ScaleSetState, Step, Type, VmState
+from kqlite.orchestration.model import BESIDE, DiskState, NicState, Power, Provisioning, ScaleSetState, Step, Type, VmState
 from kqlite.orchestration.placement import MAX_INSTANCES
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import rules, schema
@@ -109,7 +109,7 @@ class Update:
         return {"set": scale_set.name, "domain": 0, "rack": rack_for(self.rec, self.group, scale_set.name, 0, self.vm.uid)}
 
     def _has_new_top(self) -> bool:
-        return any(self.body.get(name) is not None for name in ("identity", "plan"))
+        return any(self.body.get(name) is not None for name in BESIDE)
 
     def _check_unchanged(self) -> None:
         vm = self.vm
@@ -175,7 +175,7 @@ class Update:
         if self.facts.kind == "instance":
             materialise(rec, group, vm, self.facts)
         document = rec.fleet.definitions[vm.model].document
-        top = {name: self.body.get(name) or document.get(name) for name in ("identity", "plan")}
+        top = {name: self.body.get(name) or document.get(name) for name in BESIDE}
         model = define_model(rec, group, vm.name, vm.uid, wanted, top)
         self._move_disks(model)
         self._move_nics(model)

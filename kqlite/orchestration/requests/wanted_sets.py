@@ -14,7 +14,7 @@ from kqlite.orchestration.clock import MINUTE, iso_duration
 from kqlite.orchestration.controllers import repair
 from kqlite.orchestration.controllers import scale_set as controller
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import Provisioning, ScaleSetState, Tags, Type
+from kqlite.orchestration.model import BESIDE, Provisioning, ScaleSetState, Tags, Type
 from kqlite.orchestration.placement import MAX_INSTANCES, domain_range, most_instances, regular_share
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import rules, schema
@@ -164,8 +164,6 @@ class WantedSet:
                 rules.check_added_extensions(self.old_profile or {}, self.profile)
         self._check_repairs()
         self._check_mix()
-        for rule in given(self.properties, "scaleInPolicy", "rules") or []:
-            rules.check_choice(rule, ("Default", "OldestVM", "NewestVM"), "scaleInPolicy.rules")
         if self.profile is not None:
             rules.check_values(self.profile, "virtualMachineProfile.", find_size(self.size_name))
             rules.check_spot(self.profile, "virtualMachineProfile.", find_size(self.size_name))
@@ -200,7 +198,6 @@ class WantedSet:
             lowest = 30 if self.rec.preview else 10
             if grace is None or not lowest * MINUTE <= grace <= 90 * MINUTE:
                 raise errors.parameter_invalid("automaticRepairsPolicy.gracePeriod")
-        rules.check_choice(policy.get("repairAction"), ("Replace", "Restart", "Reimage"), "automaticRepairsPolicy.repairAction")
 
     def _check_mix(self) -> None:
         mix = self.properties.get("priorityMixPolicy")
@@ -253,7 +250,7 @@ class WantedSet:
         document: dict[str, Any] = {"properties": self.properties}
         if self.size_name:
             document["sku"] = {"name": self.size.name if self.size else self.size_name, "tier": self.tier}
-        for name in ("identity", "plan", "extendedLocation"):
+        for name in BESIDE:
             value = self.body.get(name)
             if value is None and self.known is not None:
                 value = self.rec.fleet.definitions[self.known.model].document.get(name)
