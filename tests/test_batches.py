@@ -2,13 +2,13 @@
 
 import pyarrow as pa
 import pytest
-from same_documents import exact
 
 from kqlite.inventory.shapes.batches import BatchBuilder, Drafts, columns_of, documents, fault_of, partition
 from kqlite.inventory.shapes.columns import array_of
 from kqlite.inventory.shapes.documents import DocumentError, Exact, decode, decode_all, encode, without_nulls
 from kqlite.language.schema import Array, JsonLeaf, Leaf, Member, Object
 from kqlite.language.types import Type
+from tests.support.same_documents import exact
 
 VM = "microsoft.compute/virtualmachines"
 

@@ -6,8 +6,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_orchestration_properties import RG
-from test_rows import all_events, definitions_of, furnished, world_of
 
 from kqlite.inventory.shapes.batches import documents
 from kqlite.orchestration.events import Event, Kind
@@ -15,6 +13,8 @@ from kqlite.orchestration.model import Type
 from kqlite.simulation import Simulation
 from kqlite.snapshotter.change_records import TABLES, ChangeRecords
 from kqlite.snapshotter.resource_rows import row_before, row_of, table_of
+from tests.support.core_events import all_events, definitions_of, furnished, world_of
+from tests.support.random_world import RG
 
 Row = dict[str, Any]
 MACHINES = "microsoft.compute/virtualmachines"

@@ -11,10 +11,8 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
-import churning
 import pyarrow as pa
 import pytest
-from churning import DISK, GROWING, NOON, VM, Model, Stream
 
 from kqlite.directory.data_directory import DataDirectory
 from kqlite.inventory.imports.in_memory import incoming
@@ -34,6 +32,8 @@ from kqlite.inventory.store.maintenance import (
 )
 from kqlite.inventory.store.snapshot import SnapshotExpired
 from kqlite.inventory.store.store import Store
+from tests.support import churning
+from tests.support.churning import DISK, GROWING, NOON, VM, Model, Stream
 
 FULL = os.environ.get("KQLITE_CAMPAIGN") == "full"
 
@@ -216,7 +216,7 @@ def test_a_type_that_grows_leaves_the_shared_partition():
 
 def killed_feeder(directory, seed, steps, after):
     process = subprocess.Popen(
-        [sys.executable, churning.__file__, str(directory), str(seed), str(steps)],
+        [sys.executable, "-m", churning.__name__, str(directory), str(seed), str(steps)],
         env=os.environ | {"PYTHONPATH": f"{Path(__file__).parent.parent}"},
         stdout=subprocess.PIPE,
         text=True,

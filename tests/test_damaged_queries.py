@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import golden_tables
 import pytest
 
 import kqlite
 from kqlite.language.functions import FUNCTIONS
+from tests.support import golden_tables
 
 FULL = os.environ.get("KQLITE_CAMPAIGN") == "full"
 SEEDS, QUERIES = (range(40), 5_000) if FULL else (range(2), 700)

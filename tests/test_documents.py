@@ -4,7 +4,6 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from same_documents import exact
 
 from kqlite.engine import Engine
 from kqlite.inventory.imports.in_memory import incoming
@@ -16,6 +15,7 @@ from kqlite.inventory.shapes.shapes import PLAIN_JSON, from_json
 from kqlite.inventory.store.store import Store
 from kqlite.language.rules import late_materialization
 from kqlite.language.schema import JSON
+from tests.support.same_documents import exact
 
 VM = "microsoft.compute/virtualmachines"
 MORNING, NOON = datetime(2026, 1, 1, 8, tzinfo=UTC), datetime(2026, 1, 1, 12, tzinfo=UTC)

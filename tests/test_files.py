@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from same_documents import by_id
 
 from kqlite.access.local import LocalAccess
 from kqlite.connection import Connection
@@ -29,6 +28,7 @@ from kqlite.inventory.shapes.resource_tables import COLUMNS
 from kqlite.inventory.store.store import Store
 from kqlite.language.schema import JsonLeaf
 from kqlite.language.types import Type
+from tests.support.same_documents import by_id
 
 VM = "microsoft.compute/virtualmachines"
 

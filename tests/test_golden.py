@@ -1,8 +1,9 @@
 """Runs every case of `golden/` on the store and on Arrow in place, with DuckDB's optimizer on and off."""
 
-import golden_cases
 import pytest
-from golden_cases import WAYS, Case, Way
+
+from tests.support import golden_cases
+from tests.support.golden_cases import WAYS, Case, Way
 
 CASES = golden_cases.all_cases()
 

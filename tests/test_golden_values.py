@@ -1,9 +1,10 @@
 """What stands in a golden case comes back as it was."""
 
-import golden_values
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.support import golden_values
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 

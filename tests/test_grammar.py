@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from lark import Lark
 from lark.exceptions import UnexpectedInput
-from syntax_trees import without_spans
-from test_syntax_properties import WRITTEN, damaged
 
 from kqlite.language import parser
 from kqlite.language.automaton import END, Automaton, Table
 from kqlite.language.parser import build_table, load_table, parse, save_table
 from kqlite.language.syntax_errors import WORDS, SyntaxErrors
 from kqlite.language.tree_builder import TreeBuilder
+from tests.support.damaged_text import WRITTEN, damaged
+from tests.support.syntax_trees import without_spans
 
 ROOT = Path(__file__).parents[1]
 GRAMMAR = (ROOT / "grammar" / "kql.lark").read_text(encoding="utf-8")

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from arm_rows import state_of
-from live_checks import assert_same, check_records, records, shown
 
 import kqlite
 from kqlite.errors import InventoryError
@@ -24,6 +22,8 @@ from kqlite.inventory.store.store import Store
 from kqlite.orchestration.clock import DAY, HOUR, Clock
 from kqlite.orchestration.log import LogError, SqliteLog, every_event
 from kqlite.simulation import LOG_NAME, Simulation
+from tests.support.arm_rows import state_of
+from tests.support.live_checks import assert_same, check_records, records, shown
 
 FILE = "inventory.duckdb"
 

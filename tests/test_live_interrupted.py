@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from arm_rows import state_of
-from live_checks import assert_same, check_records, records, shown
 
 from kqlite.simulation import Simulation
+from tests.support.arm_rows import state_of
+from tests.support.live_checks import assert_same, check_records, records, shown
 
 
 @pytest.mark.parametrize("lag", [0, "per-resource 0s..5s"])

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from arm_rows import state_of
-from live_checks import assert_same, check_answers, check_records, records, shown
-from live_processes import Process, save_table
 
 from kqlite.connection import Connection
 from kqlite.orchestration.log import SqliteLog
 from kqlite.simulation import LOG_NAME, Simulation
+from tests.support.arm_rows import state_of
+from tests.support.live_checks import assert_same, check_answers, check_records, records, shown
+from tests.support.live_processes import Process, save_table
 
 KILLS = 200 if os.environ.get("KQLITE_CAMPAIGN") == "full" else 4
 LAG = "0s..20s"

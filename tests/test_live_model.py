@@ -20,9 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from arm_rows import State, changes_between, state_of
-from live_checks import RESOURCES, assert_same, check_records, exact, records, shown, told, told_changes
-from test_orchestration_properties import FAULTS, NAMES, RG, SETS, VMS, World
 
 from kqlite.orchestration.clock import MINUTE, SECOND, from_datetime, to_datetime
 from kqlite.orchestration.events import Event, Kind
@@ -30,6 +27,9 @@ from kqlite.orchestration.log import every_event
 from kqlite.orchestration.model import Type
 from kqlite.simulation import Simulation
 from kqlite.snapshotter.lag import Lag, Law, Mode
+from tests.support.arm_rows import State, changes_between, state_of
+from tests.support.live_checks import RESOURCES, assert_same, check_records, exact, records, shown, told, told_changes
+from tests.support.random_world import FAULTS, NAMES, RG, SETS, VMS, World
 
 FULL = os.environ.get("KQLITE_CAMPAIGN") == "full"
 

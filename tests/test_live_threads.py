@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from arm_rows import state_of
-from live_checks import assert_same, check_answers, check_records, records, shown
-from live_processes import QUESTION, one_request
 
 from kqlite.connection import Connection
 from kqlite.orchestration.clock import Clock, from_datetime
 from kqlite.simulation import Simulation
+from tests.support.arm_rows import state_of
+from tests.support.live_checks import assert_same, check_answers, check_records, records, shown
+from tests.support.live_processes import QUESTION, one_request
 
 SECONDS = 60 if os.environ.get("KQLITE_CAMPAIGN") == "full" else 3
 READERS = 8

@@ -166,7 +166,8 @@ def test_a_rule_that_is_switched_off_is_noticed(name: str, file: str, old: str, 
     for folder in ("kqlite", "grammar", "sample-data"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "tests").mkdir()
-    shutil.copytree(ROOT / "tests" / "scenarios", tmp_path / "tests" / "scenarios")
+    for folder in ("scenarios", "support"):
+        shutil.copytree(ROOT / "tests" / folder, tmp_path / "tests" / folder)
     for test in TESTS:
         shutil.copy(ROOT / "tests" / test, tmp_path / "tests" / test)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_orchestration_properties import World
 
 from kqlite.orchestration import control_plane
 from kqlite.orchestration.fleet import Container, Fleet, Membership
 from kqlite.orchestration.log import SqliteLog, encoded, every_event
 from kqlite.orchestration.saved_state import SavedState
 from kqlite.simulation import LOG_NAME, STATE_NAME, Simulation
+from tests.support.random_world import World
 
 
 def everything(value: Any) -> Any:

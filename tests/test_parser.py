@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from syntax_trees import without_spans
 
 from kqlite.language import syntax
 from kqlite.language.diagnostics import Diagnostic, KqlError
@@ -12,6 +11,7 @@ from kqlite.language.parser import parse
 from kqlite.language.source import Span
 from kqlite.language.syntax_errors import OPERATORS, UNSUPPORTED_OPERATORS
 from kqlite.language.types import TICKS_PER_DAY, TICKS_PER_SECOND, UNIX_EPOCH_TICKS, Type
+from tests.support.syntax_trees import without_spans
 
 REFERENCE = """
 | where type =~ 'Microsoft.Compute/virtualMachines'

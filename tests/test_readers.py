@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from same_documents import by_id
 
 from kqlite.errors import InventoryError
 from kqlite.inventory.imports import file_formats, files, sorted_runs, worker_processes
 from kqlite.inventory.imports.files import load_files
 from kqlite.inventory.shapes.batches import documents
 from kqlite.inventory.store.store import Store
+from tests.support.same_documents import by_id
 
 VM = "microsoft.compute/virtualmachines"
 

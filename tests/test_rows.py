@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_orchestration_properties import RG, World
 
 from kqlite.inventory.imports.in_memory import incoming
 from kqlite.inventory.shapes.batches import documents
@@ -19,7 +18,6 @@ from kqlite.inventory.store.store import Store
 from kqlite.language.types import Type as ColumnType
 from kqlite.orchestration.clock import to_datetime
 from kqlite.orchestration.events import Event, Kind
-from kqlite.orchestration.log import every_event
 from kqlite.orchestration.model import IMAGES, Type
 from kqlite.simulation import Simulation
 from kqlite.snapshotter.change_records import TABLES, ChangeRecords
@@ -27,6 +25,8 @@ from kqlite.snapshotter.folding import Folder
 from kqlite.snapshotter.hot import NAME, SHOWING, HotLeaves
 from kqlite.snapshotter.resource_rows import row as row_in_state
 from kqlite.snapshotter.resource_rows import row_before, row_of, table_of
+from tests.support.core_events import all_events, calm, definitions_of, furnished, world_of
+from tests.support.random_world import RG, World
 
 TENANT = "00000000-0000-0000-0000-00000000feed"
 STRINGS = [column.name for column in COLUMNS if column.type is ColumnType.STRING]
@@ -109,14 +109,6 @@ def same(row: Row, expected: Row) -> bool:
 # Events, and what the core holds
 
 
-def definitions_of(events: list[Event]) -> dict[int, Any]:
-    return {event.image.number: event.image for event in events if event.kind is Kind.DEFINED}  # type: ignore[union-attr]
-
-
-def all_events(simulation: Simulation) -> list[Event]:
-    return list(every_event(simulation.log))
-
-
 def living(events: list[Event]) -> Iterator[Event]:
     """The last event of every resource that is there."""
     last: dict[tuple[str, str], Event] = {}
@@ -124,69 +116,6 @@ def living(events: list[Event]) -> Iterator[Event]:
         if table_of(event.type) is not None:
             last[event.type, event.id.lower()] = event
     return (event for event in last.values() if event.kind is not Kind.DELETED)
-
-
-def calm(simulation: Simulation) -> None:
-    """No injected fault answers in place of the resource."""
-    for fault in simulation.faults:
-        simulation.recover(fault["id"])
-
-
-def world_of(seed: int, steps: int = 40) -> World:
-    draw = random.Random(seed)
-    world = World(seed)
-    for _ in range(steps):
-        world.do(draw)
-    calm(world.simulation)
-    return world
-
-
-def furnished() -> Simulation:
-    """One resource of every type that has rows, and more."""
-    simulation = Simulation(seed=5, features="all")
-    simulation.create_scale_set("web", capacity=3, health=True, tags={"env": "prod"}, zone="1")
-    simulation.create_vm("solo", tags={"a.b": "c"}, zone="2")
-    simulation.settle()
-    api = "?api-version=2021-07-01"
-    network, compute = f"{RG}/providers/Microsoft.Network", f"{RG}/providers/Microsoft.Compute"
-    for path, body in (
-        (
-            f"{network}/loadBalancers/lb",
-            {"location": "eastus", "sku": {"name": "Basic"}, "properties": {"probes": []}},
-        ),
-        (f"{network}/publicIPAddresses/ip", {"location": "eastus", "sku": {"name": "Basic"}, "properties": {}}),
-        (f"{compute}/proximityPlacementGroups/near", {"location": "eastus", "properties": {"proximityPlacementGroupType": "Standard"}}),
-        (f"{compute}/disks/spare", {"location": "eastus", "properties": {"diskSizeGB": 64}}),
-        (f"{compute}/virtualMachines/solo/providers/Microsoft.Authorization/locks/keep", {"properties": {"level": "CanNotDelete"}}),
-        (
-            f"{compute}/virtualMachines/solo/extensions/agent",
-            {
-                "location": "eastus",
-                "properties": {"publisher": "p", "type": "t", "typeHandlerVersion": "1.0", "settings": {"a": 1.5}},
-            },
-        ),
-    ):
-        answer = simulation.arm("PUT", path + (api if "locks" not in path else "?api-version=2016-09-01"), body)
-        assert answer.status < 300, answer.body
-    rule = {
-        "metricTrigger": {
-            "metricName": "Percentage CPU",
-            "metricResourceUri": f"{compute}/virtualMachineScaleSets/web",
-            "statistic": "Average",
-            "timeAggregation": "Average",
-            "timeGrain": "PT1M",
-            "timeWindow": "PT5M",
-            "operator": "GreaterThan",
-            "threshold": 60,
-        },
-        "scaleAction": {"direction": "Increase", "type": "ChangeCount", "value": "1", "cooldown": "PT10M"},
-    }
-    profile = {"name": "p", "capacity": {"minimum": "1", "maximum": "9", "default": "3"}, "rules": [rule]}
-    setting = {"enabled": True, "targetResourceUri": f"{compute}/virtualMachineScaleSets/web", "profiles": [profile]}
-    path = f"{RG}/providers/Microsoft.Insights/autoscaleSettings/grow?api-version=2022-10-01"
-    assert simulation.arm("PUT", path, {"location": "eastus", "properties": setting}).status < 300
-    simulation.settle()
-    return simulation
 
 
 def check_rows(simulation: Simulation) -> None:

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from same_documents import by_id
 
 from kqlite.directory.data_directory import DataDirectory
 from kqlite.errors import InventoryError
@@ -26,6 +25,7 @@ from kqlite.inventory.shapes.shapes import from_json, held_leaves, whole
 from kqlite.inventory.store.store import Store
 from kqlite.language.schema import JsonLeaf, Leaf
 from kqlite.language.types import Type
+from tests.support.same_documents import by_id
 
 VM = "microsoft.compute/virtualmachines"
 DISK = "microsoft.compute/disks"

@@ -8,23 +8,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from syntax_trees import NOWHERE, without_spans
 
 from kqlite.language import syntax
 from kqlite.language.diagnostics import KqlError
 from kqlite.language.parser import parse
 from kqlite.language.types import TICKS_PER_DAY, Type
 from kqlite.language.unparse import show
+from tests.support.damaged_text import PIECES, WRITTEN, damaged
+from tests.support.syntax_trees import NOWHERE, without_spans
 
 EXAMPLES = Path(__file__).parents[2] / "shared" / "data" / "kql-docs-examples.jsonl"
-WRITTEN = [
-    "| where type =~ 'Microsoft.Compute/virtualMachines' | where properties.x contains \"demo\" | order by resourceGroup desc, name desc",
-    "let T = datatable(a: long, b: string)[1, 'x', 2, 'y'];\nT | join kind=leftouter (T | where a > 1) on a | project-away a1",
-    "resources | mv-expand with_itemindex=i nic = properties.nics to typeof(dynamic) limit 5 | extend x = nic['a b'].c[0], y = -1.5e3",
-    "resources | summarize count(), (a, b) = arg_max(t, *) by tostring(tags.env), bin(t, 1d) | where * has 'x' // end",
-    "union kind=inner withsource=S (A | take 1), B | where not(x in~ ('a', \"b\")) and y !between (1d .. 2h) or z matches regex @'a\\d'",
-    "print dynamic({\"a\": [1, -2.5, datetime(2020-01-01), null], 'b': {}}), guid(74be27de-1e4e-49d9-b579-fe0b331d3642), h'x' \"y\"",
-]
 
 
 # Trees such as the parser makes
@@ -211,10 +204,6 @@ def test_a_written_query_printed_means_the_same(text: str) -> None:
 
 # Text of any kind
 
-PIECES = r"""
-| where extend ( ) [ ] { } ' " ``` ~~~ @' h" // ; , . .. == =~ = ! in !in~ between dynamic( datetime( 1 1.5 1d -1 0x1F
-a a.b * by let \ join on
-""".split()  # noqa: SIM905
 fragments = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=30).map(" ".join)
 
 
@@ -246,14 +235,6 @@ def test_any_text_raises_nothing_but_kql_errors(text: str) -> None:
 @given(st.sampled_from(WRITTEN), st.randoms(use_true_random=False))
 def test_a_damaged_query_raises_nothing_but_kql_errors(text: str, chance: random.Random) -> None:
     holds(damaged(text, chance))
-
-
-def damaged(text: str, chance: random.Random) -> str:
-    for _ in range(chance.randint(1, 3)):
-        place = chance.randrange(len(text) + 1)
-        end = min(len(text), place + chance.randint(0, 4))
-        text = text[:place] + chance.choice(["", *PIECES]) + text[end:]
-    return text
 
 
 @pytest.mark.skipif(not EXAMPLES.exists(), reason="the worked examples are not beside this checkout")

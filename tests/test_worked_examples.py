@@ -10,10 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import printed_values
 import pytest
 
 import kqlite
+from tests.support import printed_values
 
 EXAMPLES = Path(__file__).parents[2] / "shared" / "data" / "kql-docs-examples.jsonl"
 if not EXAMPLES.exists():

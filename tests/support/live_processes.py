@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-PACKAGE = Path(__file__).parent.parent
+PACKAGE = Path(__file__).parent.parent.parent
 SPEED = 200.0
 QUESTION = "resources | where type =~ 'microsoft.compute/virtualmachines' | project id, state = tostring(properties.provisioningState)"
 

@@ -5,14 +5,13 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from arm_rows import COLUMNS, TABLES, Row, State, changes_between, without_nothing
-
 from kqlite.connection import Connection
 from kqlite.orchestration.clock import DAY, HOUR, from_datetime
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.log import EventLog, every_event
 from kqlite.orchestration.model import Type
 from kqlite.result import SnapshotInfo
+from tests.support.arm_rows import COLUMNS, TABLES, Row, State, changes_between, without_nothing
 
 RESOURCES = frozenset(
     {

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import golden_tables
-import golden_values
-
 import kqlite
 from kqlite.language import parser, syntax
+from tests.support import golden_tables, golden_values
 
-FOLDER = Path(__file__).parent / "golden"
+FOLDER = Path(__file__).parent.parent / "golden"
 SECTIONS = ("rows", "plan", "duckdb", "error")
 HEADERS = ("source", "tables", "now", "shaped")
 

@@ -2,7 +2,7 @@
 
 Run as a program it feeds a data directory, from the position that is stored there, until it is killed:
 
-    python churning.py DIRECTORY SEED STEPS
+    python -m tests.support.churning DIRECTORY SEED STEPS
 """
 
 import json
@@ -15,13 +15,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
-from same_documents import by_id
-
 from kqlite.inventory.shapes.batches import BatchBuilder, documents, partition
 from kqlite.inventory.shapes.change_batches import Changes, LeavesNotHeld, Records, changes_of, records_of
 from kqlite.inventory.shapes.resource_tables import HOT_LEAVES
 from kqlite.inventory.shapes.shapes import hold, hot_column, join
 from kqlite.inventory.store.store import Store
+from tests.support.same_documents import by_id
 
 VM = "microsoft.compute/virtualmachines"
 DISK = "microsoft.compute/disks"

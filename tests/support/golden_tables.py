@@ -18,7 +18,7 @@ from kqlite.inventory.shapes.resource_tables import COLUMNS, table_of
 from kqlite.inventory.store.store import Store
 from kqlite.language.types import Type
 
-_FOLDER = Path(__file__).parent / "golden" / "tables"
+_FOLDER = Path(__file__).parent.parent / "golden" / "tables"
 _SAMPLE = sorted(bundled("sample-data/inventory").glob("*.jsonl"))
 _SCALARS = {
     "bool": pa.bool_(),

@@ -1,0 +1,25 @@
+"""Queries as people write them, and the same with random damage."""
+
+import random
+
+WRITTEN = [
+    "| where type =~ 'Microsoft.Compute/virtualMachines' | where properties.x contains \"demo\" | order by resourceGroup desc, name desc",
+    "let T = datatable(a: long, b: string)[1, 'x', 2, 'y'];\nT | join kind=leftouter (T | where a > 1) on a | project-away a1",
+    "resources | mv-expand with_itemindex=i nic = properties.nics to typeof(dynamic) limit 5 | extend x = nic['a b'].c[0], y = -1.5e3",
+    "resources | summarize count(), (a, b) = arg_max(t, *) by tostring(tags.env), bin(t, 1d) | where * has 'x' // end",
+    "union kind=inner withsource=S (A | take 1), B | where not(x in~ ('a', \"b\")) and y !between (1d .. 2h) or z matches regex @'a\\d'",
+    "print dynamic({\"a\": [1, -2.5, datetime(2020-01-01), null], 'b': {}}), guid(74be27de-1e4e-49d9-b579-fe0b331d3642), h'x' \"y\"",
+]
+
+PIECES = r"""
+| where extend ( ) [ ] { } ' " ``` ~~~ @' h" // ; , . .. == =~ = ! in !in~ between dynamic( datetime( 1 1.5 1d -1 0x1F
+a a.b * by let \ join on
+""".split()  # noqa: SIM905
+
+
+def damaged(text: str, chance: random.Random) -> str:
+    for _ in range(chance.randint(1, 3)):
+        place = chance.randrange(len(text) + 1)
+        end = min(len(text), place + chance.randint(0, 4))
+        text = text[:place] + chance.choice(["", *PIECES]) + text[end:]
+    return text
