@@ -1,5 +1,6 @@
 """What a Python user holds: a connection to an inventory, and its queries."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -8,15 +9,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from kqlite.access.local import Access, Explained, LocalAccess, Question, remaining
+from kqlite.directory.data_directory import as_path
 from kqlite.engine import utc_now
 from kqlite.errors import InventoryError
 from kqlite.language.binder import EVERYTHING, Scope
 from kqlite.parameters import typed
 from kqlite.result import Result
+from kqlite.running import Asked, Running
 from kqlite.stats import Stats
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from kqlite.inventory.imports.user_tables import Registrable
 
 Clock = Callable[[], datetime]
 
@@ -29,7 +34,7 @@ class BehindError(InventoryError):
 
 
 def connect(
-    data: "str | Path | Mapping[str, pa.Table] | None" = None,
+    data: "str | Path | Mapping[str, Registrable] | None" = None,
     *,
     clock: Clock | None = None,
     optimizer: bool = True,
@@ -50,7 +55,7 @@ def connect(
     return Connection(_access(data, clock, optimizer), at_least=at_least, timeout=timeout)
 
 
-def _access(data: "str | Path | Mapping[str, pa.Table] | None", clock: Clock | None, optimizer: bool) -> Access:
+def _access(data: "str | Path | Mapping[str, Registrable] | None", clock: Clock | None, optimizer: bool) -> Access:
     if data is None:
         from kqlite.inventory.store.store import Store as DuckDbStore
 
@@ -58,10 +63,13 @@ def _access(data: "str | Path | Mapping[str, pa.Table] | None", clock: Clock | N
     if isinstance(data, Mapping):
         from kqlite.inventory.store.arrow_store import ArrowStore
 
-        return LocalAccess(ArrowStore(data, optimizer=optimizer), clock or utc_now)
+        tables = {name: _table(name, given) for name, given in data.items()}
+        return LocalAccess(ArrowStore(tables, optimizer=optimizer), clock or utc_now)
+    if not isinstance(data, str | Path):
+        raise TypeError(f"an inventory is a path, tables by name, or None, and not {type(data).__name__}")
     from kqlite.access.directory_access import DirectoryAccess
 
-    return DirectoryAccess(Path(data), clock, optimizer)
+    return DirectoryAccess(as_path(data), clock, optimizer)
 
 
 def connect_sample(*, clock: Clock = utc_now) -> "Connection":
@@ -87,69 +95,122 @@ def open_files(paths: Sequence[Path], *, clock: Clock = utc_now) -> "Connection"
 class Connection:
     """Queries over one inventory. Threads may share it; a context manager closes it.
 
-    access: how the inventory is reached, closed with the connection. at_least, timeout: as of `connect`.
+    access: how the inventory is reached. at_least, timeout: as of `connect`. close: what closes with the connection; by default the access.
     """
 
-    def __init__(self, access: Access, *, at_least: int | None = None, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self, access: Access, *, at_least: int | None = None, timeout: float = TIMEOUT, close: Callable[[], None] | None = None
+    ) -> None:
         if at_least is not None and not isinstance(at_least, int):
             raise TypeError(f"at_least is the sequence number of a change, a whole number, and not {at_least!r}")
         self.access = access
         self._at_least = at_least
-        self._timeout = timeout
+        self._timeout = _seconds(timeout)
         self._seen = 0
+        self._running = Running()
+        self._close = close or access.close
 
     def query(self, text: str, parameters: Mapping[str, object] | None = None, *, scope: Scope = EVERYTHING) -> Result:
         """The answer to a KQL query, on one snapshot.
 
         parameters: values by name, which the query uses like columns; a column of the same name wins. scope: what the caller
-        may see. Raises KqlError with everything that is wrong with the query.
+        may see. Raises KqlError with everything that is wrong with the query, and QueryCancelledError where another thread cancels it.
         """
-        question = Question(text, typed(parameters or {}), scope)
-        return self.access.query(question) if self._at_least is None else self._query_after(question, self._at_least)
+        question = _question(text, parameters, scope)
+        with self._running.one() as asked:
+            if self._at_least is None:
+                return self.access.query(question, asked.on)
+            return self._query_after(question, self._at_least, asked)
 
-    def _query_after(self, question: Question, sequence: int) -> Result:
+    def _query_after(self, question: Question, sequence: int, asked: Asked) -> Result:
         deadline = time.monotonic() + self._timeout
         while True:
-            if self._seen < sequence and not self.wait_for(sequence, remaining(deadline)):
+            if self._seen < sequence and not self.access.wait_for(sequence, remaining(deadline)):
                 raise BehindError(f"the inventory has not come to change {sequence:,} within {self._timeout:g} s")
-            result = self.access.query(question)
+            result = self.access.query(question, asked.on)
             # Where a process that held the directory has been killed, the next one begins at an earlier change.
             self._seen = result.snapshot.sequence or 0
             if self._seen >= sequence:
                 return result
 
+    def cancel(self) -> None:
+        """End the queries that other threads run on this connection now, each with QueryCancelledError; it can be asked on.
+
+        A query ends within a moment as a rule; where the engine is in a step that cannot be interrupted, after that step.
+        """
+        self._running.check()
+        self._running.cancel()
+
     def compile(self, text: str, parameters: Mapping[str, object] | None = None, *, scope: Scope = EVERYTHING) -> Explained:
         """What a query is made into, without running it: `.plan` and `.sql` as text, `.schema`. Raises KqlError."""
-        return self.access.explain(Question(text, typed(parameters or {}), scope))
+        question = _question(text, parameters, scope)
+        with self._running.one():
+            return self.access.explain(question)
 
-    def register(self, name: str, data: "pa.Table | str | Path", *, load: bool = True, replace: bool = False) -> None:
-        """Adds a table of the caller's: an Arrow table, or a file of Parquet, Arrow, JSON or JSON lines.
+    def register(self, name: str, data: "Registrable", *, load: bool = True, replace: bool = False) -> None:
+        """Adds a table of the caller's.
 
+        data: an Arrow table, or whatever gives its rows as Arrow (`__arrow_c_stream__`: the frames of pandas and polars, relations of
+        DuckDB, readers of Arrow), or rows as dicts, or a file of Parquet, Arrow, JSON or JSON lines.
         load: copies it into the engine's own form, which queries read several times faster; else it is queried in place. Raises
         InventoryError for a name that exists, unless `replace` is true, and for types that KQL has no form for.
         """
-        if isinstance(data, str | Path):
-            from kqlite.inventory.imports.files import read_table
-
-            data = read_table(Path(data))
-        self.access.register(name, data, load, replace)
+        if not isinstance(name, str):
+            raise TypeError(f"a table's name is text, and not {type(name).__name__}")
+        if not name or name.encode(errors="ignore").decode() != name:
+            raise InventoryError(f"{name!a} is no name of a table: it is empty, or not valid Unicode")
+        self._running.check()
+        table = _table(name, data)
+        with self._running.one():
+            self.access.register(name, table, load, replace)
 
     def wait_for(self, sequence: int, timeout: float = TIMEOUT) -> bool:
         """Whether the change of this sequence number is visible to queries, waiting so many seconds for it; read your own writes.
 
         It is not waited for where nothing can bring it.
         """
-        return self.access.wait_for(sequence, timeout)
+        if not isinstance(sequence, int):
+            raise TypeError(f"what is waited for is the sequence number of a change, a whole number, and not {sequence!r}")
+        seconds = _seconds(timeout)
+        self._running.check()
+        return self.access.wait_for(sequence, seconds)
 
     def stats(self) -> Stats:
         """How far the inventory has come, how large it is, who holds it."""
-        return self.access.stats()
+        with self._running.one():
+            return self.access.stats()
 
     def close(self) -> None:
-        self.access.close()
+        """End the queries of other threads, each with ClosedError, and let go of the inventory. Again, it does nothing."""
+        self._running.close(self._close)
 
     def __enter__(self) -> "Connection":
+        self._running.check()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _question(text: str, parameters: Mapping[str, object] | None, scope: Scope) -> Question:
+    if not isinstance(text, str):
+        raise TypeError(f"a query is text, and not {type(text).__name__}")
+    if not isinstance(scope, Scope):
+        raise TypeError(f"a scope is a kqlite.Scope, and not {type(scope).__name__}")
+    return Question(text, typed(parameters or {}), scope)
+
+
+def _seconds(timeout: float) -> float:
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout != timeout:
+        raise TypeError(f"a timeout is a number of seconds, and not {timeout!r}")
+    return min(max(0.0, float(timeout)), threading.TIMEOUT_MAX)
+
+
+def _table(name: str, data: "Registrable") -> "pa.Table":
+    if isinstance(data, str | Path):
+        from kqlite.inventory.imports.files import read_table
+
+        return read_table(as_path(data))
+    from kqlite.inventory.imports.user_tables import as_table
+
+    return as_table(name, data)

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 from kqlite.dialects.duckdb.compile import Compiled, compile_plan
+from kqlite.errors import InternalError
 from kqlite.language import rules
 from kqlite.language.binder import EVERYTHING, Scope, bind
 from kqlite.language.parser import parse
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 CACHED_PLANS = 256
 _DEEP = 20_000
 """Python frames that the deepest query the parser lets through can need, with room to spare."""
+
+_OUR_FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What a mistake in the making of SQL raises; not all exceptions, since a signal's handler may raise one there."""
 
 
 class Snapshot(Protocol):
@@ -89,17 +93,22 @@ class Engine:
 
         parameters: values that the query refers to by name. scope: what the caller may see. now: instead of the clock's time.
         asked: the clock's time when it was asked for; where more has come in since, it is the watermark.
-        watch: entered with the snapshot while the query is on it. Raises KqlError.
+        watch: entered with the snapshot while the query is on it. Raises KqlError, and InternalError where it is right and cannot be run.
         """
         started = perf_counter()
         values = typed(parameters or {})
-        with self.store.snapshot() as snapshot, watch(snapshot):
-            now = now or self._time(asked, snapshot.watermark)
-            compiled = self.compile(text, snapshot.catalog, {name: value.type for name, value in values.items()}, scope)
-            bound: dict[str, object] = {NOW: ticks_of(now), **scope.variables()}
-            bound.update((variable(name), value.bound) for name, value in values.items())
-            table = snapshot.run(compiled.sql, {name: bound[name] for name in compiled.variables})
-            info = SnapshotInfo(snapshot.catalog.version, snapshot.watermark, now, sequence_of(snapshot.position))
+        sql = ""
+        try:
+            with self.store.snapshot() as snapshot, watch(snapshot):
+                now = now or self._time(asked, snapshot.watermark)
+                compiled = self.compile(text, snapshot.catalog, {name: value.type for name, value in values.items()}, scope)
+                sql = compiled.sql
+                bound: dict[str, object] = {NOW: ticks_of(now), **scope.variables()}
+                bound.update((variable(name), value.bound) for name, value in values.items())
+                table = snapshot.run(sql, {name: bound[name] for name in compiled.variables})
+                info = SnapshotInfo(snapshot.catalog.version, snapshot.watermark, now, sequence_of(snapshot.position))
+        except InternalError as error:
+            raise InternalError(error.reason, text, sql) from error.__cause__
         return Result(table, compiled.schema, compiled.shapes, info, perf_counter() - started)
 
     def _time(self, asked: datetime | None, watermark: datetime | None) -> datetime:
@@ -115,7 +124,10 @@ class Engine:
             if cached is not None:
                 self._plans.move_to_end(key)
                 return cached
-        compiled = _compile(text, catalog, parameters, scope)
+        try:
+            compiled = _compile(text, catalog, parameters, scope)
+        except _OUR_FAULTS as error:
+            raise InternalError(f"{type(error).__name__}: {error}", text) from error
         with self._lock:
             self._plans[key] = compiled
             while len(self._plans) > CACHED_PLANS:

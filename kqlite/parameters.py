@@ -38,11 +38,13 @@ def typed(parameters: Mapping[str, object]) -> dict[str, Parameter]:
 
     Raises ParameterError for a name that is no identifier or a value of another type.
     """
+    if not isinstance(parameters, Mapping):
+        raise TypeError(f"parameters are values by name, and not {type(parameters).__name__}")
     return {name: _typed(name, value) for name, value in parameters.items()}
 
 
 def _typed(name: str, value: object) -> Parameter:
-    if not (name.isidentifier() and name.isascii()):
+    if not (isinstance(name, str) and name.isidentifier() and name.isascii()):
         raise ParameterError(f"`{name}` is no name for a parameter: letters, digits and `_`")
     match value:
         case Parameter():

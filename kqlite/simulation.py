@@ -1,6 +1,6 @@
 """A change's whole way on one clock: the control plane that a Python user holds.
 
->>> simulation = Simulation(features="all")
+>>> simulation = Simulation()
 >>> _ = simulation.create_scale_set("web", capacity=3)
 >>> simulation.advance("10m")
 >>> len(simulation.instances("web"))
@@ -20,8 +20,8 @@ from typing import Any, Self
 
 from kqlite.access.live import LiveInventory
 from kqlite.connection import Connection
-from kqlite.directory.data_directory import LOG
-from kqlite.errors import InventoryError
+from kqlite.directory.data_directory import LOG, as_path
+from kqlite.errors import ClosedError
 from kqlite.orchestration import metrics
 from kqlite.orchestration.arm import Answer, FrontDoor
 from kqlite.orchestration.clock import SECOND, Clock, duration, to_datetime
@@ -49,7 +49,8 @@ class Simulation:
 
     path: a directory that keeps the log, made when it is absent; a simulation there goes on from its log. None: in memory.
     seed: of every random draw; a simulation that goes on keeps its own. clock: None is a manual clock from 2021-08-11T00:00Z.
-    profile: "preview-2021" or "ga". subscriptions: how many. features: those registered from the start, or "all".
+    profile: "preview-2021" or "ga". subscriptions: how many. features: the preview features that are registered from the start, or "all";
+        with () a subscription has to register them first, as in 2021.
     synchronous: "FULL", or "NORMAL" where the last commits may be lost in a power cut.
     lag: how late the inventory shows a change: seconds, a timedelta, text ("30s", "1s..60s", "measured" as in the real service, any of
         them also after "per-resource"), or a `snapshotter.lag.Lag`.
@@ -62,21 +63,23 @@ class Simulation:
         clock: Clock | None = None,
         profile: str = "preview-2021",
         subscriptions: int = 1,
-        features: Iterable[str] | str = (),
+        features: Iterable[str] | str = "all",
         synchronous: str = "FULL",
         lag: Lag | float | timedelta | str = "measured",
         *,
         _log: EventLog | None = None,
     ) -> None:
+        if clock is not None and not isinstance(clock, Clock):
+            raise TypeError(f"a simulation's clock is a kqlite.Clock, and not {clock!r}")
+        _whole_number("seed", seed)
+        _whole_number("subscriptions", subscriptions)
         self._lag = Lag.of(lag, seed)
-        self._directory = None if path is None else Path(path)
+        self._directory = None if path is None else as_path(path)
         self._live: LiveInventory | None = None
         self._inventory: Connection | None = None
         self._closed = False
         self._opening = Lock()
-        names = features if isinstance(features, str) else tuple(features)
-        if isinstance(names, str) and names != "all":
-            names = (names,)
+        names = _feature_names(features)
         saved, log = None, _log
         if log is None and self._directory is not None:
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -87,20 +90,27 @@ class Simulation:
         self._door = FrontDoor(self._plane)
 
     def __enter__(self) -> Self:
+        self._check_open()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:
-        """Give back the log and the inventory. What was answered is durable already."""
+        """Give back the log and the inventory. What was answered is durable already. Again, it does nothing."""
+        if self._closed:
+            return
         self._closed = True
         try:
-            if self._live is not None:
-                self._live.close()
+            if self._inventory is not None:
+                self._inventory.close()
             self._plane.save_state()
         finally:
             self._log.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError("this simulation is closed")
 
     @property
     def plane(self) -> ControlPlane:
@@ -119,12 +129,12 @@ class Simulation:
         It begins when it is first asked for. In a directory other processes share it from then on, by `kqlite.connect`.
         Raises InventoryError where the directory is not to be had, or this is closed.
         """
+        self._check_open()
         with self._opening:
             if self._inventory is None:
-                if self._closed:
-                    raise InventoryError("this simulation is closed, and has no inventory any more")
+                self._check_open()
                 self._live = self._follow()
-                self._inventory = Connection(self._live.access)
+                self._inventory = Connection(self._live.access, close=self._live.close)
             return self._inventory
 
     def _follow(self) -> LiveInventory:
@@ -160,11 +170,16 @@ class Simulation:
 
     def arm(self, method: str, path_and_query: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
         """One ARM request; the answer's `status`, `headers` and `body` (parsed JSON)."""
+        self._check_open()
+        _check_request((method, path_and_query, body, headers))
         return self._door.handle(method, path_and_query, body, headers)
 
     def arm_many(self, requests: Iterable[Sequence[Any]]) -> list[Answer]:
         """Several ARM requests at one time, each (method, path and query[, body[, headers]]); no answer is given before all are durable."""
-        asked = [(*request, None, None)[:4] for request in requests]  # whoever makes them may take his time
+        self._check_open()
+        if not isinstance(requests, Iterable):
+            raise TypeError(f"requests come one after the other, and {requests!r} holds none")
+        asked = [_check_request(request) for request in requests]  # whoever makes them may take his time
         with self._plane.lock:
             self._plane.catch_up()
             answers = [self._door.handle(method, path, body, headers, commit=False) for method, path, body, headers in asked]
@@ -174,16 +189,19 @@ class Simulation:
     @property
     def door(self) -> FrontDoor:
         """The front door, for a server that carries bytes."""
+        self._check_open()
         return self._door
 
     # Time
 
     def advance(self, by: float | timedelta | str = 0) -> None:
         """Let simulated time pass: seconds, a timedelta, or text such as "61s" or "PT5M". The time reached is durable."""
+        self._check_open()
         self._plane.advance(duration(by))
 
     def settle(self, limit: float | timedelta | str = "P1D") -> bool:
         """Let time pass until no operation is in progress; False where `limit` passed first."""
+        self._check_open()
         fleet = self._plane.fleet
         return self._plane.run_until(lambda: not fleet.open_operations, duration(limit))
 
@@ -194,6 +212,9 @@ class Simulation:
 
         Raises CoreError for an id that is no scale set and no VM, or a value that is no number.
         """
+        self._check_open()
+        _text("the id of a resource", resource_id)
+        _text("the name of a metric", name)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
             raise CoreError(f"a metric's value is a number, not {value!r}")
         folded = resource_id.lower()
@@ -205,19 +226,28 @@ class Simulation:
 
     def inject(self, fault: Mapping[str, Any]) -> str:
         """A fault, `{"fault": name, ..}`; the id by which `recover` ends it. Raises CoreError for an unknown name, key or value."""
+        self._check_open()
+        if not isinstance(fault, Mapping):
+            raise TypeError(f'a fault is a mapping such as {{"fault": "allocation", "region": "eastus"}}, and not {fault!r}')
         return self._plane.inject(fault)
 
     def recover(self, fault_id: str) -> None:
         """End a fault now. Raises CoreError for an unknown id."""
+        self._check_open()
+        _text("the id of a fault", fault_id)
         self._plane.recover(fault_id)
 
     @property
     def faults(self) -> list[dict[str, Any]]:
         """The faults that hold now, or will begin."""
+        self._check_open()
         return outages.list_active(self._plane.rec)
 
     def events(self, after: int = 0, limit: int = 10_000) -> list[Event]:
         """Committed events after a sequence number, in order."""
+        self._check_open()
+        _whole_number("the sequence number of an event", after)
+        _whole_number("the limit", limit)
         return self._log.read(after, limit)
 
     # Conveniences, thin over the same requests: they give the resource's document, and raise ArmError where the request is refused.
@@ -274,15 +304,16 @@ class Simulation:
         **properties: Any,
     ) -> dict[str, Any]:
         """The body that `create_scale_set` sends."""
+        _text("the name of a scale set", name)
         body: dict[str, Any] = {
             "location": location,
             "sku": {"name": size, "tier": "Standard", "capacity": capacity},
-            "tags": dict(tags or {}),
+            "tags": _mapping("tags", tags) or {},
             "properties": {
                 "orchestrationMode": "Flexible",
                 "singlePlacementGroup": False,
                 "platformFaultDomainCount": domains,
-                "virtualMachineProfile": dict(profile) if profile is not None else vm_profile(name, health=health),
+                "virtualMachineProfile": vm_profile(name, health=health) if profile is None else _mapping("profile", profile),
                 **properties,
             },
         }
@@ -344,7 +375,7 @@ class Simulation:
             wanted["virtualMachineScaleSet"] = {"id": known}
         if domain is not None:
             wanted["platformFaultDomain"] = domain
-        return {"location": location, "tags": dict(tags or {}), "properties": wanted, **({"zones": [zone]} if zone else {})}
+        return {"location": location, "tags": _mapping("tags", tags) or {}, "properties": wanted, **({"zones": [zone]} if zone else {})}
 
     def act(self, vm: str, action: str, group: str = "rg", subscription: str | None = None) -> None:
         """An action on a VM ("start", "powerOff", "deallocate", "restart", ..), or "delete"."""
@@ -383,6 +414,48 @@ class Simulation:
 
     def _path(self, group: str, subscription: str | None, type_: str, name: str) -> str:
         return f"{self._group_path(group, subscription)}/providers/{type_}/{name}"
+
+
+def _feature_names(features: Iterable[str] | str) -> tuple[str, ...] | str:
+    if features == "all":
+        return "all"
+    names = (features,) if isinstance(features, str) else tuple(features) if isinstance(features, Iterable) else (features,)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f'features are names, or "all", and not {features!r}')
+    return names
+
+
+def _whole_number(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is a whole number, and not {value!r}")
+
+
+def _mapping(name: str, value: object) -> dict[str, Any] | None:
+    if value is not None and not isinstance(value, Mapping):
+        raise TypeError(f"{name}: values by name, and not {value!r}")
+    return None if value is None else dict(value)
+
+
+def _check_request(request: Sequence[Any]) -> tuple[Any, Any, Any, Any]:
+    """A request with all its parts."""
+    if not isinstance(request, Sequence) or isinstance(request, str | bytes) or not 2 <= len(request) <= 4:
+        raise TypeError(f"a request is (method, path and query[, body[, headers]]), and not {request!r}")
+    method, path, body, headers = (*request, None, None)[:4]
+    _text("the method of a request", method)
+    _text("the path of a request", path)
+    if headers is not None:
+        _check_headers(headers)
+    return method, path, body, headers
+
+
+def _check_headers(headers: object) -> None:
+    if not isinstance(headers, Mapping) or not all(isinstance(each, str) for pair in headers.items() for each in pair):
+        raise TypeError(f"the headers of a request are texts by name, and not {headers!r}")
+
+
+def _text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is text, and not {value!r}")
 
 
 def checked(answer: Answer) -> dict[str, Any]:

@@ -512,7 +512,7 @@ def test_every_row_of_the_catalogue_is_asked_for() -> None:
 
 
 def test_the_first_rule_that_fails_is_reported_alone() -> None:
-    simulation = Simulation()
+    simulation = Simulation(features=())
     simulation.create_group()
     error = put_set(simulation, size="Standard_M64", capacity=2000, scaleInPolicy={"rules": []}).body["error"]
     assert error["target"] == "singlePlacementGroup", "features come before the other rules, sizes and limits"

@@ -267,7 +267,7 @@ def test_synchronous_is_full_or_normal(tmp_path: Path) -> None:
 
 def test_a_refusal_raises_from_a_convenience() -> None:
     with pytest.raises(ArmError) as refused:
-        Simulation().create_scale_set("web")
+        Simulation(features=()).create_scale_set("web")
     assert refused.value.status == 400
 
 

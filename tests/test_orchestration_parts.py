@@ -188,5 +188,5 @@ def test_a_token_may_be_anything(token: str) -> None:
 
 
 def test_the_managers_own_versions_have_a_first_one() -> None:
-    answer = Simulation().arm("GET", f"{SUB}/resourceGroups?api-version=2014-04-01")
+    answer = Simulation(features=()).arm("GET", f"{SUB}/resourceGroups?api-version=2014-04-01")
     assert answer.body["error"]["code"] == "InvalidApiVersionParameter"

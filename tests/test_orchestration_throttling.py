@@ -106,4 +106,4 @@ def test_what_compute_does_not_count(path: str) -> None:
 
 def test_an_unknown_type_is_refused() -> None:
     with pytest.raises(CoreError, match="type is always or limits"):
-        Simulation().inject({"fault": "throttle", "type": "often"})
+        Simulation(features=()).inject({"fault": "throttle", "type": "often"})

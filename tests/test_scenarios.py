@@ -18,7 +18,7 @@ ROWS = [f"{letter}{number:02d}" for letter, last in (("f", 39), ("s", 18), ("u",
 def make(options: dict, directory: Path | None = None) -> Simulation:
     options = dict(options)
     clock = Clock.auto() if options.pop("clock", "manual") == "auto" else None
-    return Simulation(directory, clock=clock, **options)
+    return Simulation(directory, clock=clock, **({"features": ()} | options))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

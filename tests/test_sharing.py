@@ -562,7 +562,7 @@ def test_another_version_is_told(directory, monkeypatch):
 def test_a_bug_in_the_holder_is_not_dressed_as_the_callers_fault(directory, monkeypatch):
     with held(directory), kqlite.connect(directory) as connection:
         monkeypatch.setattr(LocalAccess, "query", lambda *_: 1 // 0)
-        with pytest.raises(RuntimeError, match="in the process that holds the directory: ZeroDivisionError") as caught:
+        with pytest.raises(kqlite.InternalError, match="in the process that holds the directory: ZeroDivisionError") as caught:
             connection.query("print 1")
         assert "1 // 0" in caught.value.__notes__[0]
 

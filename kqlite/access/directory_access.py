@@ -5,19 +5,19 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from kqlite.access.local import Access, Explained, LocalAccess, Question, remaining
+from kqlite.access.local import Access, Explained, Interrupts, LocalAccess, Question, remaining
 from kqlite.access.sockets import SOCKET, fits, real
 from kqlite.directory import lock
 from kqlite.directory.data_directory import DataDirectory, InUseError
 from kqlite.directory.lock import Record
 from kqlite.engine import utc_now
-from kqlite.errors import InventoryError
+from kqlite.errors import ClosedError
 from kqlite.result import Result
 from kqlite.stats import Stats
 
@@ -55,11 +55,11 @@ class DirectoryAccess:
         self._closed = threading.Event()
         threading.Thread(target=_watch, args=(weakref.ref(self), self._closed), name="kqlite-lets-go", daemon=True).start()
 
-    def query(self, question: Question) -> Result:
+    def query(self, question: Question, watch: Interrupts = nullcontext) -> Result:
         """See Access."""
         if self._clock is not None:
             question = replace(question, now=self._clock())
-        return self._ask(lambda access: access.query(question))
+        return self._ask(lambda access: access.query(question, watch))
 
     def explain(self, question: Question) -> Explained:
         """See Access."""
@@ -112,7 +112,7 @@ class DirectoryAccess:
         with self._changed:
             self._changed.wait_for(lambda: not self._leaving)
             if self._closed.is_set():
-                raise InventoryError(f"{self._path}: this connection is closed")
+                raise ClosedError(f"{self._path}: this connection is closed")
             if self._access is None:
                 self._access = self._find()
             access = self._access

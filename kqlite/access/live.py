@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from kqlite.access.local import LocalAccess
 from kqlite.access.recovery import followed, say_missing
 from kqlite.directory.data_directory import MANIFEST, DataDirectory
-from kqlite.errors import InventoryError
+from kqlite.errors import ClosedError, InventoryError
 from kqlite.orchestration.clock import SECOND, to_datetime
 from kqlite.orchestration.log import EventLog, SqliteLog
 from kqlite.snapshotter.lag import Lag
@@ -66,7 +66,7 @@ class Feeder:
 
     def _check(self) -> None:
         if self.closed:
-            raise InventoryError("this inventory is closed, with its simulation")
+            raise ClosedError("this inventory is closed, with its simulation")
         if self.ticker is not None and self.ticker.failure is not None:
             raise InventoryError(f"the inventory stands still, since nothing brings changes in any more: {self.ticker.failure!r}")
 

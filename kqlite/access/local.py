@@ -18,12 +18,14 @@ from kqlite.language.binder import EVERYTHING, Scope
 from kqlite.language.schema import Schema
 from kqlite.parameters import Parameter
 from kqlite.result import Result
+from kqlite.running import Interruptible
 from kqlite.stats import Feed, Stats
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Watch = Callable[[Snapshot], AbstractContextManager[object]]
+Interrupts = Callable[[Interruptible], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,8 @@ class Explained:
 class Access(Protocol):
     """What a connection asks of an inventory. Threads may share it."""
 
-    def query(self, question: Question) -> Result:
-        """The answer, on one snapshot. Raises KqlError."""
+    def query(self, question: Question, watch: Interrupts = nullcontext) -> Result:
+        """The answer, on one snapshot. Raises KqlError. watch: entered with what the query is on, while it is, and may interrupt it."""
 
     def explain(self, question: Question) -> Explained:
         """What the query is made into, without running it. Raises KqlError."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from kqlite.access.local import Explained, Question
-from kqlite.errors import InventoryError, KqliteError
+from kqlite.errors import InternalError, InventoryError, KqliteError
 from kqlite.inventory.shapes import shapes
 from kqlite.language.binder import Scope
 from kqlite.language.diagnostics import Diagnostic, KqlError
@@ -136,9 +136,10 @@ def error_to_json(error: Exception) -> dict[str, Any]:
     """An error as data. The text of a query is left out: the asker has it."""
     if isinstance(error, KqlError):
         return {"diagnostics": [[d.code, d.message, d.span.start, d.span.end, d.hint] for d in error.diagnostics]}
-    if isinstance(error, KqliteError):
+    if isinstance(error, KqliteError) and not isinstance(error, InternalError):
         return {"classes": [each.__name__ for each in type(error).__mro__], "message": str(error)}
-    return {"bug": f"{type(error).__name__}: {error}", "traceback": "".join(traceback.format_exception(error))}
+    reason, sql = (error.reason, error.sql) if isinstance(error, InternalError) else (f"{type(error).__name__}: {error}", "")
+    return {"bug": reason, "sql": sql, "traceback": "".join(traceback.format_exception(error))}
 
 
 def error_answer(error: Exception) -> "pa.Table":
@@ -158,7 +159,7 @@ def raise_error(document: Mapping[str, Any], text: str = "") -> NoReturn:
         known = {each.__name__: each for each in _subclasses(KqliteError)}
         nearest = next(known[name] for name in document["classes"] if name in known)
         raise nearest.__new__(nearest, document["message"])
-    error = RuntimeError(f"in the process that holds the directory: {document['bug']}")
+    error = InternalError(f"in the process that holds the directory: {document['bug']}", text, document.get("sql", ""))
     error.add_note(document["traceback"])
     raise error
 

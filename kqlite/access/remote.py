@@ -5,7 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 from pyarrow import flight
 
 from kqlite.access import protocol
-from kqlite.access.local import Explained, Question
+from kqlite.access.local import Explained, Interrupts, Question
 from kqlite.access.sockets import location
 from kqlite.errors import InventoryError
 from kqlite.result import Result
@@ -42,7 +42,7 @@ class RemoteAccess:
             self.close()
             raise
 
-    def query(self, question: Question) -> Result:
+    def query(self, question: Question, watch: Interrupts = nullcontext) -> Result:
         """See Access."""
         started = time.perf_counter()
         name = uuid.uuid4().hex
@@ -51,7 +51,9 @@ class RemoteAccess:
         def ask() -> pa.Table:
             return self._client.do_get(ticket, flight.FlightCallOptions(timeout=protocol.CALL_SECONDS)).read_all()
 
-        answer = _interruptibly(lambda: _asked(ask), lambda: self._call("cancel", _HELLO_SECONDS, name=name))
+        call = _Call(lambda: self._call("cancel", _HELLO_SECONDS, name=name))
+        with watch(call):
+            answer = _interruptibly(lambda: _asked(ask), call)
         return protocol.result_of(answer, question.text, time.perf_counter() - started)
 
     def explain(self, question: Question) -> Explained:
@@ -94,8 +96,19 @@ def _asked(ask: Callable[[], T]) -> T:
         raise Gone(str(error)) from error
 
 
-def _interruptibly(work: Callable[[], T], cancel: Callable[[], object]) -> T:
-    """What `work` gives. Ctrl-C, which Flight answers only after the first row, cancels it."""
+class _Call:
+    """A call that the holder answers. cancel: tells it that nobody waits for the answer any more."""
+
+    def __init__(self, cancel: Callable[[], object]) -> None:
+        self._cancel = cancel
+
+    def interrupt(self) -> None:
+        with suppress(Gone, InventoryError):
+            self._cancel()
+
+
+def _interruptibly(work: Callable[[], T], call: _Call) -> T:
+    """What `work` gives. What a signal's handler raises, which Flight heeds only after the first row, cancels it."""
     if threading.current_thread() is not threading.main_thread():
         return work()
     outcome: list[T | BaseException] = []
@@ -112,9 +125,8 @@ def _interruptibly(work: Callable[[], T], cancel: Callable[[], object]) -> T:
     threading.Thread(target=run, daemon=True).start()
     try:
         ended.wait()
-    except KeyboardInterrupt:
-        with suppress(Gone, InventoryError):
-            cancel()
+    except BaseException:
+        call.interrupt()
         raise
     [result] = outcome
     if isinstance(result, BaseException):

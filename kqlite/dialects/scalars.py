@@ -1,6 +1,7 @@
 """Scalars of the plan to SQL expressions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from kqlite.dialects import conversions, document_text, sql
@@ -112,7 +113,8 @@ class ScalarLowering:
                 base, shape, rest = self._native_part(scalar)
                 if rest:
                     assert isinstance(shape, JsonLeaf)
-                    return sql.call("json_extract_string", base, sql.Literal(json_path(rest)))
+                    *first, last = json_paths(rest)
+                    return sql.call("json_extract_string", _followed(base, first), sql.Literal(last))
             return sql.operation("->>", self.lower(scalar), sql.Literal("$"))
         if isinstance(scalar.form, Array | Object):
             return self.text(scalar)
@@ -159,7 +161,7 @@ class ScalarLowering:
         if not rest:
             return value
         # A member that is null in the text is NULL, like one that is absent.
-        return sql.call("nullif", sql.call("json_extract", value, sql.Literal(json_path(rest))), sql.Literal("null"))
+        return sql.call("nullif", _followed(value, json_paths(rest)), sql.Literal("null"))
 
     def _pick(self, pick: plan.Pick) -> sql.Expression:
         index = self.lower(pick.index)
@@ -233,14 +235,32 @@ def constant(scalar: plan.Constant) -> sql.Expression:
     return sql.Literal(scalar.value, wide=fits_integer and SQL_TYPES[scalar.of] == "BIGINT")
 
 
-def json_path(steps: tuple[str | int, ...]) -> str:
-    """A path as DuckDB's JSON functions read it."""
-    if any(isinstance(step, str) and ('"' in step or "\\" in step) for step in steps):
-        return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+def json_paths(steps: tuple[str | int, ...]) -> list[str]:
+    """Paths as DuckDB's JSON functions read them, one followed after the other.
+
+    Names that cannot be written between quotes go by JSON pointers, which take a number for an index and know none from the end.
+    """
+    return [json_path(tuple(part)) for _, part in groupby(steps, _needs_pointer)]
+
+
+def json_path(names: tuple[str | int, ...]) -> str:
+    """One path; an index may only stand in it where no name needs a pointer."""
+    if any(map(_needs_pointer, names)):
+        return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in names)
     parts = ["$"]
-    for step in steps:
+    for step in names:
         if isinstance(step, str):
             parts.append(f'."{step}"')
         else:
             parts.append(f"[{step}]" if step >= 0 else f"[#{step}]")
     return "".join(parts)
+
+
+def _needs_pointer(step: str | int) -> bool:
+    return isinstance(step, str) and (not step or '"' in step or "\\" in step)
+
+
+def _followed(value: sql.Expression, paths: Iterable[str]) -> sql.Expression:
+    for path in paths:
+        value = sql.call("json_extract", value, sql.Literal(path))
+    return value

@@ -34,6 +34,18 @@ _PARTS = {_STORE: "inventory.duckdb"}
 _SCRATCH = "scratch"
 
 
+def as_path(given: str | Path) -> Path:
+    """A path that a caller gives. Raises TypeError for another type, and InventoryError for text that no file system takes."""
+    if not isinstance(given, str | Path):
+        raise TypeError(f"a path is text or a pathlib.Path, and not {given!r}")
+    try:
+        if b"\0" in os.fsencode(given):
+            raise InventoryError(f"{str(given)!a} is no path: it has a zero character")
+    except UnicodeEncodeError:
+        raise InventoryError(f"{str(given)!a} is no path: it is not valid Unicode") from None
+    return Path(given)
+
+
 class DirectoryError(InventoryError):
     """A folder that is no data directory, that is too new, or that another process holds."""
 

@@ -20,6 +20,9 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 START = int(datetime(2021, 8, 11, tzinfo=UTC).timestamp()) * SECOND
+END = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * SECOND
+"""Simulated time goes no further: after it there are no dates."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE)
 _SHORT = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|h|d)", re.IGNORECASE)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from kqlite.errors import KqliteError
 from kqlite.gc_control import no_collection
 from kqlite.orchestration.chance import Chance
-from kqlite.orchestration.clock import Clock
+from kqlite.orchestration.clock import END, Clock, DurationError
 from kqlite.orchestration.controllers import features, groups, health, outages, repair, scale_set, spot, vm
 from kqlite.orchestration.controllers.autoscale import Autoscale
 from kqlite.orchestration.errors import CoreError
@@ -59,6 +59,8 @@ class ControlPlane:
     ) -> None:
         if profile not in PROFILES:
             raise CoreError(f"no profile {profile!r}; there are {', '.join(PROFILES)}")
+        if subscriptions < 1:
+            raise CoreError(f"a simulation has a subscription at least, not {subscriptions}")
         facts = log.facts()
         self.log = log
         self.clock = clock
@@ -112,7 +114,9 @@ class ControlPlane:
 
     def _begin(self, subscriptions: int, feature_names: tuple[str, ...] | str) -> None:
         ga = self.profile == "ga"
-        names = features.FEATURES if feature_names == "all" or ga else tuple(feature_names)
+        names = features.FEATURES if feature_names == "all" else tuple(map(features.known_name, feature_names))
+        if ga:
+            names = features.FEATURES
         rec = self.rec
         with rec.because("user", "subscriptions/write"):
             for number in range(1, subscriptions + 1):
@@ -120,7 +124,7 @@ class ControlPlane:
                 rec.create(rec.fleet.root, Type.SUBSCRIPTION, SubscriptionState(name, 1, rec.now))
                 subscription = rec.fleet.containers[f"/subscriptions/{name}"]
                 for feature in names:
-                    rec.create(subscription, Type.FEATURE, FeatureState(features.feature_name(feature), 1, "Registered", 0))
+                    rec.create(subscription, Type.FEATURE, FeatureState(feature, 1, "Registered", 0))
                 for provider in features.PROVIDERS:
                     effective = features.registered(subscription) if provider == "Microsoft.Compute" else ()
                     rec.create(subscription, Type.PROVIDER, ProviderState(provider, 1, "Registered", 0, effective))
@@ -208,6 +212,8 @@ class ControlPlane:
 
     def advance(self, by: int, stopped: Callable[[], bool] = _never) -> None:
         """Let so many microseconds pass at once, whatever the clock shows; a clock that moves by itself goes on from there."""
+        if self.now + by > END:
+            raise DurationError("simulated time ends with the year 9999")
         self.advance_to(self.now + by, stopped)
         self.clock.begin(self.now)
 

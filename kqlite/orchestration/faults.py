@@ -60,21 +60,21 @@ def parsed(spec: Mapping[str, Any], now: int) -> tuple[str, dict[str, Any], int,
     Raises CoreError for an unknown name, an unknown key, or a value that the key cannot have.
     """
     name = spec.get("fault")
-    if name not in KEYS:
+    if not isinstance(name, str) or name not in KEYS:
         raise CoreError(f"no fault {name!r}; there are {', '.join(KEYS)}")
-    allowed = KEYS[cast("str", name)]
+    allowed = KEYS[name]
     keys: dict[str, Any] = {}
     for key, value in spec.items():
         if key in ("fault", "start", "duration"):
             continue
         if key not in allowed:
             raise CoreError(f"fault {name!r} has no key {key!r}; it has {', '.join((*allowed, 'start', 'duration'))}")
-        keys[key] = _checked(cast("str", name), key, value)
+        keys[key] = _checked(name, key, value)
     if name == "zone_loss" and "zone" not in keys:
         raise CoreError("fault 'zone_loss' needs a zone")
     start = _start(spec.get("start"), now)
     end = start + duration(spec["duration"]) if spec.get("duration") is not None else 0
-    return cast("str", name), keys, start, end
+    return name, keys, start, end
 
 
 def _checked(fault: str, key: str, value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kqlite.inventory.shapes.arrow_types import normalise
 from kqlite.inventory.shapes.catalog import InventoryCatalog
-from kqlite.inventory.store.database import Cursor, connect, lock
+from kqlite.inventory.store.database import Cursor, LeftBehind, connect, engine_errors, lock
 from kqlite.inventory.store.registered import resource_schema, show, table_of
 from kqlite.inventory.store.snapshot import Snapshot
 
@@ -26,10 +26,12 @@ class ArrowStore:
         self._catalog = InventoryCatalog(1, {}, {name: table_of(name, normalised, sources[name]) for name, normalised in given.items()})
         self._connection = connect(optimizer)
         lock(self._connection)
+        self._left_behind = LeftBehind()
         self._idle: list[Cursor] = []
         self._lock = threading.Lock()
 
     def close(self) -> None:
+        self._left_behind.wait()
         for cursor in self._idle:
             cursor.close()
         self._connection.close()
@@ -37,12 +39,17 @@ class ArrowStore:
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         """A snapshot; of tables that never change each is the same."""
-        cursor = self._take()
-        try:
-            yield Snapshot(cursor, self._catalog, None)
-        finally:
-            with self._lock:
-                self._idle.append(cursor)
+        with engine_errors():
+            cursor = self._take()
+            snapshot = Snapshot(cursor, self._catalog, None)
+            try:
+                yield snapshot
+            finally:
+                if snapshot.is_left:
+                    self._left_behind.close(cursor)
+                else:
+                    with self._lock:
+                        self._idle.append(cursor)
 
     def _take(self) -> Cursor:
         with self._lock:

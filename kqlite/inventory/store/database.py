@@ -4,8 +4,11 @@ What is committed is in the file for good with the next checkpoint, if not soone
 gives a database up in the middle of one that fails; then it is opened again, as of the checkpoint before.
 """
 
+import atexit
 import shutil
+import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
@@ -14,7 +17,7 @@ from pathlib import Path
 import duckdb
 
 from kqlite.directory.data_directory import DataDirectory
-from kqlite.inventory.shapes.documents import InventoryError
+from kqlite.errors import ClosedError, InternalError, InventoryError, KqliteError, QueryCancelledError
 from kqlite.inventory.store import system_tables
 from kqlite.inventory.store.maintenance import Wear
 
@@ -67,6 +70,71 @@ class NoRoomError(InventoryError):
     """The disk has no room for a checkpoint. What was applied is in; it is durable when there is room."""
 
 
+@contextmanager
+def engine_errors() -> Iterator[None]:
+    """Within it DuckDB's errors are those of kqlite: what was interrupted, what has no room or is closed, and else a fault of ours."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise _translated(error) from error
+
+
+def _translated(error: duckdb.Error) -> KqliteError:
+    reason = _reason(error)
+    match error:
+        case duckdb.InterruptException():
+            return QueryCancelledError("this query was interrupted")
+        case duckdb.OutOfMemoryException():
+            return InventoryError(f"there is too little memory for this query: {reason}")
+        case duckdb.ConnectionException():
+            return ClosedError("this inventory is closed")
+        case duckdb.IOException():
+            return InventoryError(reason)
+        case _:
+            return InternalError(f"{type(error).__name__}: {reason}")
+
+
+class LeftBehind:
+    """Cursors on which queries run that nobody waits for any more: they are interrupted until they end, and then closed."""
+
+    def __init__(self) -> None:
+        self._closing: list[threading.Thread] = []
+        _everywhere.add(self)
+
+    def close(self, cursor: Cursor) -> None:
+        """Close a cursor, or have it closed where a query is still on it."""
+        try:
+            cursor.close()
+        except duckdb.ResourceInUseException:
+            closing = threading.Thread(target=self._close, args=(cursor,), name="kqlite-closes-cursor", daemon=True)
+            closing.start()
+            self._closing = [*(each for each in self._closing if each.is_alive()), closing]
+
+    def _close(self, cursor: Cursor) -> None:
+        while True:
+            cursor.interrupt()
+            try:
+                cursor.close()
+                return
+            except duckdb.ResourceInUseException:
+                time.sleep(_PAUSE.total_seconds())
+
+    def wait(self) -> None:
+        """Until the last of them is closed."""
+        for thread in self._closing:
+            thread.join()
+
+
+_everywhere: "weakref.WeakSet[LeftBehind]" = weakref.WeakSet()
+
+
+@atexit.register
+def _wait() -> None:
+    """Python would tear DuckDB down under a query."""
+    for each in list(_everywhere):
+        each.wait()
+
+
 def connect(optimizer: bool = True) -> Cursor:
     """A DuckDB instance with this project's settings, which its cursors inherit."""
     connection = duckdb.connect(":memory:")
@@ -99,6 +167,7 @@ class Database:
         self._directory = directory
         self._base = connect(optimizer)
         self._state_sql = system_tables.STATE
+        self._left_behind = LeftBehind()
         self.wear = Wear({})
         if directory is not None:
             self._open(directory, fed)
@@ -168,6 +237,7 @@ class Database:
 
     def close(self) -> None:
         """End the instance, as it is; its cursors must have ended."""
+        self._left_behind.wait()
         self._base.close()
 
     # Reading and writing
@@ -194,16 +264,20 @@ class Database:
 
     @contextmanager
     def reading(self, made: bool) -> Iterator[Cursor]:
-        """A cursor to read on; where DuckDB cannot, InventoryError says so. made: whether there is a database `inventory` to be read."""
-        cursor = self._cursor() if made else self.bare_cursor()
-        try:
-            yield cursor
-        except duckdb.Error as error:
-            if not isinstance(error, duckdb.IOException) and _CORRUPT not in str(error):
-                raise
-            raise self._unreadable(error) from None
-        finally:
-            cursor.close()
+        """A cursor to read on. made: whether there is a database `inventory` to be read.
+
+        Raises what `engine_errors` says, or DamagedError.
+        """
+        with engine_errors():
+            cursor = self._cursor() if made else self.bare_cursor()
+            try:
+                yield cursor
+            except duckdb.Error as error:
+                if not isinstance(error, duckdb.IOException) and _CORRUPT not in str(error):
+                    raise
+                raise self._unreadable(error) from None
+            finally:
+                self._left_behind.close(cursor)
 
     @contextmanager
     def writing(self) -> Iterator[Cursor]:

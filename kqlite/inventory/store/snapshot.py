@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 _BATCH_ROWS = 65_536
 
+_OBEYS = timedelta(milliseconds=120)
+_AGAIN_AT_ONCE = timedelta(milliseconds=10)
+"""How long a query that was interrupted is waited for, and how often it is told; then it is left to end by itself."""
+
 
 class Cursor(Protocol):
     """What a snapshot needs of a DuckDB cursor."""
@@ -53,12 +57,14 @@ class Snapshot:
         self.watermark = watermark
         self.position = position
         self.most_bytes: int | None = None
+        self.is_left = False
+        """Whether a query is still on the cursor for which nobody waits."""
         self._cursor = cursor
         self._expired: SnapshotExpired | None = None
         self._busy = threading.Lock()
 
     def run(self, sql: str, parameters: Mapping[str, object] | None = None) -> "pa.Table":
-        """All rows of a query, whose parameters are written `$name`. Ctrl-C ends it with KeyboardInterrupt."""
+        """All rows of a query, whose parameters are written `$name`. What a signal's handler raises, as Ctrl-C does, ends it."""
         if threading.current_thread() is not threading.main_thread():
             return self._run(sql, parameters)
         return self._run_interruptibly(sql, parameters)
@@ -125,9 +131,14 @@ class Snapshot:
         threading.Thread(target=work, daemon=True).start()
         try:
             ended.wait()
-        except KeyboardInterrupt:
-            # Again and again, since DuckDB forgets an interruption that comes before the query has begun.
-            while not ended.wait(0.05):
+        except BaseException:
+            # Again and again, since DuckDB forgets an interruption that comes before a step of the query has begun. Some steps heed none.
+            self._cursor.interrupt()
+            deadline = time.monotonic() + _OBEYS.total_seconds()
+            while not ended.wait(_AGAIN_AT_ONCE.total_seconds()):
+                if time.monotonic() > deadline:
+                    self.is_left = True
+                    break
                 self._cursor.interrupt()
             raise
         [result] = outcome

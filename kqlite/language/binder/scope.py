@@ -1,7 +1,7 @@
 """What names mean: the columns in reach, the values and tables bound by `let`, and what the caller may see."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, fields
 
 from kqlite.language import plan
 from kqlite.language.diagnostics import Diagnostic, Refused, unknown_column
@@ -16,14 +16,20 @@ class Muted(Exception):
 class Scope:
     """What a caller sees of the resource tables; None means everything.
 
-    It wraps every scan of such a table. subscriptions and resource_groups hold ids and names in any case; the values are bound
-    when the query runs, only what is restricted is part of the plan. tables: names in lower case; any other is unknown to this
+    It wraps every scan of such a table. Each takes any collection of texts, in any case. subscriptions and resource_groups hold ids and
+    names; the values are bound when the query runs, only what is restricted is part of the plan. tables: any other is unknown to this
     caller.
     """
 
-    subscriptions: frozenset[str] | None = None
-    resource_groups: frozenset[str] | None = None
-    tables: frozenset[str] | None = None
+    subscriptions: Collection[str] | None = None
+    resource_groups: Collection[str] | None = None
+    tables: Collection[str] | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, _names(field.name, getattr(self, field.name)))
+        if self.tables is not None:
+            object.__setattr__(self, "tables", frozenset(name.lower() for name in self.tables))
 
     def restrictions(self) -> tuple[object, ...]:
         """What of this scope is part of a plan, and so of a plan cache's key."""
@@ -33,6 +39,15 @@ class Scope:
         """The values for the variables that a plan under this scope mentions."""
         restricted = {SUBSCRIPTIONS: self.subscriptions, RESOURCE_GROUPS: self.resource_groups}
         return {name: sorted(value.lower() for value in values) for name, values in restricted.items() if values is not None}
+
+
+def _names(field: str, given: object) -> frozenset[str] | None:
+    if given is None:
+        return None
+    names = None if isinstance(given, str | bytes) or not isinstance(given, Iterable) else list(given)
+    if names is None or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"{field} of a scope is a set or list of texts, and not {given!r}")
+    return frozenset(names)
 
 
 SUBSCRIPTIONS = "scope_subscriptions"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import cast
 
 from kqlite.orchestration.clock import SECOND
+from kqlite.orchestration.errors import CoreError
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.model import FeatureState, ProviderState, Type
 from kqlite.orchestration.recorder import Recorder
@@ -32,6 +33,14 @@ def feature_name(name: str) -> str:
     """The feature's name in Azure's casing; an unknown one as it is."""
     known = {feature.lower(): feature for feature in FEATURES} | ALIASES
     return known.get(name.lower(), name)
+
+
+def known_name(name: str) -> str:
+    """The same for one that has to be known. Raises CoreError."""
+    found = feature_name(name.rpartition("/")[2])
+    if found not in FEATURES:
+        raise CoreError(f"no feature {name!r}; there are {', '.join(FEATURES)}")
+    return found
 
 
 def begin_feature(rec: Recorder, subscription: Container, name: str, state: str) -> FeatureState:
