@@ -19,6 +19,13 @@ def test_case(case: Case, way: Way, request: pytest.FixtureRequest) -> None:
         pytest.fail("\n\n".join([case.about, case.query, *found]), pytrace=False)
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_case_in_other_words(case: Case) -> None:
+    expected = golden_cases.read_expected(case.expected_path)
+    if "rows" in expected and (found := list(golden_cases.differences_in_other_words(case, expected["rows"]))):
+        pytest.fail("\n\n".join([case.about, *found]), pytrace=False)
+
+
 def test_every_answer_has_its_query() -> None:
     assert not golden_cases.orphans()
 

@@ -324,7 +324,7 @@ class RelationLowering:
             wanted.update(dict.fromkeys(_references(conditions)))
             if number == 0 and relation.kind == "innerunique":
                 block = self._first_of_each(block, conditions, wanted)
-            elif not (isinstance(block.from_, sql.TableName) and not block.where and block.limit is None and not block.closed):
+            elif not _may_stay_open(block, wanted if _is_filled(relation.kind, number) else ()):
                 block = self._wrapped(replace(block, order=() if block.limit is None else block.order), wanted)
             scalars = self._scalars(block)
             keys[number] = [scalars.lower(condition) for condition in conditions]
@@ -354,13 +354,14 @@ class RelationLowering:
         """One row for each key: the first one by the order of the input, where it has one."""
         block = self._open(block, wanted)
         scalars = self._scalars(block)
-        keys = tuple(scalars.lower(condition) for condition in conditions)
+        keys = tuple(key for key in map(scalars.lower, conditions) if not _is_constant(key))
         alias = self.aliases.table()
         items = [(block.columns[attribute], self.aliases.column(attribute.name)) for attribute in wanted]
         columns: dict[plan.Attribute, sql.Expression] = {a: sql.Name(alias, name) for a, (_, name) in zip(wanted, items, strict=True)}
         order = tuple(sql.Ordering(key, True, True) for key in keys) + block.order if block.order else ()
         where = sql.all_of(block.where) if block.where else None
-        select = sql.Select(tuple(items), block.from_, where, distinct_on=keys, order_by=order)
+        # All rows have one key where every key is a constant, which the engine refuses in DISTINCT ON.
+        select = sql.Select(tuple(items), block.from_, where, distinct_on=keys, order_by=order, limit=None if keys else 1)
         return Block(sql.Derived(select, alias), columns)
 
     def _mv_expand(self, relation: plan.MvExpand) -> Block:
@@ -389,6 +390,27 @@ _JOIN_KINDS = {
     "leftanti": "ANTI",
     "rightanti": "ANTI",
 }
+
+
+def _is_filled(kind: str, side: int) -> bool:
+    """Whether the join gives rows in which this side, 0 for the left one, has no match and is filled with nulls."""
+    return _JOIN_KINDS[kind] in (("RIGHT", "FULL"), ("LEFT", "FULL"))[side]
+
+
+def _may_stay_open(block: Block, filled: Iterable[plan.Attribute]) -> bool:
+    """Whether a side of a join may be the table itself, so that its columns are computed after the join.
+
+    filled: the columns that must be null on a row without a match. Only a column of the table, or a member or element of one, is null there
+    whatever it is made of; `1`, `strcat(..)` or `isnull(..)` would give a value, so a SELECT of their own computes them before the join.
+    """
+    is_table = isinstance(block.from_, sql.TableName) and not block.where and block.limit is None and not block.closed
+    return is_table and all(_is_stored(block.columns[attribute]) for attribute in filled)
+
+
+def _is_stored(expression: sql.Expression) -> bool:
+    while isinstance(expression, sql.Field | sql.Element):
+        expression = expression.base
+    return isinstance(expression, sql.Name)
 
 
 def _is_constant(expression: sql.Expression) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import kqlite
 from kqlite.language import parser, syntax
-from tests.support import golden_tables, golden_values
+from tests.support import golden_tables, golden_values, golden_variants
 
 FOLDER = Path(__file__).parent.parent / "golden"
 SECTIONS = ("rows", "plan", "duckdb", "error")
@@ -129,8 +129,12 @@ class Answer:
 
 
 def run(case: Case, way: Way) -> Answer:
+    return _answer(connection(way, case.tables, case.headers.get("now")), case.query)
+
+
+def _answer(asked: kqlite.Connection, query: str) -> Answer:
     try:
-        result = connection(way, case.tables, case.headers.get("now")).query(case.query)
+        result = asked.query(query)
     except kqlite.KqlError as error:
         return Answer("", [], False, str(error))
     types = [str(column.type) for column in result.schema]
@@ -138,7 +142,7 @@ def run(case: Case, way: Way) -> Answer:
     table = result.to_arrow(ticks=True)
     columns = [table.column(index).to_pylist() for index in range(len(types))]
     rows = [golden_values.show_row(row, types) for row in zip(*columns, strict=True)]
-    return Answer(header, rows, keeps_order(case.query))
+    return Answer(header, rows, keeps_order(query))
 
 
 def keeps_order(query: str) -> bool:
@@ -173,6 +177,16 @@ def differences(case: Case, way: Way, expected: Mapping[str, list[str]]) -> Iter
                 yield "\n".join([f"== {name} is now", *compiled_section(case, name)])
     if case.headers.get("shaped") == "yes" and way.stored and (found := json_functions(case, way)):
         yield f"a path with a shape reads JSON by {', '.join(found)}"
+
+
+def differences_in_other_words(case: Case, rows: list[str]) -> Iterator[str]:
+    """What differs from the expected rows where the query is asked in other words (`golden_variants`)."""
+    for variant in golden_variants.variants(case.query):
+        with golden_tables.connect(case.tables, stored=True, optimizer=True, now=case.headers.get("now"), more=variant.tables) as asked:
+            answer = _answer(asked, variant.query)
+        found = [f"an error was not expected:\n{answer.error}"] if answer.error is not None else list(_compare_rows(rows, answer))
+        if found:
+            yield "\n".join([f"{variant.name}: {variant.query}", *found])
 
 
 def compiled_section(case: Case, name: str) -> list[str]:

@@ -1,10 +1,11 @@
 """The small tables that golden cases query: rows in `golden/tables/*.jsonl`, types in `golden/tables/columns.json`."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -82,10 +83,12 @@ def sample() -> dict[str, pa.Table]:
     return {name: pa.table({c: _array(spec, [row.get(c) for row in held]) for c, spec in specs.items()}) for name, held in rows.items()}
 
 
-def connect(names: Sequence[str], *, stored: bool, optimizer: bool, now: str | None) -> kqlite.Connection:
-    """A connection that holds the named tables, loaded into the store or as Arrow in place; `sample` is the sample inventory."""
+def connect(
+    names: Sequence[str], *, stored: bool, optimizer: bool, now: str | None, more: Mapping[str, pa.Table] = MappingProxyType({})
+) -> kqlite.Connection:
+    """A connection that holds the named tables and `more`, loaded into the store or as Arrow in place; `sample` is the sample inventory."""
     clock = _standing(datetime.fromisoformat(now)) if now else utc_now
-    own = {name: table(name) for name in names if name != "sample"}
+    own = {name: table(name) for name in names if name != "sample"} | dict(more)
     if not stored:
         return kqlite.connect(own | (sample() if "sample" in names else {}), optimizer=optimizer, clock=clock)
     store = Store.in_memory(optimizer=optimizer)
