@@ -154,6 +154,7 @@ class Simulation:
             plane.catch_up,
             overdue,
             plane.clock.speed,
+            lambda: plane.trouble,
         )
 
     @property

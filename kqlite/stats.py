@@ -37,8 +37,8 @@ class Feed:
 
     sequence: the last sequence number in the log. backlog: how many changes are in the log and not yet in the inventory.
     lags: None before the first change. changes_per_second: applied, over the last minute of the wall's clock. last_crawl: when the
-    last full crawl ended, by the inventory's clock; None where there was none. trouble: why the last changes could not be brought in; ""
-    where they were.
+    last full crawl ended, by the inventory's clock; None where there was none. trouble: why the last changes could not be brought in, or
+    what went wrong in the simulation that makes them; "" where all is well.
     """
 
     sequence: int

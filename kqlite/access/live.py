@@ -37,16 +37,23 @@ class Feeder:
 
     now: the simulated time up to which everything that happened is in the log. pass_time: lets a simulated duration pass, in microseconds;
     None where time passes by itself, and a thread ticks. overdue: who finds the inventory older than so many microseconds brings it up
-    himself, because that thread is too slow for the speed of the clock; None where nobody need look.
+    himself, because that thread is too slow for the speed of the clock; None where nobody need look. trouble: what went wrong in what
+    writes the log, "" for nothing.
     """
 
     def __init__(
-        self, snapshotter: Snapshotter, now: Callable[[], int], pass_time: Callable[[int], None] | None, overdue: int | None = None
+        self,
+        snapshotter: Snapshotter,
+        now: Callable[[], int],
+        pass_time: Callable[[int], None] | None,
+        overdue: int | None = None,
+        trouble: Callable[[], str] = lambda: "",
     ) -> None:
         self._snapshotter = snapshotter
         self._overdue = overdue
         self._now = now
         self._pass_time = pass_time
+        self._source_trouble = trouble
         self.ticker: Ticker | None = None
         self.closed = False
         self._marks = deque([(time.monotonic(), snapshotter.changes)])
@@ -95,7 +102,7 @@ class Feeder:
             lags=_percentiles(sorted(progress.lags)),
             changes_per_second=self._rate(),
             last_crawl=None if progress.crawled is None else to_datetime(progress.crawled),
-            trouble=progress.trouble,
+            trouble="; ".join(filter(None, (self._source_trouble(), progress.trouble))),
         )
 
     def mark(self) -> None:
@@ -134,8 +141,9 @@ class LiveInventory:
     log: read by whatever thread brings changes in, so in a directory it is not the one that is written; closed with this.
     path: a data directory, made where it is none yet and shared with other processes, with `beside` it what a simulation keeps there; None
     keeps the inventory in memory.
-    now, pass_time, overdue: as of `Feeder`. speed: seconds of the simulation in one of the wall's. keep_time: brings the simulation to the
-    time that its clock shows; a thread calls it where time passes by itself, so that it does so while nobody asks for anything.
+    now, pass_time, overdue, trouble: as of `Feeder`. speed: seconds of the simulation in one of the wall's. keep_time: brings the
+    simulation to the time that its clock shows; a thread calls it where time passes by itself, so that it does so while nobody asks for
+    anything.
     Raises InventoryError where the directory is not to be had.
     """
 
@@ -150,6 +158,7 @@ class LiveInventory:
         keep_time: Callable[[], None] = lambda: None,
         overdue: int | None = None,
         speed: float = 1.0,
+        trouble: Callable[[], str] = lambda: "",
     ) -> None:
         self._now = now
         self._keep_time = keep_time
@@ -165,7 +174,7 @@ class LiveInventory:
                     say_missing(directory)
             store, self.snapshotter = followed(log, lag, directory)
             undo.callback(store.close)
-            self.feeder = feeder = Feeder(self.snapshotter, now, pass_time, overdue)
+            self.feeder = feeder = Feeder(self.snapshotter, now, pass_time, overdue, trouble)
             self.access = LocalAccess(store, lambda: to_datetime(now()), feeder, None if directory is None else directory.holder)
             self._server = None if directory is None else _serve(self.access, directory)
             self._ticker = feeder.ticker = None if pass_time is not None else Ticker(self.snapshotter, self._time_now, speed)

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from kqlite.errors import KqliteError
 from kqlite.orchestration import arm_documents, errors
 from kqlite.orchestration.azure_offerings import region_name
 from kqlite.orchestration.chance import derived_guid
@@ -95,6 +96,11 @@ class FrontDoor:
             answer = self._answer(request, parsed, text, commit)
         except ArmError as error:
             answer = self._refused(error)
+        except KqliteError:
+            raise
+        except Exception as error:
+            self._plane.broke_down(f"{request.method} {request.path}", error)
+            answer = self._refused(errors.internal())
         return self._with_headers(request, answer)
 
     # Dispatch

@@ -25,6 +25,7 @@ END = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * SECOND
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE)
+_LONGEST = 1000 * 365 * DAY
 _SHORT = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|h|d)", re.IGNORECASE)
 _UNITS = {"us": 1, "ms": 1000, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 
@@ -65,12 +66,13 @@ def _parsed(text: str) -> int:
 
 @lru_cache(maxsize=1024)  # autoscale reads the same few durations again every minute
 def iso_duration(text: str) -> int | None:
-    """Microseconds of an ISO 8601 duration such as "PT5M"; None for text that is none."""
+    """Microseconds of an ISO 8601 duration such as "PT5M"; None for text that is none, and for more than any time has."""
     found = _ISO.fullmatch(text)
     if found is None or not any(found.groups()):
         return None
     weeks, days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
-    return round((weeks * 7 + days) * DAY + hours * HOUR + minutes * MINUTE + seconds * SECOND)
+    micros = (weeks * 7 + days) * DAY + hours * HOUR + minutes * MINUTE + seconds * SECOND
+    return round(micros) if micros <= _LONGEST else None
 
 
 def to_datetime(micros: int) -> datetime:

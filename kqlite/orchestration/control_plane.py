@@ -6,6 +6,7 @@ is durable before it returns.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -13,11 +14,10 @@ from collections.abc import Callable, Mapping
 from threading import RLock
 from typing import Any, TypeVar
 
-from kqlite.errors import KqliteError
 from kqlite.gc_control import no_collection
 from kqlite.orchestration.chance import Chance
 from kqlite.orchestration.clock import END, Clock, DurationError
-from kqlite.orchestration.controllers import features, groups, health, outages, repair, scale_set, spot, vm
+from kqlite.orchestration.controllers import features, giving_up, groups, health, outages, repair, scale_set, spot, vm
 from kqlite.orchestration.controllers.autoscale import Autoscale
 from kqlite.orchestration.errors import CoreError
 from kqlite.orchestration.events import Event
@@ -30,6 +30,7 @@ from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.saved_state import SavedState
 from kqlite.orchestration.timers import Timer, Wake
 
+_logger = logging.getLogger("kqlite")
 Result = TypeVar("Result")
 PROFILES = ("preview-2021", "ga")
 COMMIT_EVERY = 5_000  # events; so many that a commit's sync costs little, and so few that they need little memory
@@ -67,6 +68,8 @@ class ControlPlane:
         self.lock = RLock()  # one request, or one step of time, at a time: a server may call from several threads
         self.profile = facts.get("profile", profile)
         self.transitions = 0
+        self.trouble = ""  # the last internal error, for whoever asks how this is getting on
+        self._breakdowns = 0
         chance = Chance(int(facts.get("seed", seed)))
         self._saved = saved
         with no_collection():
@@ -167,7 +170,7 @@ class ControlPlane:
             try:
                 with self.rec.because("user", cause):
                     result = decide(self.rec)
-            except KqliteError:
+            except Exception:
                 self.rec.take_back(mark)
                 raise
             if commit:
@@ -244,7 +247,19 @@ class ControlPlane:
     def _run(self, timer: Timer) -> None:
         if self._crash_points:
             self.crash_if("between-steps")
-        self._wakes[timer.wake](timer.group, timer.name, timer.due)
+        mark = len(self.rec.pending)
+        try:
+            self._wakes[timer.wake](timer.group, timer.name, timer.due)
+        except Exception as error:
+            self.rec.take_back(mark)
+            self.broke_down(f"{Wake(timer.wake).name.lower().replace('_', '-')} of {timer.name or 'the simulation'}", error)
+            giving_up.give_up(self.rec, timer, repr(error))
+
+    def broke_down(self, what: str, error: Exception) -> None:
+        """Remember an error that nobody was to blame for: a fault in kqlite itself, after which time goes on."""
+        self._breakdowns += 1
+        self.trouble = f"{self._breakdowns} internal error{'s' if self._breakdowns > 1 else ''}, the last in {what}: {error!r}"
+        _logger.error("internal error in %s", what, exc_info=error)
 
     def catch_up(self, stopped: Callable[[], bool] = _never) -> None:
         """Bring simulated time to what the clock shows, where the clock moves by itself."""

@@ -513,6 +513,10 @@ _CLIENT = "00000000-0000-0000-0000-00000000c11e"
 _STATUS_OF_CODE = {"TooManyRequests": 429, "ServiceUnavailable": 503, "GatewayTimeout": 504, "BadGateway": 502}
 
 
+def internal() -> ArmError:
+    return ArmError(500, "InternalServerError", "The server encountered an internal error. Please retry the request.")
+
+
 def injected(code: str, action: str, scope: str) -> ArmError:
     """What a fault at the front door answers: what any request can meet in the service's words, and any other code as its own fault."""
     if code == "Conflict":

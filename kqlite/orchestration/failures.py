@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from kqlite.orchestration.model import Failure
 
+INTERNAL: Failure = ("InternalServerError", "The server encountered an internal error. Please retry the request.")
 PREEMPTED: Failure = ("OperationPreempted", "Operation execution has been preempted by a more recent operation.")
 
 

@@ -302,6 +302,8 @@ class Fleet:
         if event.kind is Kind.DEFINED:
             definition = cast("Definition", event.image)
             del self.definitions[definition.number]
+            self._facts.pop(definition.number, None)
+            self._probes.pop(definition.number, None)
             del self.numbers[content_key(definition.kind, canonical(definition.document))]
             return
         self.put(self._find(event), event.type, None if event.kind is Kind.DELETED else event.image, event.before)

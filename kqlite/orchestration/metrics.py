@@ -60,7 +60,7 @@ def load(rec: Recorder, scale_set: ScaleSetState, time: int) -> float:
     The model is given by the tag `kqlite:load`: "constant 120", "wave 400 0.5" (mean, swing), "step 100 400 PT2H" (before, after, when
     since the set was made); without a tag it is a wave that keeps about three instances at 40 percent.
     """
-    words = dict(scale_set.tags).get("kqlite:load", "wave 120 0.5").split()
+    words = dict(scale_set.tags).get("kqlite:load", "").split() or ["wave"]
     kind, numbers = words[0], [_number(word) for word in words[1:]]
     minute = time // MINUTE
     noise = 1 + 0.04 * (rec.chance.uniform("load", scale_set.uid, minute) - 0.5)
@@ -76,9 +76,10 @@ def load(rec: Recorder, scale_set: ScaleSetState, time: int) -> float:
 
 def _number(word: str) -> float:
     try:
-        return float(word)
+        number = float(word)
     except ValueError:
         return 0.0
+    return number if abs(number) < 1e12 else 0.0
 
 
 def visible_minute(rec: Recorder, scale_set: ScaleSetState) -> int:

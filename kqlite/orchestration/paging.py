@@ -66,4 +66,4 @@ class Listings:
 def _parsed(token: str, sequence: int) -> tuple[str, int, str]:
     as_of, _, rest = token.partition(".")
     position, _, after = rest.partition(".")
-    return (as_of, int(position), after) if position.isdecimal() else (str(sequence), 0, token)
+    return (as_of, int(position), after) if position.isdecimal() and len(position) < 19 else (str(sequence), 0, token)

@@ -82,6 +82,11 @@ class Recorder:
         definition = Definition(len(self.fleet.definitions) + 1, kind, json.loads(text))
         self.fleet.define(definition)
         self._emit(Kind.DEFINED, Type.DEFINITION, "/kqlite/definitions/", str(definition.number), 1, definition, {})
+        # What controllers will make of it is made now, so that it fails here, in the request, if it does.
+        if kind in ("instance", "vm"):
+            self.fleet.facts(definition.number)
+        elif kind == "extension":
+            self.fleet.probe(definition.number)
         return definition.number
 
     def create(self, container: Container, type_: str, image: Some, name: str = "") -> Some:

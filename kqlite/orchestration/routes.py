@@ -17,7 +17,7 @@ from kqlite.orchestration.model import GroupState, ResourceState, ScaleSetState,
 from kqlite.orchestration.paging import PAGE, VIEW_PAGE, Page
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import autoscale_settings, extensions, groups, power, registrations, resources, scale_sets, vms
-from kqlite.orchestration.requests.call import Call, Outcome, check_registered, group_of_id, last_segment
+from kqlite.orchestration.requests.call import Call, Outcome, check_registered, group_of_id, last_segment, whole
 from kqlite.orchestration.requests.named_vm import find as find_vm
 from kqlite.orchestration.requests.named_vm import show as show_vm
 
@@ -277,8 +277,7 @@ def _groups(rec: Recorder, call: Call) -> Page:
         tags = {name.lower(): value for name, value in images[key].tags}
         if found is None or (found.group(1).lower() in tags and found.group(2) in (None, tags[found.group(1).lower()])):
             kept.append(arm_documents.group(call.subscription.id, images[key]))
-    top = call.query.get("$top")
-    return _plain_page(kept[: int(top)] if top and top.isdigit() else kept)
+    return _plain_page(kept[: whole(call.query.get("$top", ""))])
 
 
 def _scale_set(rec: Recorder, call: Call) -> Outcome:

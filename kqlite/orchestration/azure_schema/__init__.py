@@ -1,8 +1,9 @@
 """Azure's own shapes of request bodies, as `make.py` took them from the public API specifications.
 
 `table.json` has two parts. `words`: the allowed words of each choice. `objects`: the members of each object, each described by words
-with spaces between: its type first (`str`, `int`, a choice, an object; `[..]` a list and `{..}` a map of it), or `read-only`; then
-`required`, `min=` and `max=`, `minItems=` and `maxItems=`, and `>VERSION`: the last api-version known not to have it.
+with spaces between. The first is `read-only`, or its type: `str`, `int`, a choice, an object of the table, `object` for one of anybody's
+own, `[..]` for a list and `{..}` for a map of it. Then come `required`, `min=`, `max=`, `minItems=`, `maxItems=`, and `>VERSION`: the last
+api-version known not to have it.
 """
 
 import json

@@ -223,7 +223,7 @@ def _classic(type_: str, annotation: str, module: ModuleType) -> tuple[str, type
     inner = type_.strip("[]{}")
     shape = type_.replace(inner, "*")
     if inner in ("object", "{object}") or "object" in inner:
-        return shape.replace("*", "any"), None
+        return shape.replace("*", "object"), None
     if inner == "str":
         named = re.search(r"(?:_models|models)\.(\w+)", annotation)
         cls = getattr(module, named.group(1), None) if named else None
@@ -251,7 +251,7 @@ def _fields(cls: type) -> Iterator[Found]:
             shape = "[*]" if text.lower().startswith("list[") else "{*}" if text.lower().startswith("dict[") else "*"
             named = re.search(r"_models\.(\w+)", text)
             nested = getattr(module, named.group(1)) if named else None
-            plain = next((ours for theirs, ours in _HINTS if theirs in text), "any")
+            plain = next((ours for theirs, ours in _HINTS if theirs in text), "object")
             read_only = rest._visibility == ["read"]  # type: ignore[union-attr]
             yield Found(rest._rest_name_input or attribute, shape if nested else shape.replace("*", plain), nested, not optional, read_only)  # type: ignore[union-attr]
 
@@ -262,7 +262,7 @@ _HINTS = (
     ("bool", "bool"),
     ("int", "int"),
     ("float", "num"),
-    ("Any", "any"),
+    ("Any", "object"),
     ("str", "str"),
 )
 

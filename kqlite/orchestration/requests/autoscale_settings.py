@@ -17,7 +17,7 @@ from kqlite.orchestration.model import SettingState, Type
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import schema
 from kqlite.orchestration.requests.bodies import read_resource
-from kqlite.orchestration.requests.call import Call, Outcome, check_match, check_name, checked_location, tags_of
+from kqlite.orchestration.requests.call import Call, Outcome, check_match, check_name, checked_location, tags_of, whole
 from kqlite.orchestration.zones import zone_of
 
 _MODEL, _OWNER = "AutoscaleSettingResource", "autoscaleSettings"
@@ -86,10 +86,10 @@ def _check(properties: dict[str, Any], target: str) -> None:
 def _check_capacity(capacity: dict[str, Any], path: str) -> None:
     numbers = []
     for name in ("minimum", "maximum", "default"):
-        text = str(capacity.get(name, ""))
-        if not text.isdigit():
+        number = whole(str(capacity.get(name, "")))
+        if number is None:
             raise _bad(f"{path}.{name}", "it must be a whole number, as text")
-        numbers.append(int(text))
+        numbers.append(number)
     low, high, default = numbers
     if not low <= default <= high:
         raise _bad(path, "minimum, default and maximum must be in this order")
@@ -110,8 +110,7 @@ def _check_trigger(trigger: dict[str, Any], path: str) -> None:
 def _check_action(action: dict[str, Any], path: str) -> None:
     _check_word(action.get("direction"), ("none", "increase", "decrease"), f"{path}.direction", required=True)
     _check_word(action.get("type"), CHANGE_KINDS, f"{path}.type", required=True)
-    value = str(action.get("value", "1"))
-    if not value.isdigit() or int(value) < 1:
+    if not whole(str(action.get("value", "1"))):
         raise _bad(f"{path}.value", "it must be a whole number of at least 1, as text")
     _check_time(action.get("cooldown") or "PT5M", MINUTE, 7 * DAY, f"{path}.cooldown")
 

@@ -133,6 +133,11 @@ def group_of_id(resource_id: str) -> str:
     return resource_id.lower().partition("/providers/")[0]
 
 
+def whole(text: str) -> int | None:
+    """The whole number that a text is, of at most nine digits; None for another text."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 9 else None
+
+
 def given(body: dict[str, Any], *path: str) -> Any:
     """The value at a path of members; None where there is none."""
     value: Any = body

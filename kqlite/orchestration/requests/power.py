@@ -16,10 +16,11 @@ from kqlite.orchestration.instances import QUICK_STOP, begin, start_deallocated
 from kqlite.orchestration.model import Power, Step, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import schema
-from kqlite.orchestration.requests.call import Call, Outcome, check_registered
+from kqlite.orchestration.requests.call import Call, Outcome, check_registered, whole
 from kqlite.orchestration.requests.named_vm import check_free, find
 
 _APPROVAL = schema.shape_of({"StartRequests": [{"EventId": schema.STR}], "DocumentIncarnation": schema.INT})
+_LONGEST_SAS = 24 * 60  # minutes
 _OFF = (Power.DEALLOCATED, Power.DEALLOCATING)
 _NEEDS_RUNNING = {"restart": Step.RESTART, "redeploy": Step.REDEPLOY}
 
@@ -122,7 +123,9 @@ def _evict(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
 def _boot_data(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     if not rec.fleet.facts(vm.model).boot_diagnostics:
         raise errors.vm_operation_not_allowed("retrieveBootDiagnosticsData", vm.name, "boot diagnostics is not enabled.")
-    minutes = int(call.query.get("sasuriexpirationtimeinminutes") or 120)
+    minutes = whole(call.query.get("sasuriexpirationtimeinminutes") or "120")
+    if minutes is None or not 1 <= minutes <= _LONGEST_SAS:
+        raise errors.parameter_invalid("sasUriExpirationTimeInMinutes")
     end = f"{to_datetime(rec.now + minutes * 60_000_000):%Y-%m-%dT%H:%M:%SZ}"
     shown = {name: f"{uri}?sv=2018-03-28&sr=b&se={end}&sig=simulated" for name, uri in arm_documents.boot_diagnostics(vm).items()}
     return Outcome(200, lambda: shown)

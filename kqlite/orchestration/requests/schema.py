@@ -24,7 +24,7 @@ from kqlite.orchestration.errors import (
     value_not_allowed,
 )
 
-STR, BOOL, INT, LONG, NUM, ANY, GONE = "str", "bool", "int", "long", "num", "any", "read-only"
+STR, BOOL, INT, LONG, NUM, OBJECT, GONE = "str", "bool", "int", "long", "num", "object", "read-only"
 NEWEST = "9999-12-31"
 
 
@@ -148,7 +148,7 @@ def _shape(kind: str, limits: dict[str, float]) -> Shape:
         return MapOf(_shape(kind[1:-1], {}))
     if kind in (INT, LONG, NUM) and limits:
         return Range(kind, limits.get("min", float("-inf")), limits.get("max", float("inf")))
-    if kind in (STR, BOOL, INT, LONG, NUM, ANY, GONE):
+    if kind in (STR, BOOL, INT, LONG, NUM, OBJECT, GONE):
         return kind
     if kind in ("datetime", "duration"):  # whoever uses one reads it, and says what is wrong with it
         return STR
@@ -214,7 +214,7 @@ class _Reader:
 
     def value(self, value: Any, shape: Shape, path: str) -> Any:
         if type(shape) is str:
-            return value if shape == ANY else self._scalar(value, shape, path)
+            return self._scalar(value, shape, path)
         if type(shape) is Object:
             return self.object(value, shape, path)
         if type(shape) is Words:
@@ -276,6 +276,9 @@ class _Reader:
                 return value
             if type(value) is str and value.lower() in ("true", "false"):
                 return value.lower() == "true"
+        elif shape == OBJECT:  # an object of anybody's own
+            if type(value) is dict:
+                return value
         else:
             return self._number(value, shape, path)
         raise self._wrong(path, _NAMES[shape], value)
@@ -309,7 +312,7 @@ class _Reader:
         return at + len(key) + 3 if at >= 0 else 0
 
 
-_NAMES = {STR: "string", BOOL: "boolean", INT: "integer", LONG: "integer", NUM: "number"}
+_NAMES = {STR: "string", BOOL: "boolean", INT: "integer", LONG: "integer", NUM: "number", OBJECT: "object"}
 _BITS = {INT: 31, LONG: 63, NUM: 1_000}
 # Resource Manager itself reads what stands beside `properties`; the provider reads what stands below.
 _RESOURCES = ("vm", "vmss", "disks", "networkInterfaces", "publicIPAddresses", "loadBalancers", "proximityPlacementGroups")
@@ -319,7 +322,7 @@ def _name_of(shape: Shape) -> str:
     if isinstance(shape, (Words, Range)):
         return "string" if isinstance(shape, Words) else _NAMES[shape.kind]
     if isinstance(shape, str):
-        return _NAMES.get(shape, "object")
+        return _NAMES[shape]
     return "array" if isinstance(shape, ListOf) else "object"
 
 

@@ -1,0 +1,63 @@
+"""What becomes of a resource whose controller broke down: it fails, as Azure's does after a fault of the platform, and time goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kqlite.orchestration.failures import INTERNAL
+from kqlite.orchestration.fleet import Container
+from kqlite.orchestration.model import FaultState, GroupState, Image, Power, Provisioning, ScaleSetState, Step, Type, VmState
+from kqlite.orchestration.recorder import Recorder
+from kqlite.orchestration.timers import Timer, Wake
+
+# What the timers of a kind wake, and the field that holds its time. Autoscale and the Spot market come up again by themselves.
+_WOKEN: dict[int, tuple[Type, str]] = {
+    Wake.VM: (Type.VM, "due"),
+    Wake.HEALTH: (Type.VM, "health_due"),
+    Wake.SCALE_SET: (Type.SCALE_SET, "due"),
+    Wake.REPAIR: (Type.SCALE_SET, "repair_due"),
+    Wake.RESTORE: (Type.SCALE_SET, "restore_due"),
+    Wake.GROUP: (Type.GROUP, "due"),
+    Wake.FEATURE: (Type.FEATURE, "due"),
+    Wake.PROVIDER: (Type.PROVIDER, "due"),
+    Wake.FAULT: (Type.FAULT, "due"),
+}
+
+
+def give_up(rec: Recorder, timer: Timer, what: str) -> None:
+    """Fail the resource that a timer woke; what: the error, for the activity log."""
+    container = rec.fleet.containers.get(timer.group) if timer.wake != Wake.FAULT else rec.fleet.root
+    type_, field = _WOKEN.get(timer.wake, (Type.AUTOSCALE, ""))
+    image = container.get(type_, timer.name) if container is not None else None
+    if container is None or image is None:
+        return
+    with rec.because("platform", "InternalServerError"):
+        rec.note(container.scope(type_) + image.name, f"Internal error: {what}")  # type: ignore[union-attr]
+        if field and getattr(image, field) == timer.due:
+            _fail(rec, container, type_, image, field)
+
+
+def _fail(rec: Recorder, container: Container, type_: Type, image: Image, field: str) -> None:
+    fields: dict[str, Any] = {field: 0}
+    if isinstance(image, VmState) and field == "due":
+        _fail_vm(rec, container, image)
+        return
+    if isinstance(image, ScaleSetState):
+        rec.end_operation(container, image.operation, INTERNAL)
+        fields |= {"provisioning": Provisioning.FAILED, "failure": INTERNAL, "operation": ""}
+    elif isinstance(image, GroupState):
+        rec.end_operation(container, image.operation, INTERNAL)
+        fields |= {"provisioning": Provisioning.FAILED, "operation": ""}
+    elif isinstance(image, FaultState):
+        fields["active"] = False
+    rec.change(container, type_, image, **fields)
+
+
+def _fail_vm(rec: Recorder, group: Container, vm: VmState) -> None:
+    fields = {"step": Step.NONE, "due": 0, "work": "", "changed": rec.now, "settled": rec.now}
+    rec.change_vm(group, vm, provisioning=Provisioning.FAILED, failure=INTERNAL, power=vm.power or Power.NONE, **fields)
+    owner = group.scale_set(vm.set) if vm.set else None
+    if vm.work not in ("", "set", "repair"):
+        rec.end_operation(group, vm.work, INTERNAL)
+    elif owner is not None and vm.work == "set" and owner.operation:
+        rec.change_set(group, owner, failure=owner.failure or INTERNAL, due=rec.now)
