@@ -58,7 +58,7 @@ EDITS: list[tuple[str, str, str, str]] = [
     ("write accelerator", "requests/rules.py", 'if rec.preview and disk.get("writeAcceleratorEnabled"):', "if False:"),
     ("specialty sizes", "requests/rules.py", "if in_set and not size.memory_preserving and", "if False and"),
     ("zones", "requests/wanted_sets.py", "if len(self.zones) > 1 and self.rec.preview:", "if False:"),
-    ("quota", "requests/rules.py", "if usage + additional > limit:", "if False:"),
+    ("quota", "requests/rules.py", "if additional > 0 and usage + additional > limit:", "if False:"),
     ("restricted size", "requests/rules.py", 'if strikes(rec, "sku_restricted"', 'if strikes(rec, "sku_unknown"'),
     ("another operation in progress", "requests/named_vm.py", "    if vm.step:\n", "    if False:\n"),
     ("marked for deletion", "requests/named_vm.py", "    if vm.provisioning == Provisioning.DELETING:\n        raise", "    if False:\n        raise"),

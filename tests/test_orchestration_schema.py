@@ -253,3 +253,79 @@ def test_what_stands_beside_properties_is_kept() -> None:
     assert simulation.get(f"{NETWORK}/loadBalancers/l")["sku"] == {"name": "Basic"}
     assert simulation.get(f"{NETWORK}/loadBalancers/l")["properties"]["frontendIPConfigurations"] == [{"name": "f", "zones": ["1"]}]
     assert simulation.get(f"{COMPUTE}/proximityPlacementGroups/g")["zones"] == ["1"]
+
+
+# A PUT says all of a resource, a PATCH what it changes
+
+
+def test_a_put_without_tags_leaves_none_and_a_patch_those_that_were() -> None:
+    simulation = made()
+    tags = {"env": "prod", "cost": "1"}
+    bodies = {
+        f"{SETS}/web": simulation.set_body("web", capacity=0),
+        f"{VMS}/db": simulation.vm_body("db"),
+        f"{DISKS}/d": {"location": "eastus", "properties": {"creationData": {"createOption": "Empty"}, "diskSizeGB": 4}},
+        f"{NETWORK}/publicIPAddresses/p": {"location": "eastus"},
+        f"{NETWORK}/networkInterfaces/n": {"location": "eastus"},
+        f"{COMPUTE}/proximityPlacementGroups/g": {"location": "eastus"},
+        RG: {"location": "eastus"},
+    }
+    for path, body in bodies.items():
+        put(simulation, path, body | {"tags": tags})
+        simulation.settle()
+        assert simulation.get(path)["tags"] == tags, path
+        assert simulation.arm("PATCH", f"{path}{API}", {}).status < 300
+        simulation.settle()
+        assert simulation.get(path)["tags"] == tags, path
+        put(simulation, path, body)
+        simulation.settle()
+        assert simulation.get(path)["tags"] == {}, path
+
+
+def test_a_put_of_an_extension_replaces_and_a_patch_merges() -> None:
+    simulation = made()
+    put(simulation, f"{VMS}/db", simulation.vm_body("db"))
+    simulation.settle()
+    path = f"{VMS}/db/extensions/e"
+    whole = {"publisher": "p", "type": "t", "typeHandlerVersion": "1.0", "settings": {"a": 1}, "suppressFailures": True}
+    put(simulation, path, {"location": "eastus", "properties": whole})
+    simulation.settle()
+    assert simulation.arm("PATCH", path + API, {"properties": {"typeHandlerVersion": "1.1"}}).status == 200
+    simulation.settle()
+    shown = simulation.get(path)["properties"]
+    assert shown == whole | {"typeHandlerVersion": "1.1", "provisioningState": "Succeeded"}
+    put(simulation, path, {"location": "eastus", "properties": {"publisher": "p", "type": "t", "typeHandlerVersion": "1.2"}})
+    simulation.settle()
+    shown = simulation.get(path)["properties"]
+    assert shown == {"publisher": "p", "type": "t", "typeHandlerVersion": "1.2", "provisioningState": "Succeeded"}
+
+
+def test_a_machine_whose_allocation_failed_is_tried_again_as_the_body_wants_it() -> None:
+    simulation = made()
+    fault = simulation.inject({"fault": "allocation", "size": "Standard_D2s_v3"})
+    put(simulation, f"{VMS}/db", simulation.vm_body("db", size="Standard_D2s_v3") | {"tags": {"a": "1"}})
+    simulation.advance("1h")
+    assert simulation.get(f"{VMS}/db")["properties"]["provisioningState"] == "Failed"
+    put(simulation, f"{VMS}/db", simulation.vm_body("db", size="Standard_D4s_v3"))
+    simulation.advance("1h")
+    shown = simulation.get(f"{VMS}/db")
+    assert (shown["properties"]["provisioningState"], shown["properties"]["hardwareProfile"]["vmSize"]) == ("Succeeded", "Standard_D4s_v3")
+    assert shown["tags"] == {}
+    simulation.recover(fault)
+
+
+def test_a_resize_asks_the_quota_for_the_cores_that_it_adds() -> None:
+    simulation = made()
+    put(simulation, f"{VMS}/db", simulation.vm_body("db", size="Standard_D2s_v3"))
+    simulation.settle()
+    simulation.inject({"fault": "quota", "limit": 4})
+
+    def resized(size: str) -> Any:
+        return simulation.arm("PATCH", f"{VMS}/db{API}", {"properties": {"hardwareProfile": {"vmSize": size}}})
+
+    refused = resized("Standard_D8s_v3").body["error"]
+    assert refused["code"] == "OperationNotAllowed"
+    assert "Current Usage: 2, Additional Required: 6, (Minimum) New Limit Required: 8" in refused["message"]
+    assert resized("Standard_D4s_v3").status == 200
+    simulation.settle()
+    assert resized("Standard_D2s_v3").status == 200

@@ -48,10 +48,10 @@ def put(rec: Recorder, call: Call) -> Outcome:
     number = rec.define("autoscale", {"enabled": False, **properties})
     if known is None:
         uid = rec.chance.uid(group.scope(Type.AUTOSCALE) + call.name, rec.now)
-        image = SettingState(call.name, 1, uid, location, tags_of(body), rec.now, number, target, 0, 0, missing=False)
+        image = SettingState(call.name, 1, uid, location, tags_of(call, body), rec.now, number, target, 0, 0, missing=False)
         image = rec.create(group, Type.AUTOSCALE, image)
     else:
-        image = rec.change(group, Type.AUTOSCALE, known, definition=number, tags=tags_of(body, known.tags))
+        image = rec.change(group, Type.AUTOSCALE, known, definition=number, tags=tags_of(call, body, known.tags))
     return Outcome(201 if known is None else 200, lambda: arm_documents.autoscale(group.id, image, rec.fleet.definitions), "", location)
 
 

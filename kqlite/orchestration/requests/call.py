@@ -109,10 +109,12 @@ def etag_of(image: Image) -> str:
     return f'"{image.version}"'  # type: ignore[union-attr]
 
 
-def tags_of(body: dict[str, Any], known: Tags = ()) -> Tags:
-    """The tags of a body; those of the existing resource where the body has none."""
+def tags_of(call: Call, body: dict[str, Any], known: Tags = ()) -> Tags:
+    """The tags of a body; where it has none, a PATCH leaves those of the existing resource, and a PUT leaves none."""
     tags = body.get("tags")
-    return known if tags is None else tuple((str(key), str(value)) for key, value in tags.items())
+    if tags is None:
+        return known if call.method == "PATCH" else ()
+    return tuple(tags.items())
 
 
 def check_unlocked(group: Container, resource_id: str) -> None:

@@ -57,7 +57,7 @@ def put(rec: Recorder, call: Call) -> Outcome:
     if known is None and call.method == "PATCH":
         raise errors.not_found(f"{Type.VM}/{vm.name}/extensions", name, group.name)
     properties = body.get("properties") or {}
-    if known is not None:
+    if known is not None and call.method == "PATCH":
         properties = schema.merged(rec.fleet.definitions[known.definition].document, properties)
     rules.check_extension(properties, "properties")
     if rec.preview and vm.set and rules.is_service_fabric(properties):

@@ -58,11 +58,10 @@ def put(rec: Recorder, call: Call) -> Outcome:
         raise errors.wrong_group_location(known.location, location)
     if known is None:
         uid = rec.chance.uid(f"{subscription.id}/resourceGroups/{call.group_name}", rec.now)
-        image = GroupState(call.group_name, 1, uid, location, tags_of(body), rec.now, Provisioning.SUCCEEDED, "", 0)
+        image = GroupState(call.group_name, 1, uid, location, tags_of(call, body), rec.now, Provisioning.SUCCEEDED, "", 0)
         rec.create(subscription, Type.GROUP, image)
     else:
-        tags = tags_of(body, known.tags if call.method == "PATCH" else ())
-        image = rec.change(subscription, Type.GROUP, known, tags=tags)
+        image = rec.change(subscription, Type.GROUP, known, tags=tags_of(call, body, known.tags))
     return Outcome(201 if known is None else 200, lambda: arm_documents.group(subscription.id, image))
 
 

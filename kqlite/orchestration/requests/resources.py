@@ -128,7 +128,7 @@ def _wanted(rec: Recorder, call: Call, group: Container, type_: str, location: s
     """The resource as a request wants it: a PUT says all of it, a PATCH what it changes."""
     uid = rec.chance.uid(group.scope(type_) + call.name, rec.now)
     patched = known if call.method == "PATCH" else None
-    tags = tags_of(body, patched.tags if patched is not None else ())  # type: ignore[union-attr]
+    tags = tags_of(call, body, known.tags if known is not None else ())  # type: ignore[union-attr]
     body = {key: value for key, value in body.items() if key not in ("location", "tags")}
     if type_ == Type.DISK:
         return _disk(rec, call, uid, location, tags, body, cast("DiskState | None", known))

@@ -267,11 +267,15 @@ def check_restricted(rec: Recorder, subscription: Container, resource_id: str, s
             raise errors.size_restricted(resource_id, size.name, location, shown, subscription.subscription, rec.preview)
 
 
-def check_quota(rec: Recorder, subscription: Container, location: str, size: Size, spot: bool, instances: int) -> None:
-    """Raises ArmError where so many more instances exceed a quota: of the region's cores, or of the size's family."""
+def check_quota(
+    rec: Recorder, subscription: Container, location: str, size: Size, spot: bool, instances: int, instead_of: Size | None = None
+) -> None:
+    """Raises ArmError where so many more instances exceed a quota: of the region's cores, or of the size's family.
+
+    instead_of: the size that one instance has now, and gives back.
+    """
     if instances <= 0:
         return
-    additional = instances * size.vcpus
     for fault in active(rec, "quota"):
         if not covers(fault, {"region": location}):
             continue
@@ -279,10 +283,12 @@ def check_quota(rec: Recorder, subscription: Container, location: str, size: Siz
         limited = find_size(str(named)) if named else None
         if limited is not None and limited.family != size.family:
             continue
+        given_back = instead_of.vcpus if instead_of is not None and (limited is None or instead_of.family == size.family) else 0
+        additional = instances * size.vcpus - given_back
         kind = "lowPriorityCores" if spot else ("cores" if limited is None else size.family)
         usage = rec.fleet.cores.get((subscription.subscription, location, kind), 0)
         limit = int(key_of(fault, "limit", 0))
-        if usage + additional > limit:
+        if additional > 0 and usage + additional > limit:
             what = f"{size.family} Cores" if limited is not None else ("LowPriorityCores" if spot else "Total Regional Cores")
             raise errors.quota_exceeded(what, location, limit, usage, additional)
 

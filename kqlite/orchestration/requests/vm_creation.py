@@ -165,7 +165,7 @@ class Creation:
             zone=self.zones[0] if self.zones else "",
             set_name=set_name,
             model=model,
-            tags=tags_of(self.body),
+            tags=tags_of(self.call, self.body),
             domain=domain,
             domain_asked=asked,
             work=operation,

@@ -36,6 +36,8 @@ _IMMUTABLE = (
     ("storageProfile", "imageReference", "offer"),
     ("storageProfile", "osDisk", "name"),
 )
+_ALLOCATE_AGAIN = (5, 6, 8)  # seconds
+_NOT_ALLOCATED = (Power.DEALLOCATED, Power.NONE)
 
 
 class Update:
@@ -47,6 +49,8 @@ class Update:
         self.facts = rec.fleet.facts(vm.model)
         self.old: dict[str, Any] = arm_documents.vm_properties(group.id, vm, rec.fleet.definitions)
         self.moves_to: ScaleSetState | None = None
+        # A VM that was never allocated is tried again, as the body wants it now.
+        self.allocates = call.method == "PUT" and vm.provisioning == Provisioning.FAILED and vm.power == Power.NONE
 
     def run(self) -> Outcome:
         """Check everything, then begin the update."""
@@ -67,7 +71,12 @@ class Update:
         model = vm.model if self.old == wanted and not self._has_new_top() else self._new_model(wanted)
         operation = rec.open_operation("virtualMachines/write", group, group.scope(Type.VM) + vm.name, vm.location)
         membership = self._move(self.moves_to) if self.moves_to is not None else {}
-        begin(rec, group, vm, Step.UPDATE, operation, None, tags=tags_of(self.body, vm.tags), model=model, failure=(), **membership)
+        fields = {"tags": tags_of(self.call, self.body, vm.tags), "model": model, "failure": (), **membership}
+        if self.allocates:
+            again = {"provisioning": Provisioning.CREATING, "power": Power.NONE}
+            begin(rec, group, vm, Step.ALLOCATE, operation, _ALLOCATE_AGAIN, **again, **fields)
+        else:
+            begin(rec, group, vm, Step.UPDATE, operation, None, **fields)
         return outcome(rec, group, vm.name, 200, operation, vm.location)
 
     def _check_move(self, reference: str, attach: bool) -> ScaleSetState:
@@ -143,7 +152,7 @@ class Update:
         bid = given(self.sent, "billingProfile", "maxPrice")
         if bid is not None and not self.facts.is_spot:
             raise errors.billing_profile_needs_spot()
-        if bid is not None and bid != self.facts.max_price and self.vm.power != Power.DEALLOCATED:
+        if bid is not None and bid != self.facts.max_price and self.vm.power not in _NOT_ALLOCATED:
             raise errors.max_price_needs_deallocated()
 
     def _check_size(self, wanted: dict[str, Any]) -> None:
@@ -154,12 +163,12 @@ class Update:
         size = rules.check_size(self.rec, name, scale_set.domains if scale_set else 1, scale_set is not None)
         zones = (self.vm.zone,) if self.vm.zone else ()
         rules.check_restricted(self.rec, self.call.subscription, self.group.scope(Type.VM) + self.vm.name, size, self.vm.location, zones)
-        rules.check_quota(self.rec, self.call.subscription, self.vm.location, size, self.facts.is_spot, 1)
+        rules.check_quota(self.rec, self.call.subscription, self.vm.location, size, self.facts.is_spot, 1, self.facts.size)
 
     def _check_detached(self, wanted: dict[str, Any]) -> None:
         before = {nic["id"].lower() for nic in given(self.old, "networkProfile", "networkInterfaces") or []}
         after = {(nic.get("id") or "").lower() for nic in given(wanted, "networkProfile", "networkInterfaces") or []}
-        if before != after and self.vm.power != Power.DEALLOCATED:
+        if before != after and self.vm.power not in _NOT_ALLOCATED:
             raise errors.vm_operation_not_allowed("updateNetworkInterfaces", self.vm.name, errors.NOT_DEALLOCATED)
         for disk, _ in disk_parts(wanted):
             name = last_segment(given(disk, "managedDisk", "id") or "") or disk.get("name") or ""

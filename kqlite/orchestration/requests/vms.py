@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from kqlite.orchestration import errors
 from kqlite.orchestration.controllers import scale_set as sets
-from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.instances import begin, begin_delete
-from kqlite.orchestration.model import Power, Provisioning, Step, Type, VmState
+from kqlite.orchestration.instances import begin_delete
+from kqlite.orchestration.model import Provisioning, Type
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests.bodies import read_resource
 from kqlite.orchestration.requests.call import (
@@ -21,7 +20,6 @@ from kqlite.orchestration.requests.call import (
     check_unlocked,
     checked_location,
 )
-from kqlite.orchestration.requests.named_vm import outcome
 from kqlite.orchestration.requests.vm_creation import Creation
 from kqlite.orchestration.requests.vm_update import Update
 
@@ -39,18 +37,9 @@ def put(rec: Recorder, call: Call) -> Outcome:
     body = read_resource(call, "VirtualMachine", OWNER)
     check_name(call.name, "vmName")
     check_match(call, known)
-    if known is not None and known.provisioning == Provisioning.FAILED and known.power == Power.NONE and call.method == "PUT":
-        return _retry(rec, call, group, known)
     if known is not None:
         return Update(rec, call, group, known, location, body).run()
     return Creation(rec, call, group, location, body).run()
-
-
-def _retry(rec: Recorder, call: Call, group: Container, known: VmState) -> Outcome:
-    """A VM that was never allocated is tried again."""
-    operation = rec.open_operation("virtualMachines/write", group, group.scope(Type.VM) + known.name, known.location)
-    begin(rec, group, known, Step.ALLOCATE, operation, (5, 6, 8), provisioning=Provisioning.CREATING, power=Power.NONE, failure=())
-    return outcome(rec, group, call.name, 200, operation, known.location)
 
 
 def delete(rec: Recorder, call: Call) -> Outcome:

@@ -62,7 +62,7 @@ class WantedSet:
         self.domains = int(self.properties.get("platformFaultDomainCount", 1))
         self.size_name = given(body, "sku", "name") or (self._old_size() if known else "")
         self.tier = given(body, "sku", "tier") or "Standard"
-        self.tags: Tags = tags_of(body, known.tags if known else ())
+        self.tags: Tags = tags_of(call, body, known.tags if known else ())
         capacity = given(body, "sku", "capacity")
         self.capacity = int(capacity) if capacity is not None else (known.capacity if known else 0)
         self.size: Size | None = None
