@@ -6,6 +6,7 @@ Each operator has a form for use anywhere and, where that is simpler, one `as co
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 from kqlite.dialects import conversions, sql
 from kqlite.dialects.scalars import SQL_TYPES, ScalarLowering, custom
@@ -70,6 +71,31 @@ def may_be_null(scalar: plan.Scalar) -> bool:
     return scalar.nullable or scalar.type is Type.DYNAMIC
 
 
+# A dynamic beside a string
+
+
+def missing_as_empty(scalar: plan.Scalar, matters: bool = True) -> plan.Scalar:
+    """A dynamic beside a string counts as `tostring()` of it, so that a missing one is `''`; any other scalar stays as it is.
+
+    matters: whether the operator tells `''` from null here. It does not beside a constant other than `''`; there the dynamic stays as it is,
+    and the engine compares its dictionary.
+    """
+    return plan.Convert(scalar, Type.STRING) if matters and scalar.type is Type.DYNAMIC else scalar
+
+
+def may_be_empty(scalar: plan.Scalar) -> bool:
+    """Whether a string, or a dynamic as text, can be `''`."""
+    return not isinstance(scalar, plan.Constant) or scalar.value is None or scalar.value == ""
+
+
+def _beside_string(invoke: plan.Invoke) -> plan.Invoke:
+    """A comparison in which a missing dynamic beside a string that may be `''` is `''` itself."""
+    left, right = invoke.arguments
+    if {left.type, right.type} != {Type.DYNAMIC, Type.STRING}:
+        return invoke
+    return replace(invoke, arguments=(missing_as_empty(left, may_be_empty(right)), missing_as_empty(right, may_be_empty(left))))
+
+
 # Equality and order
 
 
@@ -84,6 +110,7 @@ def _unequal(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
 
 
 def _equality(lowering: ScalarLowering, invoke: plan.Invoke, plain: str, with_null: str) -> sql.Expression:
+    invoke = _beside_string(invoke)
     left, right = _operands(lowering, invoke)
     nullable = [may_be_null(argument) for argument in invoke.arguments]
     if not any(nullable):
@@ -97,11 +124,15 @@ def _equality(lowering: ScalarLowering, invoke: plan.Invoke, plain: str, with_nu
 
 @custom("== as condition")
 def _equal_condition(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
-    return sql.operation("=", *_operands(lowering, invoke))
+    return sql.operation("=", *_operands(lowering, _beside_string(invoke)))
 
 
 @custom("!= as condition")
 def _unequal_condition(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    if any(isinstance(argument, plan.Constant) and argument.value == "" for argument in invoke.arguments):
+        # Null counts as false, as it must: a missing dynamic is not unlike `''`.
+        return sql.operation("<>", *_operands(lowering, invoke))
+    invoke = _beside_string(invoke)
     nullable = any(may_be_null(argument) for argument in invoke.arguments)
     return sql.operation("IS DISTINCT FROM" if nullable else "<>", *_operands(lowering, invoke))
 
@@ -187,6 +218,11 @@ def _one_of(
     lowering: ScalarLowering, value: plan.Scalar, kind: Type, items: list[plan.Scalar], *, ignores_case: bool
 ) -> sql.Expression | None:
     """Whether the value is one of items of one type; None where it cannot be."""
+    if kind is Type.STRING:
+        value = missing_as_empty(value, any(map(may_be_empty, items)))
+    elif value.type is Type.STRING:
+        items = [missing_as_empty(item) for item in items]
+        kind = Type.STRING if kind is Type.DYNAMIC else kind
     if ignores_case:
         text = lowered(compared_as(lowering, value, Type.STRING))
         return _any_equal(text, [lowered(compared_as(lowering, item, Type.STRING)) for item in items])

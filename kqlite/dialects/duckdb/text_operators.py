@@ -1,6 +1,7 @@
 """String operators: `=~`, `contains`, `startswith`, `has`, `matches regex`, `has_any`, and their negations.
 
-With a null they are false, and their negations true.
+With a null they are false, and their negations true. A missing dynamic is no null here but `''`: where the other side is a constant of which
+`''` cannot hold, the two are the same, and the dynamic is searched as it is.
 """
 
 import re
@@ -8,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kqlite.dialects import document_text, searching, sql
-from kqlite.dialects.duckdb.operators import listed, lowered, may_be_null, texts_of
+from kqlite.dialects.duckdb.operators import listed, lowered, may_be_empty, may_be_null, missing_as_empty, texts_of
 from kqlite.dialects.scalars import ScalarLowering, custom
 from kqlite.dialects.searching import Needle
 from kqlite.language import plan
@@ -20,23 +21,33 @@ Test = Callable[[ScalarLowering, plan.Scalar, plan.Scalar], sql.Expression]
 """Makes the test of a text for another; it may be NULL where one of them is null."""
 
 
-def _declare(name: str, negated: str | None, test: Test) -> None:
+Holds = Callable[[plan.Scalar], bool]
+"""Whether a test may hold of `''`, by the text that it tests for."""
+
+
+def _declare(name: str, negated: str | None, test: Test, holds: Holds = may_be_empty) -> None:
+    def arguments_of(invoke: plan.Invoke) -> tuple[plan.Scalar, plan.Scalar]:
+        text, other = invoke.arguments
+        return missing_as_empty(text, holds(other)), missing_as_empty(other)
+
     @custom(name)
     def positive(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
-        answer = test(lowering, *invoke.arguments)
-        return sql.call("coalesce", answer, sql.FALSE) if any(map(may_be_null, invoke.arguments)) else answer
+        arguments = arguments_of(invoke)
+        answer = test(lowering, *arguments)
+        return sql.call("coalesce", answer, sql.FALSE) if any(map(may_be_null, arguments)) else answer
 
     @custom(f"{name} as condition")
     def condition(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
-        return test(lowering, *invoke.arguments)
+        return test(lowering, *arguments_of(invoke))
 
     if negated is None:
         return
 
     @custom(negated)
     def negative(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
-        answer = sql.Not(test(lowering, *invoke.arguments))
-        return sql.call("coalesce", answer, sql.TRUE) if any(map(may_be_null, invoke.arguments)) else answer
+        arguments = arguments_of(invoke)
+        answer = sql.Not(test(lowering, *arguments))
+        return sql.call("coalesce", answer, sql.TRUE) if any(map(may_be_null, arguments)) else answer
 
 
 def _equal(lowering: ScalarLowering, text: plan.Scalar, other: plan.Scalar) -> sql.Expression:
@@ -170,6 +181,7 @@ def _has_listed(lowering: ScalarLowering, invoke: plan.Invoke, operator: str) ->
     if items is None:
         found = _has_element(lowering, text, rest[0], negated=operator == "AND")
         return sql.call("coalesce", found, sql.FALSE)
+    text = missing_as_empty(text, any(map(may_be_empty, items)))
     nothing = plan.Constant(Type.STRING, "")
     tests = [_has_term(lowering, text, _text_item(item) or nothing) for item in items]
     if not tests:
@@ -212,4 +224,12 @@ def _matches(lowering: ScalarLowering, text: plan.Scalar, pattern: plan.Scalar) 
     return sql.call("regexp_matches", lowering.plain_text(text), sql.Literal(rewritten(str(pattern.value))))
 
 
-_declare("matches regex", None, _matches)
+def _matches_empty(pattern: plan.Scalar) -> bool:
+    assert isinstance(pattern, plan.Constant)
+    try:
+        return re.search(rewritten(str(pattern.value)), "") is not None
+    except re.error:  # a pattern of RE2 that Python cannot read
+        return True
+
+
+_declare("matches regex", None, _matches, _matches_empty)
