@@ -239,7 +239,7 @@ class Fuzzed:
 @pytest.mark.parametrize("seed", range(8))
 def test_whatever_arm_is_sent_it_answers_and_time_goes_on(seed: int) -> None:
     found = Fuzzed(seed).run(100)
-    assert sum(status < 300 for status in found) > 20
+    assert sum(status < 300 for status in found) > 10
     assert sum(status >= 400 for status in found) > 20
 
 

@@ -29,6 +29,7 @@ TESTS = (
     "test_orchestration_bad_input.py",
     "test_orchestration_parts.py",
     "test_orchestration_schema.py",
+    "test_orchestration_answers.py",
 )
 # name, file below kqlite/orchestration, what stands there, what stands there instead
 EDITS: list[tuple[str, str, str, str]] = [
@@ -64,11 +65,16 @@ EDITS: list[tuple[str, str, str, str]] = [
     ("marked for deletion", "requests/named_vm.py", "    if vm.provisioning == Provisioning.DELETING:\n        raise", "    if False:\n        raise"),
     ("deallocated restart", "requests/power.py", "    if vm.power in _OFF:\n        raise errors.vm_operation_not_allowed(name", "    if False:\n        raise errors.vm_operation_not_allowed(name"),
     ("entity tags", "requests/call.py", "if wanted and (image is None", "if False and (image is None"),
-    ("locks", "requests/call.py", "if scope == group.key or scope == resource_id.lower():", "if False:"),
+    ("locks", "requests/call.py", "    for lock in locks_on(group, resource_id):\n", "    for lock in ():\n"),
+    ("locks of one scope", "locks.py", "if path.startswith(dict(lock.tags)", "if True or (dict(lock.tags)"),
+    ("an address and its interface", "requests/resources.py", "    if new.public_ip == before:\n", "    if True:\n"),
+    ("Spot start below the price", "requests/power.py", "if facts.is_spot and 0 < facts.max_price <", "if facts.is_spot and 9e9 < facts.max_price <"),
+    ("disks of the evicted", "attachments.py", "if disk_part.deleted or with_disks:", "if disk_part.deleted:"),
+    ("read-only locks", "requests/call.py", '["level"] == "ReadOnly":', '["level"] == "":'),
     ("pre-emption", "controllers/scale_set.py", "rec.end_operation(group, scale_set.operation, PREEMPTED)", "rec.end_operation(group, scale_set.operation)"),
     ("scale-in", "controllers/scale_set.py", "if live > scale_set.capacity:", "if False:"),
     ("capacity follows a deleted VM", "controllers/scale_set.py", "capacity=max(0, scale_set.capacity - 1)", "capacity=scale_set.capacity"),
-    ("locked instances", "controllers/scale_set.py", "if scope == group.key or scope == (group", "if scope == 0 or scope == (0 and group"),
+    ("locked instances", "controllers/scale_set.py", "for lock in locks_on(group, group.scope(Type.VM) + vm_name)", "for lock in ()"),
     ("set fails with its instances", "controllers/scale_set.py", "state = Provisioning.FAILED if scale_set.failure else", "state = Provisioning.SUCCEEDED if scale_set.failure else"),
     ("allocation failure", "controllers/vm.py", 'strikes(rec, "allocation"', 'strikes(rec, "none"'),
     ("OS provisioning failure", "controllers/vm.py", 'strikes(rec, "os_provisioning"', 'strikes(rec, "none"'),

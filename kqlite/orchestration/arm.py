@@ -25,7 +25,7 @@ from kqlite.orchestration.faults import key_of, strikes
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.model import FaultState, OperationState, Type
 from kqlite.orchestration.paging import Listings, Page
-from kqlite.orchestration.requests.call import Call, Outcome
+from kqlite.orchestration.requests.call import Call, Outcome, check_locks
 from kqlite.orchestration.routes import Route, find_route
 from kqlite.orchestration.throttling import HOURLY, Limits, kind_of
 
@@ -113,6 +113,8 @@ class FrontDoor:
         if route.is_operation:
             return self._operation(request, call)
         if request.method in _WRITES:
+            if route.is_locked:
+                check_locks(rec, call)
             outcome = plane.request(lambda rec: route.handle(rec, call), route.cause(call), commit)
             plane.crash_if("before-answer")
         else:

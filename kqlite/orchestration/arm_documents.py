@@ -13,6 +13,7 @@ from kqlite.orchestration.attachments import disk_name, nic_name
 from kqlite.orchestration.chance import derived_base36, derived_guid
 from kqlite.orchestration.clock import iso
 from kqlite.orchestration.disk_performance import performance_of
+from kqlite.orchestration.locks import scope_of, shown_name
 from kqlite.orchestration.model import (
     BESIDE,
     Definition,
@@ -508,10 +509,10 @@ def plain(group_id: str, type_: str, image: ResourceState, definitions: Definiti
 
 def lock(group_id: str, image: ResourceState, definitions: Definitions) -> Document:
     """A management lock."""
-    scope = dict(image.tags)["path"]
+    name = shown_name(image)
     return {
-        "id": f"{scope}/providers/{Type.LOCK}/{image.name}",
-        "name": image.name,
+        "id": f"{scope_of(image)}/providers/{Type.LOCK}/{name}",
+        "name": name,
         "type": Type.LOCK,
         "properties": definitions[image.definition].document["properties"],
     }

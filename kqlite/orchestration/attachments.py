@@ -183,10 +183,10 @@ def create_attachments(rec: Recorder, group: Container, vm: VmState, facts: Fact
             rec.change(group, Type.NIC, known_nic, vm=vm.name)
 
 
-def remove_attachments(rec: Recorder, group: Container, vm: VmState, facts: Facts) -> None:
-    """After a VM is gone: delete what goes with it, and let go of the rest."""
+def remove_attachments(rec: Recorder, group: Container, vm: VmState, facts: Facts, with_disks: bool = False) -> None:
+    """After a VM is gone: delete what goes with it, and let go of the rest. with_disks: all its disks go."""
     for disk, disk_part in disks_of(group, vm, facts):
-        if disk_part.deleted:
+        if disk_part.deleted or with_disks:
             rec.delete(group, Type.DISK, disk)
         else:
             rec.change(group, Type.DISK, disk, vm="", state="Unattached", lun=-1, implied=False)

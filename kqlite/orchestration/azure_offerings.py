@@ -15,9 +15,20 @@ _TWO = (
     "koreacentral koreasouth uaenorth australiaeast australiasoutheast australiacentral australiacentral2 brazilsouth usgovvirginia "
     "usgovtexas usgovarizona usdodcentral usdodeast"
 )
-_ALSO_ZONAL = "westus2 uksouth southeastasia japaneast australiaeast brazilsouth koreacentral centralindia"
+# Regions that the page does not list have two as well.
+_OTHERS = (
+    "westus3 francecentral francesouth germanywestcentral germanynorth norwayeast norwaywest swedencentral swedensouth switzerlandnorth "
+    "switzerlandwest polandcentral italynorth spaincentral austriaeast belgiumcentral southafricanorth southafricawest uaecentral "
+    "qatarcentral israelcentral brazilsoutheast mexicocentral chilecentral jioindiawest jioindiacentral newzealandnorth "
+    "indonesiacentral malaysiawest chinanorth chinaeast chinanorth2 chinaeast2 chinanorth3 chinaeast3"
+)
+_ALSO_ZONAL = (
+    "westus2 uksouth southeastasia japaneast australiaeast brazilsouth koreacentral centralindia westus3 francecentral germanywestcentral "
+    "norwayeast swedencentral switzerlandnorth polandcentral italynorth spaincentral southafricanorth qatarcentral israelcentral "
+    "mexicocentral newzealandnorth chinanorth3"
+)
 
-FAULT_DOMAINS: dict[str, int] = dict.fromkeys(_THREE.split(), 3) | dict.fromkeys(_TWO.split(), 2)
+FAULT_DOMAINS: dict[str, int] = dict.fromkeys(_THREE.split(), 3) | dict.fromkeys([*_TWO.split(), *_OTHERS.split()], 2)
 REGIONS: tuple[str, ...] = tuple(FAULT_DOMAINS)
 ZONES: dict[str, tuple[str, ...]] = dict.fromkeys([*_THREE.split(), *_ALSO_ZONAL.split()], ("1", "2", "3"))
 RACKS = 4  # hidden racks of a fault domain: what an outage takes; their number is kqlite's own choice
@@ -60,11 +71,19 @@ _FAMILIES: tuple[tuple[str, str, float, tuple[int, ...], bool], ...] = (
     ("standardDSv3Family", "D{}s_v3", 4, (2, 4, 8, 16, 32, 64), True),
     ("standardDv4Family", "D{}_v4", 4, (2, 4, 8, 16, 32, 64), False),
     ("standardDSv4Family", "D{}s_v4", 4, (2, 4, 8, 16, 32, 64), True),
-    ("standardDASv4Family", "D{}as_v4", 4, (2, 4, 8, 16, 32, 64, 96), True),
+    ("standardDDv4Family", "D{}d_v4", 4, (2, 4, 8, 16, 32, 48, 64), False),
+    ("standardDDSv4Family", "D{}ds_v4", 4, (2, 4, 8, 16, 32, 48, 64), True),
+    ("standardDAv4Family", "D{}a_v4", 4, (2, 4, 8, 16, 32, 48, 64, 96), False),
+    ("standardDASv4Family", "D{}as_v4", 4, (2, 4, 8, 16, 32, 48, 64, 96), True),
     ("standardDSv5Family", "D{}s_v5", 4, (2, 4, 8, 16, 32, 64, 96), True),
     ("standardEv3Family", "E{}_v3", 8, (2, 4, 8, 16, 32, 64), False),
     ("standardESv3Family", "E{}s_v3", 8, (2, 4, 8, 16, 32, 64), True),
-    ("standardEASv4Family", "E{}as_v4", 8, (2, 4, 8, 16, 32, 64, 96), True),
+    ("standardEv4Family", "E{}_v4", 8, (2, 4, 8, 16, 20, 32, 48), False),
+    ("standardESv4Family", "E{}s_v4", 8, (2, 4, 8, 16, 20, 32, 48), True),
+    ("standardEDv4Family", "E{}d_v4", 8, (2, 4, 8, 16, 20, 32, 48), False),
+    ("standardEDSv4Family", "E{}ds_v4", 8, (2, 4, 8, 16, 20, 32, 48), True),
+    ("standardEAv4Family", "E{}a_v4", 8, (2, 4, 8, 16, 20, 32, 48, 64, 96), False),
+    ("standardEASv4Family", "E{}as_v4", 8, (2, 4, 8, 16, 20, 32, 48, 64, 96), True),
     ("standardFSFamily", "F{}s", 2, (1, 2, 4, 8, 16), False),
     ("standardFSv2Family", "F{}s_v2", 2, (2, 4, 8, 16, 32, 64), True),
     ("standardGSFamily", "GS{}", 14, (1, 2, 3, 4, 5), False),
@@ -79,6 +98,24 @@ _FAMILIES: tuple[tuple[str, str, float, tuple[int, ...], bool], ...] = (
     ("standardNVFamily", "NV{}", 9, (6, 12, 24), False),
 )
 _EXTRA_B = (("B1s", 1, 1.0), ("B1ls", 1, 0.5), ("B2s", 2, 4.0))
+# family, name, vCPUs, memory: sizes whose numbers follow no rule
+_OTHER_SIZES: tuple[tuple[str, str, int, float], ...] = (
+    *(("standardDv2Family", f"D{number}_v2", 2 ** (number - 10), 14 * 2 ** (number - 11)) for number in (11, 12, 13, 14)),
+    *(("standardDSv2Family", f"DS{number}_v2", 2 ** (number - 10), 14 * 2 ** (number - 11)) for number in (11, 12, 13, 14)),
+    ("standardDv2Family", "D15_v2", 20, 140),
+    ("standardDSv2Family", "DS15_v2", 20, 140),
+    ("standardHBSFamily", "HB60rs", 60, 228),
+    ("standardHBrsv2Family", "HB120rs_v2", 120, 456),
+    ("standardHCSFamily", "HC44rs", 44, 352),
+    ("standardNCSv3Family", "NC6s_v3", 6, 112),
+    ("standardNCSv3Family", "NC12s_v3", 12, 224),
+    ("standardNCSv3Family", "NC24s_v3", 24, 448),
+    ("standardNCSv3Family", "NC24rs_v3", 24, 448),
+    ("standardNDSv2Family", "ND40rs_v2", 40, 672),
+    ("standardNVSv3Family", "NV12s_v3", 12, 112),
+    ("standardNVSv3Family", "NV24s_v3", 24, 224),
+    ("standardNVSv3Family", "NV48s_v3", 48, 448),
+)
 _V2_CPUS = {1: 1, 2: 2, 3: 4, 4: 8, 5: 16}
 
 
@@ -103,6 +140,22 @@ def _sizes() -> dict[str, Size]:
                     price=round(vcpus * (0.03 + memory * 0.0045), 4),
                 )
             )
+    for family, name, vcpus, memory in _OTHER_SIZES:
+        sizes.append(
+            Size(
+                name="Standard_" + name,
+                family=family,
+                vcpus=vcpus,
+                memory_gb=memory,
+                memory_preserving=name[0] == "D",
+                premium="s" in name.lower(),
+                spot=True,
+                ultra=False,
+                rdma="r" in name,
+                data_disks=min(64, vcpus * 2),
+                price=round(vcpus * 0.03 + memory * 0.0045, 4),
+            )
+        )
     for name, vcpus, memory in _EXTRA_B:
         sizes.append(
             Size("Standard_" + name, "standardBSFamily", vcpus, memory, True, True, False, False, False, 2, round(memory * 0.0104, 4))

@@ -265,9 +265,9 @@ def max_price_needs_deallocated() -> ArmError:
     return ArmError(409, "MaxPriceUpdateRequiresVMToBeDeallocated", "Max price can be updated only when VM is in deallocated state.")
 
 
-def max_price_too_low(price: float, size: str) -> ArmError:
+def max_price_too_low(price: float, size: str, verb: str = "create") -> ArmError:
     message = (
-        "Cannot create this Virtual Machine since the provided max price is lower than the current variable price "
+        f"Cannot {verb} this Virtual Machine since the provided max price is lower than the current variable price "
         f"{price:.5f} for spot VM size {size}."
     )
     return ArmError(409, "MaxPriceLowerThanCurrentPrice", message, "billingProfile.maxPrice")
@@ -472,9 +472,26 @@ def target_immutable(name: str, group: str, target: str) -> ArmError:
     return ArmError(409, "TargetResourceIdIsImmutable", message)
 
 
-def scope_locked(scope: str, lock: str) -> ArmError:
+def reference_not_found(wanted: str, owner: str) -> ArmError:
     message = (
-        f"The scope '{scope}' cannot perform delete operation because following scope(s) are locked: '{lock}'. "
+        f"Resource {wanted} referenced by resource {owner} was not found. Please make sure that the referenced resource exists, and that "
+        "both resources are in the same region."
+    )
+    return ArmError(400, "InvalidResourceReference", message)
+
+
+def public_ip_in_use(owner: str, address: str, holder: str) -> ArmError:
+    message = f"Resource {owner} is referencing public IP address {address} that is already allocated to resource {holder}."
+    return ArmError(400, "PublicIPAddressInUse", message)
+
+
+def instance_id_no_number() -> ArmError:
+    return ArmError(400, "InvalidParameter", "Virtual Machine Scale Set VM instanceId must be a number.", "instanceId")
+
+
+def scope_locked(scope: str, locked: str, operation: str = "delete") -> ArmError:
+    message = (
+        f"The scope '{scope}' cannot perform {operation} operation because following scope(s) are locked: '{locked}'. "
         "Please remove the lock and try again."
     )
     return ArmError(409, "ScopeLocked", message)

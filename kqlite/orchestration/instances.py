@@ -39,6 +39,7 @@ DURATIONS: dict[str, tuple[float, float, float]] = {
     Step.REAPPLY: (5, 10, 30),
     Step.UPDATE: (5, 10, 30),
     Step.DELETE: (15, 40, 120),
+    Step.EVICT_DELETE: (15, 40, 120),
     Step.OUTAGE: (300, 600, 900),
     Step.REBOOT: (180, 300, 600),
 }
@@ -240,15 +241,15 @@ def delete_now(rec: Recorder, group: Container, vm: VmState, work: str, quick: b
     return begin(rec, group, vm, Step.DELETE, work, bounds, provisioning=Provisioning.DELETING, health_due=0, failure=())
 
 
-def remove(rec: Recorder, group: Container, vm: VmState) -> None:
-    """A VM is gone, and with it what goes with it."""
+def remove(rec: Recorder, group: Container, vm: VmState, with_disks: bool = False) -> None:
+    """A VM is gone, and with it what goes with it. with_disks: all its disks, whatever its model says."""
     facts = rec.fleet.facts(vm.model)
     forget_member(rec, group, vm)
     for extension, number, state, version, failure in vm.extensions:
         image = ExtensionState(extension, version, vm.name, vm.location, number, state, failure)
         rec.delete(group, Type.EXTENSION, image, name=f"{vm.name}/extensions/{extension}")
     rec.delete(group, Type.VM, vm)
-    remove_attachments(rec, group, vm, facts)
+    remove_attachments(rec, group, vm, facts, with_disks)
 
 
 def forget_member(rec: Recorder, group: Container, vm: VmState) -> None:

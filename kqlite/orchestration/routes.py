@@ -31,6 +31,7 @@ class Route:
     handle: Handler
     what: str
     is_operation: bool = False
+    is_locked: bool = True  # whether a lock can forbid it
 
     def cause(self, call: Call) -> str:
         """The operation's name, as an activity log has it."""
@@ -100,7 +101,7 @@ def _lock(method: str, path: str, segments: list[str], low: list[str], call: Cal
     call.child = "/" + "/".join(segments[: len(segments) - 4])
     if not call.group_name:
         raise errors.ArmError(404, "NotFound", f"The path '{path}' was not found.")
-    route = Route(groups.lock, "locks")
+    route = Route(groups.lock, "locks", is_locked=False)
     return _only(method, path, GET=route, PUT=route, DELETE=route)
 
 
@@ -162,7 +163,7 @@ def _child(rec: Recorder, method: str, path: str, type_: Type, what: str, call: 
                 return _only(method, path, GET=get)
             return _only(method, path, GET=get, PUT=put, PATCH=put, DELETE=Route(extensions.delete, f"{what}/extensions"))
         if child == "metadata/scheduledevents":
-            route = Route(power.scheduled_events, what)
+            route = Route(power.scheduled_events, what, is_locked=False)  # the guest asks, not a user
             return _only(method, path, GET=route, POST=route)
         if parts[0] == "providers" and parts[1:3] == ["microsoft.maintenance", "configurationassignments"]:
             return _only(method, path, PUT=Route(_maintenance, what))
@@ -188,6 +189,8 @@ def _scale_set_child(parts: list[str], child: str, what: str) -> Route | None:
         return Route(_instances, what)
     if parts[0] == "virtualmachines" and len(parts) == 2:
         return Route(_instance, what)
+    if parts[0] == "virtualmachines" and parts[2:] == ["instanceview"]:
+        return Route(_instance_view, what)
     if parts[0] == "virtualmachines":
         return Route(scale_sets.refuse_instance, what)
     return Route(_refused, what) if parts[0] in scale_sets.BATCH else None
@@ -300,6 +303,8 @@ def _instances(rec: Recorder, call: Call) -> Outcome | Page:
     if call.method != "GET":
         raise errors.method_not_allowed(call.method, call.path)
     group, owner = scale_sets.find(rec, call)
+    if call.query.get("$expand"):
+        raise errors.bad_request("$expand is not supported for a Virtual Machine Scale Set with Flexible orchestration mode.", "$expand")
     keys = sorted([*rec.fleet.membership(group, owner.name).live, *rec.fleet.membership(group, owner.name).leaving])
     known = cast("dict[str, VmState]", group.of(Type.VM))
     return Page((key, lambda key=key: arm_documents.scale_set_vm(group.id, known[key], owner, False)) for key in keys)  # type: ignore[misc]
@@ -317,6 +322,11 @@ def _instance(rec: Recorder, call: Call) -> Outcome:
     if image is None or image.set.lower() != owner.name.lower():
         raise errors.not_found(f"{Type.SCALE_SET}/{owner.name}/virtualMachines", name, group.name)
     return Outcome(200, lambda: arm_documents.scale_set_vm(group.id, image, owner, True))
+
+
+def _instance_view(rec: Recorder, call: Call) -> Outcome:
+    scale_sets.find(rec, call)
+    raise errors.instance_id_no_number()
 
 
 def _set_skus(rec: Recorder, call: Call) -> Page:

@@ -13,7 +13,8 @@ from kqlite.orchestration.errors import scope_locked
 from kqlite.orchestration.failures import PREEMPTED, instances_protected
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin_delete, create_from_profile
-from kqlite.orchestration.model import Failure, Provisioning, ResourceState, ScaleSetState, Type, VmState
+from kqlite.orchestration.locks import locks_on, scope_of
+from kqlite.orchestration.model import Failure, Provisioning, ScaleSetState, Type, VmState
 from kqlite.orchestration.placement import regular_share, victims, victims_by_age
 from kqlite.orchestration.recorder import Recorder
 
@@ -154,17 +155,8 @@ def begin_delete_set(rec: Recorder, group: Container, scale_set: ScaleSetState, 
 
 
 def lock_on(group: Container, vm_name: str) -> str | None:
-    """The id of the lock that forbids to delete a VM: its own or its group's."""
-    for lock in group.of(Type.LOCK).values():
-        scope = lock_scope(cast("ResourceState", lock))
-        if scope == group.key or scope == (group.scope(Type.VM) + vm_name).lower():
-            return group.scope(Type.LOCK) + cast("ResourceState", lock).name
-    return None
-
-
-def lock_scope(lock: ResourceState) -> str:
-    """The id, in lower case, of what a lock protects."""
-    return dict(lock.tags).get("scope", "")
+    """The locked scope that forbids to delete a VM, its own or its group's; None where there is none."""
+    return next((scope_of(lock) for lock in locks_on(group, group.scope(Type.VM) + vm_name)), None)
 
 
 def member_left(rec: Recorder, group: Container, vm: VmState) -> None:

@@ -232,9 +232,15 @@ def _notice_over(rec: Recorder, group: Container, vm: VmState) -> None:
 def _evicted(rec: Recorder, group: Container, vm: VmState) -> None:
     if rec.fleet.facts(vm.model).eviction == "Delete":
         scale_set.member_left(rec, group, vm)
-        delete_now(rec, group, vm, "")
+        begin(rec, group, vm, Step.EVICT_DELETE, "", provisioning=Provisioning.DELETING, health_due=0, failure=())
     else:
         begin(rec, group, vm, Step.DEALLOCATE, "")
+
+
+def _evicted_for_good(rec: Recorder, group: Container, vm: VmState) -> None:
+    """A Spot VM whose policy is Delete goes with its disks."""
+    remove(rec, group, vm, with_disks=True)
+    _done(rec, group, vm.set, vm.work, ())
 
 
 _ENDS: dict[str, Callable[[Recorder, Container, VmState], None]] = {
@@ -252,6 +258,7 @@ _ENDS: dict[str, Callable[[Recorder, Container, VmState], None]] = {
     Step.REAPPLY: _unchanged,
     Step.UPDATE: _unchanged,
     Step.DELETE: _deleted,
+    Step.EVICT_DELETE: _evicted_for_good,
     Step.NOTICE: _notice_over,
     Step.APPROVED: _notice_over,
     Step.PREEMPT: _evicted,

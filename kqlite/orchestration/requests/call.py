@@ -20,7 +20,8 @@ from kqlite.orchestration.errors import (
     scope_locked,
 )
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import GroupState, Image, Provisioning, ResourceState, Tags, Type
+from kqlite.orchestration.locks import locks_on, scope_of
+from kqlite.orchestration.model import GroupState, Image, Provisioning, Tags, Type
 from kqlite.orchestration.recorder import Recorder
 
 
@@ -117,12 +118,18 @@ def tags_of(call: Call, body: dict[str, Any], known: Tags = ()) -> Tags:
     return tuple(tags.items())
 
 
-def check_unlocked(group: Container, resource_id: str) -> None:
-    """Raises ArmError where a lock on the resource, or on its group, forbids to delete it."""
-    for lock in group.of(Type.LOCK).values():
-        scope = dict(cast("ResourceState", lock).tags).get("scope", "")
-        if scope == group.key or scope == resource_id.lower():
-            raise scope_locked(resource_id, group.scope(Type.LOCK) + lock.name)  # type: ignore[union-attr]
+def check_unlocked(rec: Recorder, group: Container, resource_id: str, operation: str = "delete") -> None:
+    """Raises ArmError where a lock forbids to delete a resource, or to write to it."""
+    for lock in locks_on(group, resource_id):
+        if operation == "delete" or rec.fleet.definitions[lock.definition].document["properties"]["level"] == "ReadOnly":
+            raise scope_locked(resource_id, scope_of(lock), operation)
+
+
+def check_locks(rec: Recorder, call: Call) -> None:
+    """Raises ArmError where a lock forbids what a request does; Resource Manager asks before anybody else does."""
+    group = rec.fleet.container(f"{call.subscription.key}/resourcegroups/{call.group_name}") if call.group_name else None
+    if group is not None:
+        check_unlocked(rec, group, call.path, "delete" if call.method == "DELETE" else "write")
 
 
 def last_segment(resource_id: str) -> str:

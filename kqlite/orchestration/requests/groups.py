@@ -10,10 +10,11 @@ from typing import cast
 
 from kqlite.orchestration import arm_documents, errors
 from kqlite.orchestration.controllers.groups import begin_delete_group
+from kqlite.orchestration.locks import lock_name, scope_of, shown_name
 from kqlite.orchestration.model import GroupState, Provisioning, ResourceState, Type
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import schema
-from kqlite.orchestration.requests.call import Call, Outcome, check_unlocked, checked_location, tags_of
+from kqlite.orchestration.requests.call import Call, Outcome, checked_location, tags_of
 
 _SHOWN = {"id": schema.GONE, "name": schema.GONE, "type": schema.GONE}
 _GROUP = schema.shape_of(
@@ -81,10 +82,8 @@ def delete(rec: Recorder, call: Call) -> Outcome:
     if known is None:
         raise errors.group_not_found(call.group_name)
     group = rec.fleet.containers[f"{call.subscription.key}/resourcegroups/{known.name.lower()}"]
-    check_unlocked(group, group.id)
-    for lock in group.of(Type.LOCK).values():
-        scope = dict(cast("ResourceState", lock).tags)["path"]
-        raise errors.scope_locked(group.id, f"{scope}/providers/{Type.LOCK}/{lock.name}")  # type: ignore[union-attr]
+    for lock in cast("dict[str, ResourceState]", group.of(Type.LOCK)).values():
+        raise errors.scope_locked(group.id, scope_of(lock))
     if known.provisioning == Provisioning.DELETING:
         return Outcome(202, operation=known.operation, location=known.location)
     operation = rec.open_operation("resourceGroups/delete", call.subscription, group.id, known.location)
@@ -95,7 +94,9 @@ def delete(rec: Recorder, call: Call) -> Outcome:
 def lock(rec: Recorder, call: Call) -> Outcome:
     """PUT, GET and DELETE of a lock on a group, or on a resource in it; `call.child` is the scope's path, `call.name` the lock."""
     group = call.group(rec)
-    known = cast("ResourceState | None", group.get(Type.LOCK, call.name))
+    locks = cast("dict[str, ResourceState]", group.of(Type.LOCK)).values()
+    same = (lock for lock in locks if scope_of(lock).lower() == call.child.lower() and shown_name(lock).lower() == call.name.lower())
+    known = next(same, None)
     if call.method == "GET":
         if known is None:
             raise errors.not_found(Type.LOCK, call.name, group.name)
@@ -113,7 +114,7 @@ def lock(rec: Recorder, call: Call) -> Outcome:
     if known is None:
         uid = rec.chance.uid(f"{call.child}/locks/{call.name}", rec.now)
         scope = (("scope", call.child.lower()), ("path", call.child))
-        image = rec.create(group, Type.LOCK, ResourceState(call.name, 1, uid, "", scope, rec.now, number))
+        image = rec.create(group, Type.LOCK, ResourceState(lock_name(call.child, call.name), 1, uid, "", scope, rec.now, number))
     else:
         image = rec.change(group, Type.LOCK, known, definition=number)
     return Outcome(201 if known is None else 200, lambda: arm_documents.lock(group.id, image, rec.fleet.definitions))

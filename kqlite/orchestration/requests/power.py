@@ -60,6 +60,9 @@ def _start(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
         return _done(rec, call, group, vm)
     if vm.power != Power.DEALLOCATED:
         return _step(rec, call, group, vm, Step.START)
+    facts = rec.fleet.facts(vm.model)
+    if facts.is_spot and 0 < facts.max_price < (asked := spot.price(rec, vm.location, facts.size)):
+        raise errors.max_price_too_low(asked, facts.size.name, "start")
     operation = _operation(rec, call, group, vm)
     start_deallocated(rec, group, vm, operation)
     return Outcome(202, operation=operation, location=vm.location)

@@ -20,7 +20,6 @@ from kqlite.orchestration.requests.call import (
     Outcome,
     check_match,
     check_name,
-    check_unlocked,
     checked_location,
     given,
     last_segment,
@@ -109,6 +108,8 @@ def put(rec: Recorder, call: Call, type_: str) -> Outcome:
     if known is not None and location != there:
         raise errors.wrong_location(known.name, there, group.name, location)  # type: ignore[union-attr]
     new = _wanted(rec, call, group, type_, location, body, known)
+    if isinstance(new, NicState):
+        _move_address(rec, group, cast("NicState | None", known), new)
     if known is None:
         rec.create(group, type_, new)
     else:
@@ -151,6 +152,28 @@ def _wanted(rec: Recorder, call: Call, group: Container, type_: str, location: s
         return PublicIpState(call.name, 1, uid, location, tags, rec.now, nic, address, sku, implied=False, definition=number)
     stored = _stored(rec, body, cast("ResourceState", patched).definition if patched is not None else 0)
     return ResourceState(call.name, 1, uid, location, tags, rec.now, rec.define(type_, {"properties": {}, **stored}))
+
+
+def _move_address(rec: Recorder, group: Container, old: NicState | None, new: NicState) -> None:
+    """An interface takes its public address, and lets go of the one that it had. Raises ArmError."""
+    own, before = f"{group.scope(Type.NIC)}{new.name}", old.public_ip if old is not None else ""
+    if new.public_ip == before:
+        return
+    if new.public_ip:
+        wanted = f"{group.scope(Type.PUBLIC_IP)}{new.public_ip}"
+        address = find_public_ip(rec.fleet, group, new.public_ip)
+        if address is None:
+            raise errors.reference_not_found(wanted, own)
+        if address.nic and address.nic.lower() != new.name.lower():
+            raise errors.public_ip_in_use(own, wanted, f"{group.scope(Type.NIC)}{address.nic}")
+        rec.change(group, Type.PUBLIC_IP, address, nic=new.name, implied=False)
+    _release_address(rec, group, before)
+
+
+def _release_address(rec: Recorder, group: Container, name: str) -> None:
+    address = find_public_ip(rec.fleet, group, name) if name else None
+    if address is not None:
+        rec.change(group, Type.PUBLIC_IP, address, nic="", implied=False)
 
 
 def _stored(rec: Recorder, body: dict[str, Any], before: int) -> dict[str, Any]:
@@ -201,7 +224,6 @@ def delete(rec: Recorder, call: Call, type_: str) -> Outcome:
     if image is None:
         return Outcome(204)
     check_match(call, image)
-    check_unlocked(group, group.scope(type_) + image.name)  # type: ignore[union-attr]
     if isinstance(image, DiskState) and image.vm:
         message = f"Disk {image.name} is attached to VM {arm_documents.resource_id(group.id, Type.VM, image.vm)}."
         raise errors.ArmError(409, "OperationNotAllowed", message)
@@ -217,5 +239,7 @@ def delete(rec: Recorder, call: Call, type_: str) -> Outcome:
     if type_ == Type.PLACEMENT_GROUP and any(_placed(rec, group, cast("ResourceState", image)).values()):
         message = f"Proximity Placement Group '{call.name}' cannot be deleted. Before deleting it please ensure that it holds no resources."
         raise errors.ArmError(409, "OperationNotAllowed", message)
+    if isinstance(image, NicState):
+        _release_address(rec, group, image.public_ip)
     rec.delete(group, type_, image)
     return Outcome(200)

@@ -84,7 +84,6 @@ def delete(rec: Recorder, call: Call) -> Outcome:
         return Outcome(204)
     check_match(call, scale_set)
     id_ = group.scope(Type.SCALE_SET) + scale_set.name
-    check_unlocked(group, id_)
     membership = rec.fleet.membership(group, scale_set.name)
     if membership.total:
         if rec.preview or call.query.get("forcedeletion", "").lower() != "true":
@@ -145,7 +144,7 @@ def delete_instances(rec: Recorder, call: Call) -> Outcome:
     if not vms:
         raise errors.parameter_invalid("instanceIds")
     for vm in vms:
-        check_unlocked(group, group.scope(Type.VM) + vm.name)
+        check_unlocked(rec, group, group.scope(Type.VM) + vm.name)
     id_ = group.scope(Type.SCALE_SET) + scale_set.name
     operation = rec.open_operation("virtualMachineScaleSets/delete/action", group, id_, scale_set.location)
     quick = call.query.get("forcedeletion", "").lower() == "true"

@@ -17,7 +17,6 @@ from kqlite.orchestration.requests.call import (
     check_match,
     check_name,
     check_registered,
-    check_unlocked,
     checked_location,
 )
 from kqlite.orchestration.requests.vm_creation import Creation
@@ -51,7 +50,6 @@ def delete(rec: Recorder, call: Call) -> Outcome:
         return Outcome(204)
     check_match(call, vm)
     id_ = group.scope(Type.VM) + vm.name
-    check_unlocked(group, id_)
     quick = call.query.get("forcedeletion", "").lower() == "true"
     if vm.provisioning == Provisioning.DELETING and vm.work not in ("", "set", "repair"):
         return Outcome(202, operation=vm.work, location=vm.location)
