@@ -83,7 +83,7 @@ EDITS: list[tuple[str, str, str, str]] = [
     ("notices are one group", "controllers/notices.py", "(open_from is None or vm.due < open_from)", "True"),
     ("eviction policy", "controllers/vm.py", '.eviction == "Delete":', '.eviction == "None":'),
     ("Spot price", "controllers/spot.py", ".max_price < now:", ".max_price < 0:"),
-    ("delete option", "attachments.py", "        if disk_part.deleted:\n", "        if not disk_part.deleted:\n"),
+    ("delete option", "attachments.py", "        if disk_part.deleted or with_disks:\n", "        if not disk_part.deleted:\n"),
     ("reserved disks", "attachments.py", 'state = "Reserved" if deallocated else "Attached"', 'state = "Attached"'),
     ("repair grace", "controllers/repair.py", "if vm.settled + grace <= rec.now:", "if True:"),
     ("repair batch", "controllers/repair.py", "return max(1, instances * 5 // 100)", "return instances"),
