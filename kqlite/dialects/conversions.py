@@ -66,7 +66,8 @@ def to_text(value: sql.Expression, type_: Type) -> sql.Expression:
         case Type.INT | Type.LONG:
             return sql.Cast(value, "VARCHAR")
         case Type.REAL:
-            return _template("replace(CAST({x} AS VARCHAR), 'nan', 'NaN')", x=value)
+            # The engine prints the sign of a NaN.
+            return _template("CASE WHEN isnan({x}) THEN 'NaN' ELSE CAST({x} AS VARCHAR) END", x=value)
         case Type.DATETIME:
             return _template(
                 "strftime(make_timestamp({x} // 10 - 62135596800000000), '%Y-%m-%dT%H:%M:%S.%f') || CAST({x} % 10 AS VARCHAR) || 'Z'",
@@ -106,6 +107,25 @@ def scalar_to_json(value: sql.Expression, type_: Type) -> sql.Expression:
             return _template("CASE WHEN isfinite({x}) THEN to_json({x}) ELSE to_json({text}) END", x=value, text=to_text(value, type_))
         case _:
             return sql.call("to_json", to_text(value, type_))
+
+
+_NO_JSON = r"(?i)nan|inf|,\s*[\]}]"
+"""Outside strings: what the engine's reader takes and JSON does not have, numbers that are none and a comma before a closing bracket."""
+
+_JSON_STRING = r'"(?:[^"\\]|\\.)*"'
+
+
+def json_of_text(text: sql.Expression) -> sql.Expression:
+    """Text as a dynamic: JSON is its value, the text `null` and `''` are null, and any other text is a string."""
+    return _template(
+        "CASE WHEN json_valid({text}) AND NOT (regexp_matches({text}, {no_json})"
+        " AND regexp_matches(regexp_replace({text}, {string}, '"
+        "', 'g'), {no_json}))"
+        " THEN nullif(CAST({text} AS JSON), 'null') WHEN {text} <> '' THEN to_json({text}) END",
+        text=text,
+        no_json=sql.Literal(_NO_JSON),
+        string=sql.Literal(_JSON_STRING),
+    )
 
 
 # Conversions

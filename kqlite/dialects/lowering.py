@@ -194,7 +194,10 @@ class RelationLowering:
             series: sql.Expression = sql.call("unnest", sql.call("generate_series", *bounds))
             select = sql.Select(((sql.Cast(series, _sql_type(relation.column)), name),))
         column = sql.Name(alias, name)
-        return Block(sql.Derived(select, alias), {relation.column: column}, order=(sql.Ordering(column, True, True),))
+        direction = sql.operation("*", column, sql.call("sign", step))
+        key: sql.Expression = column if isinstance(step, sql.Literal) else direction
+        ascends = not (isinstance(step, sql.Literal) and isinstance(step.value, int | float) and step.value < 0)
+        return Block(sql.Derived(select, alias), {relation.column: column}, order=(sql.Ordering(key, ascends, True),))
 
     def _project(self, relation: plan.Project) -> Block:
         block = self.block(relation.input)

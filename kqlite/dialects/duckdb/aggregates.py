@@ -69,10 +69,10 @@ def _sum(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
 
 @custom("avg")
 def _avg(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
-    """Of times in whole ticks: as reals they would lose some."""
+    """Of no number it is NaN. Of times it is reckoned in whole ticks: as reals they would lose some."""
     value, filter_ = lowering.lower(invoke.arguments[0]), _filter(lowering, invoke)
     if invoke.type is Type.REAL:
-        return _folded("avg", value, filter_=filter_)
+        return sql.call("coalesce", _folded("avg", value, filter_=filter_), sql.Cast(sql.Literal("NaN"), "DOUBLE"))
     total = _folded("sum", value, filter_=filter_)
     count = _folded("count", value, filter_=filter_)
     return sql.Cast(sql.operation("//", total, sql.call("nullif", count, sql.Literal(0))), "BIGINT")

@@ -243,13 +243,15 @@ def _range(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     first, last = lowering.lower(start), lowering.lower(stop)
     if start.type is Type.REAL:
         template = (
-            "CASE WHEN {step} <> 0 THEN list_transform(generate_series(0, CAST(least(floor(({last} - {first}) / {step}), {most})"
+            "CASE WHEN {step} <> 0 AND {first} IS NOT NULL AND {last} IS NOT NULL THEN"
+            " list_transform(generate_series(0, CAST(least(floor(({last} - {first}) / {step}), {most})"
             " AS BIGINT)), lambda r: {first} + r * {step}) END"
         )
         return _template(template, first=first, last=last, step=step, most=sql.Literal(MOST_ELEMENTS - 1))
     # The count is bounded, not the last value: the engine computes both branches of a CASE over constants ahead.
     template = (
-        "CASE WHEN {step} = 0 THEN NULL WHEN ({last}::HUGEINT - {first}) * sign({step}) < 0 THEN []"
+        "CASE WHEN {step} = 0 OR {first} IS NULL OR {last} IS NULL OR {step} IS NULL THEN NULL"
+        " WHEN ({last}::HUGEINT - {first}) * sign({step}) < 0 THEN []"
         " ELSE list_transform(generate_series(0, CAST(least(({last}::HUGEINT - {first}) // {step}, {most}) AS BIGINT)),"
         " lambda r: CAST({first} + r::HUGEINT * {step} AS BIGINT)) END"
     )

@@ -5,13 +5,13 @@ Each operator has a form for use anywhere and, where that is simpler, one `as co
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from kqlite.dialects import conversions, sql
 from kqlite.dialects.scalars import SQL_TYPES, ScalarLowering, custom
 from kqlite.language import plan
-from kqlite.language.schema import Array, Leaf, Object
+from kqlite.language.schema import Array, JsonLeaf, Leaf, Object
 from kqlite.language.types import Type
 
 # Operands
@@ -77,8 +77,8 @@ def may_be_null(scalar: plan.Scalar) -> bool:
 def missing_as_empty(scalar: plan.Scalar, matters: bool = True) -> plan.Scalar:
     """A dynamic beside a string counts as `tostring()` of it, so that a missing one is `''`; any other scalar stays as it is.
 
-    matters: whether the operator tells `''` from null here. It does not beside a constant other than `''`; there the dynamic stays as it is,
-    and the engine compares its dictionary.
+    matters: whether the operator tells `''` from null here. It does not beside a constant other than `''`; there the dynamic stays as it
+    is, and the engine compares its dictionary.
     """
     return plan.Convert(scalar, Type.STRING) if matters and scalar.type is Type.DYNAMIC else scalar
 
@@ -94,6 +94,36 @@ def _beside_string(invoke: plan.Invoke) -> plan.Invoke:
     if {left.type, right.type} != {Type.DYNAMIC, Type.STRING}:
         return invoke
     return replace(invoke, arguments=(missing_as_empty(left, may_be_empty(right)), missing_as_empty(right, may_be_empty(left))))
+
+
+# Whole numbers that a double does not hold
+
+
+EXACT = 1 << 53
+"""Below it every whole number is a double of its own."""
+
+
+def _needs_digits(invoke: plan.Invoke) -> bool:
+    """Whether a comparison of a whole number with a number in JSON, as doubles, could confuse two numbers."""
+    for value, whole in zip(invoke.arguments, reversed(invoke.arguments), strict=True):
+        if value.type is Type.DYNAMIC and isinstance(value.form, JsonLeaf) and whole.type in (Type.INT, Type.LONG):
+            is_small = isinstance(whole, plan.Constant) and isinstance(whole.value, int) and abs(whole.value) < EXACT
+            return whole.type is Type.LONG and not is_small
+    return False
+
+
+def _as_whole(lowering: ScalarLowering, scalar: plan.Scalar) -> sql.Expression:
+    """A number with all its digits; NULL for a number in JSON that is not written as a whole one."""
+    if scalar.type is not Type.DYNAMIC:
+        return sql.Cast(lowering.lower(scalar), "HUGEINT")
+    return sql.Template(
+        "CASE WHEN regexp_full_match({t}, '-?[0-9]+') THEN TRY_CAST({t} AS HUGEINT) END", {"t": lowering.plain_text(scalar)}
+    )
+
+
+def _same_digits(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    """Whether two numbers that are equal as doubles are equal: they are where one of them is not written as a whole number."""
+    return sql.call("coalesce", sql.operation("=", *(_as_whole(lowering, argument) for argument in invoke.arguments)), sql.TRUE)
 
 
 # Equality and order
@@ -116,6 +146,9 @@ def _equality(lowering: ScalarLowering, invoke: plan.Invoke, plain: str, with_nu
     if not any(nullable):
         return sql.operation(plain, left, right)
     answer = sql.operation(with_null, left, right)
+    if _needs_digits(invoke):
+        same = _same_digits(lowering, invoke)
+        answer = sql.operation("AND", answer, same) if plain == "=" else sql.operation("OR", answer, sql.Not(same))
     if not all(nullable):
         return answer
     both = sql.operation("AND", sql.IsNull(left), sql.IsNull(right))
@@ -124,7 +157,10 @@ def _equality(lowering: ScalarLowering, invoke: plan.Invoke, plain: str, with_nu
 
 @custom("== as condition")
 def _equal_condition(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
-    return sql.operation("=", *_operands(lowering, _beside_string(invoke)))
+    invoke = _beside_string(invoke)
+    if _needs_digits(invoke):
+        return _equal(lowering, invoke)
+    return sql.operation("=", *_operands(lowering, invoke))
 
 
 @custom("!= as condition")
@@ -133,6 +169,8 @@ def _unequal_condition(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Exp
         # Null counts as false, as it must: a missing dynamic is not unlike `''`.
         return sql.operation("<>", *_operands(lowering, invoke))
     invoke = _beside_string(invoke)
+    if _needs_digits(invoke):
+        return _unequal(lowering, invoke)
     nullable = any(may_be_null(argument) for argument in invoke.arguments)
     return sql.operation("IS DISTINCT FROM" if nullable else "<>", *_operands(lowering, invoke))
 
@@ -144,7 +182,13 @@ def _declare_order(operator: str) -> None:
         if left.type is Type.DYNAMIC and right.type is Type.DYNAMIC:
             # Two dynamics have an order as numbers.
             return sql.operation(operator, _number(lowering, left), _number(lowering, right))
-        return sql.operation(operator, *_operands_in_order(lowering, left, right))
+        pair = _operands_in_order(lowering, left, right)
+        if _needs_digits(invoke):
+            digits = sql.operation(operator, *(_as_whole(lowering, argument) for argument in invoke.arguments))
+            # Numbers that are not both whole and equal as doubles are equal.
+            tie = sql.call("coalesce", digits, sql.Literal(operator in ("<=", ">=")))
+            return sql.operation("OR", sql.operation(operator[0], *pair), sql.operation("AND", sql.operation("=", *pair), tie))
+        return sql.operation(operator, *pair)
 
 
 def _operands_in_order(lowering: ScalarLowering, left: plan.Scalar, right: plan.Scalar) -> tuple[sql.Expression, sql.Expression]:
@@ -170,15 +214,29 @@ def _not_between(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expressio
 # Membership
 
 
-def listed(arguments: tuple[plan.Scalar, ...]) -> tuple[plan.Scalar, ...] | None:
-    """The items of a list; a constant array alone gives its elements, any other array None."""
-    if len(arguments) != 1 or arguments[0].type is not Type.DYNAMIC:
-        return arguments
-    only = arguments[0]
-    if not isinstance(only, plan.Constant):
-        return None
-    value = json.loads(str(only.value)) if only.value is not None else None
-    return tuple(_constant(item) for item in (value if isinstance(value, list) else [value]))
+def listed(arguments: Iterable[plan.Scalar]) -> tuple[list[plan.Scalar], list[plan.Scalar]]:
+    """The items of a list, and the arrays among them whose elements are only known when the query runs.
+
+    A constant array stands for its elements, as do arrays in it. Source: Kusto docs, "in operator", nested arrays.
+    """
+    items: list[plan.Scalar] = []
+    arrays: list[plan.Scalar] = []
+    for argument in arguments:
+        if argument.type is not Type.DYNAMIC or isinstance(argument.form, Leaf):
+            items.append(argument)
+        elif isinstance(argument, plan.Constant):
+            items += map(_constant, _flat(None if argument.value is None else json.loads(str(argument.value))))
+        else:
+            arrays.append(argument)
+    return items, arrays
+
+
+def _flat(value: object) -> Iterator[object]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _flat(item)
+    else:
+        yield value
 
 
 def _constant(value: object) -> plan.Constant:
@@ -200,14 +258,17 @@ def _constant(value: object) -> plan.Constant:
 def _in(lowering: ScalarLowering, invoke: plan.Invoke, *, ignores_case: bool) -> sql.Expression:
     """Whether the value is in the list; may be NULL where it is not."""
     value, *rest = invoke.arguments
-    items = listed(tuple(rest))
-    if items is None:
-        return _in_array(lowering, value, rest[0], ignores_case=ignores_case)
+    items, arrays = listed(rest)
     by_type: dict[Type, list[plan.Scalar]] = {}
     for item in items:
         kind = Type.REAL if item.type is Type.REAL else Type.LONG if item.type.is_numeric else item.type
         by_type.setdefault(kind, []).append(item)
     tests = [_one_of(lowering, value, kind, group, ignores_case=ignores_case) for kind, group in by_type.items()]
+    for array in arrays:
+        tests.append(_in_array(lowering, value, array, ignores_case=ignores_case))
+        if not isinstance(array.form, Array):
+            # It may be a scalar, too.
+            tests.append(_one_of(lowering, value, Type.DYNAMIC, [array], ignores_case=ignores_case))
     found = [test for test in tests if test is not None]
     if not found:
         return sql.FALSE

@@ -1,6 +1,6 @@
 """Functions of strings that no template can say: positions from the end, regular expressions, conversions."""
 
-from kqlite.dialects import sql
+from kqlite.dialects import conversions, sql
 from kqlite.dialects.duckdb.operators import texts_of
 from kqlite.dialects.scalars import ScalarLowering, custom
 from kqlite.language import plan
@@ -33,8 +33,7 @@ def _parse_json(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression
     operand = invoke.arguments[0]
     if operand.type is Type.DYNAMIC:
         return lowering.lower(operand)
-    template = "CASE WHEN json_valid({text}) THEN nullif(CAST({text} AS JSON), 'null') WHEN {text} <> '' THEN to_json({text}) END"
-    return sql.Template(template, {"text": lowering.lower(operand)})
+    return conversions.json_of_text(lowering.lower(operand))
 
 
 @custom("tohex")
@@ -80,7 +79,9 @@ def _at_least_zero(lowering: ScalarLowering, scalar: plan.Scalar) -> sql.Express
 
 @custom("indexof")
 def _indexof(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
-    """The `occurrence`th of the positions at which `lookup` stands within the part of the text that is searched."""
+    """The `occurrence`th of the positions at which `lookup` stands. The length is that of the part in which each is looked for: the part
+    begins at `start`, and for a further occurrence behind the beginning of the one before.
+    """
     given = [lowering.lower(argument) for argument in invoke.arguments]
     text, lookup, start = given[:3]
     length = given[3] if len(given) > 3 else sql.Literal(-1)
@@ -88,15 +89,18 @@ def _indexof(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     first = sql.Template(
         "CASE WHEN {start} < 0 THEN greatest(length({text}) + {start}, 0) ELSE {start} END", {"text": text, "start": start}
     )
-    last = sql.Template(
-        "CASE WHEN {length} < 0 THEN length({text}) ELSE least({first} + {length}, length({text})) END - length({lookup})",
-        {"length": length, "text": text, "first": first, "lookup": lookup},
+    found = sql.Template(
+        "list_filter(generate_series(CAST({first} AS BIGINT), length({text}) - length({lookup})), "
+        "lambda i: substring({text}, i + 1, length({lookup})) = {lookup})",
+        {"first": first, "text": text, "lookup": lookup},
     )
     template = (
-        "coalesce(list_filter(generate_series(CAST({first} AS BIGINT), {last}), "
-        "lambda i: substring({text}, i + 1, length({lookup})) = {lookup})[{occurrence}], -1)"
+        "list_transform([{found}], lambda p: CASE WHEN {occurrence} > 0 AND ({length} < 0 OR len(list_filter(p[1:{occurrence}], "
+        "lambda place, n: place + length({lookup}) > {length} + CASE WHEN n = 1 THEN {first} ELSE p[n - 1] + 1 END)) = 0) "
+        "THEN coalesce(p[{occurrence}], -1) ELSE -1 END)[1]"
     )
-    return sql.Template(template, {"first": first, "last": last, "text": text, "lookup": lookup, "occurrence": occurrence})
+    holes = {"found": found, "occurrence": occurrence, "length": length, "lookup": lookup, "first": first}
+    return sql.Template(template, holes)
 
 
 @custom("split_one")
@@ -234,7 +238,14 @@ def _strcat_array(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expressi
     """Null elements count as empty; DuckDB would leave them out."""
     array, delimiter = invoke.arguments
     elements = texts_of(lowering, array)
+    separator = lowering.lower(delimiter)
     certain = isinstance(array, plan.Invoke) and array.function.name == "split"
     if not certain:
         elements = sql.Template("list_transform({list}, lambda t: coalesce(t, ''))", {"list": elements})
-    return sql.call("coalesce", sql.call("array_to_string", elements, lowering.lower(delimiter)), sql.Literal(""))
+    if isinstance(separator, sql.Literal):
+        joined: sql.Expression = sql.call("array_to_string", elements, separator)
+    else:
+        # `array_to_string` takes a constant alone.
+        fold = sql.Template("list_reduce({list}, lambda joined, t: joined || {separator} || t)", {"list": elements, "separator": separator})
+        joined = sql.Template("CASE WHEN len({list}) > 0 THEN {fold} END", {"list": elements, "fold": fold})
+    return sql.call("coalesce", joined, sql.Literal(""))

@@ -1,7 +1,7 @@
 """String operators: `=~`, `contains`, `startswith`, `has`, `matches regex`, `has_any`, and their negations.
 
-With a null they are false, and their negations true. A missing dynamic is no null here but `''`: where the other side is a constant of which
-`''` cannot hold, the two are the same, and the dynamic is searched as it is.
+With a null they are false, and their negations true. A missing dynamic is no null here but `''`. Where the other side is a constant for
+which `''` fails the test as null does, the dynamic is searched as it is.
 """
 
 import re
@@ -177,13 +177,11 @@ _has_term = _has(_TERM)
 def _has_listed(lowering: ScalarLowering, invoke: plan.Invoke, operator: str) -> sql.Expression:
     """OR or AND over a list; an item that is null or empty is in every text."""
     text, *rest = invoke.arguments
-    items = listed(tuple(rest))
-    if items is None:
-        found = _has_element(lowering, text, rest[0], negated=operator == "AND")
-        return sql.call("coalesce", found, sql.FALSE)
+    items, arrays = listed(rest)
     text = missing_as_empty(text, any(map(may_be_empty, items)))
     nothing = plan.Constant(Type.STRING, "")
     tests = [_has_term(lowering, text, _text_item(item) or nothing) for item in items]
+    tests += [sql.call("coalesce", _has_element(lowering, text, array, negated=operator == "AND"), sql.FALSE) for array in arrays]
     if not tests:
         return sql.Literal(operator == "AND")
     found = tests[0] if len(tests) == 1 else sql.Operation(operator, tuple(tests))

@@ -355,10 +355,10 @@ class ScalarBinder:
         return convert(self._call(replace(node, arguments=node.arguments[:3])), wanted.type)
 
     def pack_all(self, function: Function, node: syntax.Call) -> plan.Scalar:
-        """`pack_all()` as a call with name, value, name, value, .. of every column behind its flag."""
+        """`pack_all()` as a call with name, value, name, value, .. of every column that is shown, behind its flag."""
         skips = bool(node.arguments) and self.constant(node.arguments[0], "the argument of `pack_all`", Type.BOOL).value is True
         packed: list[plan.Scalar] = [plan.Constant(Type.BOOL, skips)]
-        for attribute in self.columns:
+        for attribute in self.columns.visible():
             packed += [plan.Constant(Type.STRING, attribute.name), plan.Reference(attribute)]
         return plan.Invoke(function, tuple(packed), Type.DYNAMIC)
 

@@ -56,11 +56,15 @@ EVERYTHING = Scope()
 
 
 class Columns:
-    """The columns that an expression may name, in order."""
+    """The columns that an expression may name, in order.
 
-    def __init__(self, attributes: Iterable[plan.Attribute] = (), broken: Iterable[str] = ()):
+    broken: names of columns whose definitions were wrong. hidden: names of columns that may be named but are not shown.
+    """
+
+    def __init__(self, attributes: Iterable[plan.Attribute] = (), broken: Iterable[str] = (), hidden: Iterable[str] = ()):
         self.attributes = tuple(attributes)
         self.broken = frozenset(broken)
+        self.hidden = frozenset(hidden)
         self._by_name = {attribute.name: attribute for attribute in self.attributes}
 
     def __iter__(self) -> Iterator[plan.Attribute]:
@@ -68,6 +72,9 @@ class Columns:
 
     def names(self) -> list[str]:
         return list(self._by_name)
+
+    def visible(self) -> tuple[plan.Attribute, ...]:
+        return tuple(attribute for attribute in self.attributes if attribute.name not in self.hidden)
 
     def find(self, name: str) -> plan.Attribute | None:
         """The column of that name, None where there is none; Muted where its definition is already known to be wrong."""
@@ -95,10 +102,10 @@ class Table:
 
     @property
     def columns(self) -> Columns:
-        return Columns(self.relation.attributes, self.broken)
+        return Columns(self.relation.attributes, self.broken, self.hidden)
 
     def visible(self) -> tuple[plan.Attribute, ...]:
-        return tuple(attribute for attribute in self.relation.attributes if attribute.name not in self.hidden)
+        return self.columns.visible()
 
     def over(self, relation: plan.Relation) -> "Table":
         """The same columns over another relation."""

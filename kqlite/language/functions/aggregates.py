@@ -119,11 +119,12 @@ for _name, _pairs, _doc, _examples in (
     (
         "avg",
         _AVERAGED,
-        "The mean of the values; null of nothing",
+        "The mean of the values; of nothing NaN, and null for times",
         (
             Example("avg(x)", "2.0", rows="1, 2, 3, long(null)"),
             Example("avg(x)", "02:00:00", rows="1h, 3h"),
-            Example("avg(x)", "null", rows="long(null)"),
+            Example("avg(x)", "NaN", rows="long(null)"),
+            Example("avg(x)", "null", rows="timespan(null)"),
         ),
     ),
     (

@@ -39,7 +39,7 @@ def timespan_tokens(format_: str) -> list[str] | None:
 
 def _tokens(format_: str, known: re.Pattern[str]) -> list[str] | None:
     tokens = [token[0] for token in _TOKEN.finditer(format_)]
-    if "".join(tokens) != format_ or not all(known.fullmatch(token) for token in tokens):
+    if not tokens or "".join(tokens) != format_ or not all(known.fullmatch(token) for token in tokens):
         return None
     return tokens
 

@@ -179,6 +179,7 @@ scalar(
             Example('indexof("abcdefg", "cde", -5)', "2"),
             Example("indexof(1234567, 5, 1, 4)", "4"),
             Example('indexof("abcdefgabcdefg", "cde", 1, -1, 2)', "9"),
+            Example('indexof("abcdefgabcdefg", "cde", 1, 10, 2)', "9"),
             Example('indexof("abcdefgabcdefg", "cde", 1, -1, 3)', "-1"),
         ),
         source="Kusto Query Language reference, indexof()",
