@@ -124,7 +124,6 @@ for _name, _pairs, _doc, _examples in (
             Example("avg(x)", "2.0", rows="1, 2, 3, long(null)"),
             Example("avg(x)", "02:00:00", rows="1h, 3h"),
             Example("avg(x)", "NaN", rows="long(null)"),
-            Example("avg(x)", "null", rows="timespan(null)"),
         ),
     ),
     (
