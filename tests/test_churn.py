@@ -18,7 +18,7 @@ from kqlite.directory.data_directory import DataDirectory
 from kqlite.inventory.imports.in_memory import incoming
 from kqlite.inventory.shapes.change_batches import changes_of
 from kqlite.inventory.shapes.resource_tables import HOT_LEAVES
-from kqlite.inventory.store import hash_index, partitioning, upsert
+from kqlite.inventory.store import hash_index, partitioning, small, upsert
 from kqlite.inventory.store.maintenance import (
     CHECKPOINT_EVERY,
     CHECKPOINT_RECORDS,
@@ -70,8 +70,21 @@ def test_a_store_finds_rows_by_the_hashes_of_their_keys(seed, hashed, tmp_path, 
     assert True in met
 
 
-def check_against_model(seed, directory):
-    store = Store.in_memory() if seed % 2 else Store.open(DataDirectory.create(directory), fed=seed % 4 == 0)
+@pytest.mark.parametrize("most", [10_000, 60, 5], ids=["stays", "grows", "is none"])
+@pytest.mark.parametrize("seed", range(1, 400, 2) if FULL else (1, 3, 7, 27))
+def test_a_small_store_holds_what_the_model_says(seed, most, tmp_path, monkeypatch):
+    monkeypatch.setattr(small, "MOST_ROWS", most)
+    monkeypatch.setattr(small, "MOST_RECORDS", most)
+    store = Store.in_memory(stays_small=True)
+    monkeypatch.setattr(store, "cluster", lambda source: None if store.is_small else Store.cluster(store, source))
+    was_small = check_against_model(seed, tmp_path / "inventory", store)
+    assert was_small == (most == 10_000)
+
+
+def check_against_model(seed, directory, store=None):
+    """Whether the store was a small one at the end."""
+    if store is None:
+        store = Store.in_memory() if seed % 2 else Store.open(DataDirectory.create(directory), fed=seed % 4 == 0)
     stream, model = Stream(seed, lossy=seed % 3 == 1), Model()
     for step in stream.steps(40):
         churning.apply(store, step, model.newest)
@@ -89,7 +102,9 @@ def check_against_model(seed, directory):
             store = Store.open(DataDirectory.open(directory, writable=True), fed=seed % 4 == 0)
         if step.upkeep or step.number % 20 == 0:
             churning.check(store, model)
+    was_small = store.is_small
     store.close()
+    return was_small
 
 
 def test_rows_of_a_type_beside_its_partition_are_replaced():

@@ -112,3 +112,19 @@ def test_whoever_looks_only_now_and_then_shows_sooner_what_would_be_too_late_by_
     assert lag.overdue(100 * SECOND) == 40 * SECOND
     assert lag.overdue(100 * SECOND, ahead=SECOND) == 41 * SECOND
     assert lag.overdue(100 * SECOND, ahead=500 * SECOND) == 100 * SECOND
+
+
+# When a change shows
+
+
+@pytest.mark.parametrize("text", ["measured", "0s", "30s", "1s..60s", "90s..100s", "per-resource measured", "per-resource 1s..60s"])
+@given(seed=st.integers(0, 99), passed=st.integers(0, 100 * SECOND), later=st.integers(0, 70 * SECOND), on_the_edge=st.booleans())
+def test_the_time_at_which_a_change_shows_is_the_first_one(text: str, seed: int, passed: int, later: int, on_the_edge: bool) -> None:
+    lag = Lag.of(text, seed)
+    time = START + (passed // SPELL * SPELL - 1 if on_the_edge else passed)
+    now = time + later
+    shows = lag.shows_at(event(seed + 1, time), now)
+    assert now <= shows <= max(now, time + lag.bound)
+    if lag.mode is Mode.PREFIX:
+        assert lag.horizon(shows) >= time
+        assert shows == now or lag.horizon(shows - 1) < time

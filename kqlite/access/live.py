@@ -19,7 +19,7 @@ from kqlite.access.local import LocalAccess
 from kqlite.access.recovery import followed, say_missing
 from kqlite.directory.data_directory import MANIFEST, DataDirectory
 from kqlite.errors import ClosedError, InventoryError
-from kqlite.orchestration.clock import SECOND, to_datetime
+from kqlite.orchestration.clock import DAY, SECOND, to_datetime
 from kqlite.orchestration.log import EventLog, SqliteLog
 from kqlite.snapshotter.lag import Lag
 from kqlite.snapshotter.snapshotter import Snapshotter, Ticker
@@ -27,6 +27,9 @@ from kqlite.stats import Feed, Percentiles
 
 if TYPE_CHECKING:
     from kqlite.access.server import Server
+
+_LONGEST = 365 * DAY
+"""No change is waited for any longer."""
 
 RECENT = 60.0
 """Seconds of the wall's clock over which changes per second are counted."""
@@ -86,10 +89,11 @@ class Feeder:
             self._check()
             return self._snapshotter.wait_for(sequence, seconds)
         self.refresh()
-        waited = 0
-        while self._snapshotter.position < sequence <= self._snapshotter.last and waited < seconds * SECOND:
-            self._pass_time(SECOND)
-            waited += SECOND
+        end = self._now() + min(round(seconds * SECOND), _LONGEST)
+        while self._snapshotter.position < sequence <= self._snapshotter.last and (now := self._now()) < end:
+            # Where it does not show then, a notification was lost or is late, and nobody knows for how long.
+            shows = self._snapshotter.shows_at(sequence, now)
+            self._pass_time(min(shows if shows > now else now + SECOND, end) - now)
             self.refresh()
         return self._snapshotter.position >= sequence
 

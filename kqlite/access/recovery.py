@@ -38,7 +38,7 @@ def followed(log: EventLog, lag: Lag | None, directory: DataDirectory | None) ->
     from kqlite.inventory.store.store import Store
 
     if directory is None:
-        return _with_snapshotter(Store.in_memory(time_limit=READER_LIMIT), log, lag)
+        return _with_snapshotter(Store.in_memory(time_limit=READER_LIMIT, stays_small=True), log, lag)
     try:
         return _with_snapshotter(Store.open(directory, fed=True, time_limit=READER_LIMIT), log, lag)
     except (DamagedError, OutOfStep) as error:

@@ -145,6 +145,16 @@ class Lag:
             spell += 1
         return now
 
+    def shows_at(self, event: Event, now: int) -> int:
+        """The first time, not before `now`, at which this change shows, as far as no earlier one of its resource holds it back."""
+        if self.mode is Mode.PER_RESOURCE:
+            return max(now, self.visible_at(event))
+        # The horizon comes to it when it has passed all spells before, each of which holds it back by its own lag.
+        spell = event.time // SPELL
+        earlier = range(spell - self.bound // SPELL - 1, spell)
+        passed = ((each + 1) * SPELL - 1 + self._lag_of_spell(each) for each in earlier)
+        return max(now, event.time + self._lag_of_spell(spell), *passed)
+
     def _lag_of_spell(self, spell: int) -> int:
         return min(self.law.at(Chance(self.seed).uniform("lag", spell)), self.bound)
 

@@ -147,6 +147,14 @@ class Snapshotter:
             trouble=self._trouble,
         )
 
+    def shows_at(self, sequence: int, now: int) -> int:
+        """The first time, not before `now`, at which everything up to this sequence number can be in; of very many, the next part."""
+        if self._lag.mode is Mode.PREFIX:
+            waiting = self._log.at([sequence])
+        else:
+            waiting = self._log.read(self.position, min(PAGE, sequence - self.position), NEVER_SHOWN)
+        return max((self._lag.shows_at(event, now) for event in waiting if event.type != Type.DEFINITION), default=now)
+
     def tick(self, now: int, ahead: int = 0) -> None:
         """Make visible what is visible at the time `now`, which never goes back.
 

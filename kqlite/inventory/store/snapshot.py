@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kqlite.errors import InventoryError
 from kqlite.inventory.shapes.catalog import InventoryCatalog
+from kqlite.inventory.shapes.shapes import quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from kqlite.inventory.store.small import Held
 
 
 _BATCH_ROWS = 65_536
@@ -26,6 +29,8 @@ class Cursor(Protocol):
     def sql(self, query: Any, *, alias: str = "", params: object = None) -> Any: ...  # Any: DuckDB's own relation, typed where it is made
 
     def execute(self, query: Any, parameters: object = None) -> Any: ...  # Any: the cursor again
+
+    def register(self, view_name: str, python_object: object) -> Any: ...
 
     def interrupt(self) -> None: ...
 
@@ -49,10 +54,18 @@ class Snapshot:
 
     watermark: the time up to which the inventory is complete, aware and UTC; None where nothing says so.
     position: what the feeder of changes has noted of its own place, or None.
+    held: what stays in Arrow, by source; registered when a query names it, since that takes as long as a small query.
     most_bytes: an answer that is larger ends, while it is being made, with AnswerTooLarge; None is no bound.
     """
 
-    def __init__(self, cursor: Cursor, catalog: InventoryCatalog, watermark: datetime | None, position: str | None = None) -> None:
+    def __init__(
+        self,
+        cursor: Cursor,
+        catalog: InventoryCatalog,
+        watermark: datetime | None,
+        position: str | None = None,
+        held: "Mapping[str, Held] | None" = None,
+    ) -> None:
         self.catalog = catalog
         self.watermark = watermark
         self.position = position
@@ -60,6 +73,7 @@ class Snapshot:
         self.is_left = False
         """Whether a query is still on the cursor for which nobody waits."""
         self._cursor = cursor
+        self._held = dict(held or {})
         self._expired: SnapshotExpired | None = None
         self._busy = threading.Lock()
 
@@ -89,12 +103,17 @@ class Snapshot:
         with self._busy:
             if self._expired is not None:
                 raise self._expired
+            self._register(sql)
             try:
                 return self._rows(self._cursor.sql(sql, params=dict(parameters) if parameters else None))
             except Exception:
                 if self._expired is not None:
                     raise self._expired from None
                 raise
+
+    def _register(self, sql: str) -> None:
+        for source in [source for source in self._held if quoted(source) in sql]:
+            self._cursor.register(source, self._held.pop(source).shown)
 
     def _rows(self, relation: Any) -> "pa.Table":
         if self.most_bytes is None:

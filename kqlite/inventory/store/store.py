@@ -7,7 +7,7 @@ than to answer the first query.
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from kqlite.directory.data_directory import DataDirectory
 from kqlite.inventory.shapes.arrow_types import Normalised, normalise
-from kqlite.inventory.shapes.batches import marked, partition
+from kqlite.inventory.shapes.batches import partition
 from kqlite.inventory.shapes.catalog import InventoryCatalog, read_partitions, same_name
 from kqlite.inventory.shapes.change_batches import Changes, Delivery, Incoming, Records
 from kqlite.inventory.shapes.documents import InventoryError
@@ -28,6 +28,7 @@ from kqlite.inventory.store.maintenance import MERGES, Wear
 from kqlite.inventory.store.partitioning import place, shares
 from kqlite.inventory.store.registered import Registry, resource_schema, table_of
 from kqlite.inventory.store.schema_evolution import covering
+from kqlite.inventory.store.small import Small
 from kqlite.inventory.store.snapshot import OpenSnapshots, Snapshot
 from kqlite.inventory.store.system_tables import State
 from kqlite.inventory.store.upsert import Merged, append, merge
@@ -41,19 +42,6 @@ _REGISTRATION_BITS = 24
 
 
 @dataclass(frozen=True)
-class _Held:
-    """What a fresh store in memory holds in Arrow: the partitions, and what loads them."""
-
-    incoming: tuple[Incoming, ...]
-    watermark: datetime | None
-    resources: Mapping[str, tuple[Partition, ...]]
-    tables: "Mapping[str, pa.Table]"
-
-
-_NOTHING_HELD = _Held((), None, {}, {})
-
-
-@dataclass(frozen=True)
 class _View:
     """What snapshots see apart from the database `inventory`; replaced as a whole.
 
@@ -61,14 +49,19 @@ class _View:
     """
 
     registry: Registry
-    held: _Held | None
+    held: Small | None
 
 
 class Store:
     """An inventory in DuckDB. Any number of threads may hold snapshots while one writes."""
 
     def __init__(
-        self, directory: DataDirectory | None, optimizer: bool = True, fed: bool = False, time_limit: timedelta | None = None
+        self,
+        directory: DataDirectory | None,
+        optimizer: bool = True,
+        fed: bool = False,
+        time_limit: timedelta | None = None,
+        stays_small: bool = False,
     ) -> None:
         """directory: where the database lies, closed with the store; None keeps everything in memory. The rest as in `open`."""
         self._directory = directory
@@ -77,16 +70,20 @@ class Store:
         self._database = Database(directory, optimizer, fed)
         self._writer = threading.Lock()
         self._state = threading.Lock()
-        self._view = _View(Registry(), _NOTHING_HELD if directory is None else None)
+        self._view = _View(Registry(), Small() if directory is None else None)
+        self._stays_small = stays_small
         self._resources: dict[int, Mapping[str, tuple[Partition, ...]]] = {}
         self._retired: list[str] = []
         self._open = OpenSnapshots(time_limit)
         self._hashes = HashIndexes()
 
     @classmethod
-    def in_memory(cls, optimizer: bool = True, *, time_limit: timedelta | None = None) -> "Store":
-        """An empty inventory that ends with the process."""
-        return cls(None, optimizer, time_limit=time_limit)
+    def in_memory(cls, optimizer: bool = True, *, time_limit: timedelta | None = None, stays_small: bool = False) -> "Store":
+        """An empty inventory that ends with the process.
+
+        stays_small: changes leave it in Arrow for as long as it has few rows (`small.py`).
+        """
+        return cls(None, optimizer, time_limit=time_limit, stays_small=stays_small)
 
     @classmethod
     def open(cls, directory: DataDirectory, optimizer: bool = True, *, fed: bool = False, time_limit: timedelta | None = None) -> "Store":
@@ -118,6 +115,11 @@ class Store:
         """What changes did to the tables."""
         return self._database.wear
 
+    @property
+    def is_small(self) -> bool:
+        """Whether all of it is in Arrow yet, and nothing in tables of the engine."""
+        return self._view.held is not None
+
     # Reading
 
     @contextmanager
@@ -141,11 +143,9 @@ class Store:
             cursor.execute("BEGIN TRANSACTION")
             state = self._database.state(cursor)
             return Snapshot(cursor, self._catalog(cursor, state.version, view.registry), state.watermark, state.position)
-        for source, table in view.held.tables.items():
-            cursor.register(source, table)
-        return Snapshot(
-            cursor, InventoryCatalog(view.registry.changes, view.held.resources, view.registry.tables), view.held.watermark, None
-        )
+        small = view.held
+        catalog = InventoryCatalog(small.version << _REGISTRATION_BITS | view.registry.changes, small.resources, view.registry.tables)
+        return Snapshot(cursor, catalog, small.watermark, small.position, small.by_source())
 
     def _catalog(self, cursor: Cursor, version: int, registry: Registry) -> InventoryCatalog:
         resources = self._resources.get(version)
@@ -185,23 +185,27 @@ class Store:
             held = self._view.held
             if held is not None:
                 self._database.make_in_memory()
-                self._load(held.incoming, held.watermark)
+                self._write(held)
                 with self._state:
                     self._view = _View(self._view.registry, None)
             yield
 
+    def _write(self, small: Small) -> None:
+        with self._database.writing() as cursor:
+            before = system_tables.state(cursor)
+            small.write(cursor)
+            after = State(before.version + 1 + small.version, small.watermark, small.position)
+            system_tables.write_catalog(cursor, InventoryCatalog(0, small.resources, {}), after.version)
+            system_tables.advance(cursor, before, after)
+
     def hold(self, incoming: Iterable[Incoming], watermark: datetime | None = None) -> None:
         """As `load`, but where the store is fresh and in memory the rows stay in Arrow, for a first answer without delay."""
-        if self._view != _View(Registry(), _NOTHING_HELD):
+        if self._view != _View(Registry(), Small()):
             self.load(incoming, watermark)
             return
-        import pyarrow as pa
-
-        placed = [(rows, partition(rows.source, rows.shapes, rows.types)) for rows in incoming]
-        tables = {part.source: pa.Table.from_batches(marked(batch, part) for batch in rows.batches(part)) for rows, part in placed}
-        resources = InventoryCatalog(0, {}, {}).with_partitions((rows.table, part) for rows, part in placed).resources
+        small = Small.of(incoming, watermark)
         with self._state:
-            self._view = _View(Registry(changes=1), _Held(tuple(rows for rows, _ in placed), watermark, resources, tables))
+            self._view = _View(Registry(changes=1), small)
 
     def load(self, incoming: Iterable[Incoming], watermark: datetime | None = None) -> None:
         """Take in rows, all or none. A row replaces the one of the same id in the same table.
@@ -246,6 +250,8 @@ class Store:
         """
         merged: list[tuple[str, Merged]] = []
         deliveries = [*changes, *records]
+        if self._stays_small and self._change_small(lambda small: small.applied(deliveries, watermark, position)):
+            return
         with self._alone():
             indexes = self._indexes(deliveries)
             with self._database.writing() as cursor:
@@ -267,6 +273,17 @@ class Store:
             if catalog != first:
                 self._forget_indexes()
 
+    def _change_small(self, change: Callable[[Small], Small | None]) -> bool:
+        """Put a changed inventory in the place of the small one; False where there is none, or none any more."""
+        with self._writer:
+            held = self._view.held
+            after = None if held is None else change(held)
+            if after is None:
+                return False
+            with self._state:
+                self._view = replace(self._view, held=after)
+        return True
+
     def _indexes(self, deliveries: Iterable[Delivery]) -> dict[str, str]:
         """The hash indexes of the native tables to which changes go, as far as these have one."""
         if not self._fed:
@@ -286,6 +303,8 @@ class Store:
 
     def forget_records(self, table: str, before: datetime) -> None:
         """Delete the records of a table that are older than a time, to the minute. Imported rows stay."""
+        if self._change_small(lambda small: small.without_records(table, before)):
+            return
         with self._alone(), self._database.writing() as cursor:
             sequence = system_tables.oldest_records(cursor, table, before)
             if sequence is None:
@@ -296,6 +315,8 @@ class Store:
 
     def forget_deletions(self, sequence: int) -> None:
         """Forget the deletions up to a sequence number: nothing older than it can come any more."""
+        if self._change_small(lambda small: small.without_deletions(sequence)):
+            return
         with self._alone(), self._database.writing() as cursor:
             system_tables.forget_deletions(cursor, sequence)
 
@@ -326,6 +347,8 @@ class Store:
         patience: how long to wait for them, while nothing is written. merges: how often, at most, small row groups are merged.
         Raises InventoryError where there is no room.
         """
+        if self.is_small:
+            return True  # no table that could be compressed
         with self._alone():
             return self._checkpoint(patience, merges)
 

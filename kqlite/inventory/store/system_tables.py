@@ -89,6 +89,12 @@ def forget_deletions(cursor: Cursor, sequence: int) -> None:
     cursor.execute("DELETE FROM _tombstones WHERE _seq <= $sequence", {"sequence": sequence})
 
 
+def note_deletions(cursor: Cursor, table: str, deleted: Mapping[str, int]) -> None:
+    """Remember deletions, each with its sequence number, of which none is remembered yet."""
+    for key, sequence in deleted.items():
+        cursor.execute("INSERT INTO _tombstones VALUES ($table, $key, $sequence)", {"table": table, "key": key, "sequence": sequence})
+
+
 def note_records(cursor: Cursor, table: str, sequence: int, until: datetime) -> None:
     """Note that the records up to a sequence number are not newer than a time; a note for each minute is near enough to forget them."""
     at = _ticks(until)
