@@ -176,3 +176,112 @@ def test_an_instance_of_a_set_has_no_instance_view_there() -> None:
     listed = simulation.arm("GET", f"{SETS}/web/virtualMachines{API}&$expand=instanceView")
     assert (listed.status, listed.body["error"]["code"]) == (400, "BadRequest")
     assert simulation.arm("GET", f"{COMPUTE}/virtualMachineScaleSets/web/virtualMachines{API}").status == 200
+
+
+# Source: Azure/azure-powershell#4001 and its kin: how Compute names what is missing.
+@pytest.mark.parametrize("name", ["hardwareProfile", "networkProfile", "storageProfile"])
+def test_a_new_machine_says_what_it_is_made_of(name: str) -> None:
+    simulation = made()
+    body = simulation.vm_body("db")
+    del body["properties"][name]
+    assert refusal(simulation, f"{VMS}/db", body) == (400, "InvalidParameter", name, f"Required parameter '{name}' is missing (null).")
+
+
+def test_an_interface_that_does_not_exist_is_no_reference() -> None:
+    simulation = made()
+    for group in (RG, f"{RG}x"):
+        nic = f"{group}/providers/Microsoft.Network/networkInterfaces/absent"
+        body = simulation.vm_body("db", networkProfile={"networkInterfaces": [{"id": nic}]})
+        assert refusal(simulation, f"{VMS}/db", body) == (
+            400,
+            "InvalidResourceReference",
+            "",
+            f"Resource {nic} referenced by resource {VMS}/db was not found. Please make sure that the referenced resource exists, and "
+            "that both resources are in the same region.",
+        )
+
+
+def disks(count: int, **more: Any) -> dict[str, Any]:
+    return {"dataDisks": [{"lun": lun, "createOption": "Empty", "diskSizeGB": 4, **more} for lun in range(count)]}
+
+
+def test_a_size_takes_so_many_data_disks_when_it_is_made_changed_or_resized() -> None:
+    simulation = made()
+    message = "The maximum number of data disks allowed to be attached to a VM of this size is 4."
+    body = simulation.vm_body("db", size="Standard_D2s_v3")
+    body["properties"]["storageProfile"] |= disks(5)
+    assert refusal(simulation, f"{VMS}/db", body)[1:] == ("OperationNotAllowed", "dataDisks", message)
+    body["properties"]["storageProfile"] |= disks(4)
+    put(simulation, f"{VMS}/db", body)
+    simulation.settle()
+    patched = simulation.arm("PATCH", f"{VMS}/db{API}", {"properties": {"storageProfile": disks(9)}})
+    assert (patched.status, patched.body["error"]["message"]) == (409, message)
+    big = {"properties": {"hardwareProfile": {"vmSize": "Standard_D4s_v3"}, "storageProfile": disks(8)}}
+    assert simulation.arm("PATCH", f"{VMS}/db{API}", big).status == 200
+    simulation.settle()
+    small = simulation.arm("PATCH", f"{VMS}/db{API}", {"properties": {"hardwareProfile": {"vmSize": "Standard_D2s_v3"}}})
+    assert (small.status, small.body["error"]["message"]) == (409, message)
+
+
+def test_a_disk_to_be_detached_is_let_go() -> None:
+    simulation = made()
+    body = simulation.vm_body("db")
+    body["properties"]["storageProfile"] |= disks(2)
+    put(simulation, f"{VMS}/db", body)
+    simulation.settle()
+    held = simulation.get(f"{VMS}/db")["properties"]["storageProfile"]["dataDisks"]
+    held[0]["toBeDetached"] = True
+    assert simulation.arm("PATCH", f"{VMS}/db{API}", {"properties": {"storageProfile": {"dataDisks": held}}}).status == 200
+    simulation.settle()
+    left = simulation.get(f"{VMS}/db")["properties"]["storageProfile"]["dataDisks"]
+    assert [disk["lun"] for disk in left] == [1]
+    assert simulation.get(held[0]["managedDisk"]["id"])["properties"]["diskState"] == "Unattached"
+
+
+def test_a_machine_with_an_ephemeral_disk_is_not_deallocated() -> None:
+    simulation = made()
+    body = simulation.vm_body("db")
+    body["properties"]["storageProfile"]["osDisk"] |= {"caching": "ReadOnly", "diffDiskSettings": {"option": "local"}}
+    put(simulation, f"{VMS}/db", body)
+    simulation.settle()
+    refused = simulation.arm("POST", f"{VMS}/db/deallocate{API}")
+    message = "Operation 'deallocate' is not supported for VMs or VM Scale Set instances using an ephemeral OS disk."
+    assert (refused.status, refused.body["error"]) == (409, {"code": "OperationNotAllowed", "message": message})
+
+
+def test_a_machine_has_one_extension_of_a_handler() -> None:
+    simulation = made()
+    put(simulation, f"{VMS}/db", simulation.vm_body("db"))
+    simulation.settle()
+    body = {
+        "location": "eastus",
+        "properties": {"publisher": "Microsoft.Azure.Extensions", "type": "CustomScript", "typeHandlerVersion": "2.1"},
+    }
+    put(simulation, f"{VMS}/db/extensions/one", body)
+    simulation.settle()
+    message = (
+        "Multiple VMExtensions per handler not supported for OS type 'Linux'. VMExtension 'two' with handler "
+        "'Microsoft.Azure.Extensions.CustomScript' already added or specified in input."
+    )
+    assert refusal(simulation, f"{VMS}/db/extensions/two", body) == (400, "BadRequest", "", message)
+    put(simulation, f"{VMS}/db/extensions/one", body)
+
+
+def test_a_windows_name_is_short() -> None:
+    simulation = made()
+    body = simulation.vm_body("db")
+    body["properties"]["osProfile"] = {"computerName": "a-name-of-seventy", "adminUsername": "me", "windowsConfiguration": {}}
+    assert refusal(simulation, f"{VMS}/db", body)[1:3] == ("InvalidParameter", "computerName")
+    assert "Windows computer name cannot be more than 15 characters long" in refusal(simulation, f"{VMS}/db", body)[3]
+    body["properties"]["osProfile"]["computerName"] = "fifteen-letters"
+    put(simulation, f"{VMS}/db", body)
+
+
+def test_tags_have_their_limits() -> None:
+    simulation = made()
+    fifty = {f"t{number}": "x" for number in range(50)}
+    put(simulation, f"{VMS}/db", simulation.vm_body("db", tags=fifty))
+    assert refusal(simulation, f"{VMS}/other", simulation.vm_body("other", tags={**fifty, "more": "x"}))[0] == 400
+    status, code, _, message = refusal(simulation, f"{VMS}/other", simulation.vm_body("other", tags={"a/b": "x"}))
+    assert (status, code) == (400, "InvalidTagNameCharacters")
+    assert "The tag names 'a/b' have reserved characters" in message

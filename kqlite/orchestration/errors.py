@@ -296,6 +296,41 @@ def windows_prefix(target: str) -> ArmError:
     return ArmError(400, "InvalidParameter", message, target)
 
 
+def windows_name(target: str) -> ArmError:
+    message = (
+        "Windows computer name cannot be more than 15 characters long, be entirely numeric, or contain the following characters: "
+        "` ~ ! @ # $ % ^ & * ( ) = + _ [ ] { } \\ | ; : . ' \" , < > / ?."
+    )
+    return ArmError(400, "InvalidParameter", message, target)
+
+
+def too_many_tags(most: int) -> ArmError:
+    return ArmError(400, "BadRequest", f"Too many tags: a resource has at most {most}.", "tags")
+
+
+def tag_names_invalid(names: Iterable[str]) -> ArmError:
+    message = f"The tag names '{','.join(names)}' have reserved characters '<,>,%,&,\\,?,/' or control characters."
+    return ArmError(400, "InvalidTagNameCharacters", message)
+
+
+def too_many_data_disks(most: int) -> ArmError:
+    message = f"The maximum number of data disks allowed to be attached to a VM of this size is {most}."
+    return ArmError(409, "OperationNotAllowed", message, "dataDisks")
+
+
+def ephemeral_not_deallocated() -> ArmError:
+    message = "Operation 'deallocate' is not supported for VMs or VM Scale Set instances using an ephemeral OS disk."
+    return ArmError(409, "OperationNotAllowed", message)
+
+
+def handler_added_already(os_type: str, name: str, handler: str) -> ArmError:
+    message = (
+        f"Multiple VMExtensions per handler not supported for OS type '{os_type}'. VMExtension '{name}' with handler '{handler}' already "
+        "added or specified in input."
+    )
+    return ArmError(400, "BadRequest", message)
+
+
 def name_invalid(target: str, name: str) -> ArmError:
     return ArmError(
         400,

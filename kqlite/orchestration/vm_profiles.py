@@ -41,7 +41,11 @@ class NicPart:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A model's facts. notice: the terminate notification's time in microseconds, 0 for none. given: the priority was in the request."""
+    """A model's facts.
+
+    notice: the terminate notification's time in microseconds, 0 for none. priority_given: it was in the request. ephemeral: the OS disk
+    lies on the host.
+    """
 
     kind: str
     size: Size
@@ -56,6 +60,7 @@ class Facts:
     notice: int
     boot_diagnostics: bool
     placement_group: bool
+    ephemeral: bool
 
     @property
     def is_spot(self) -> bool:
@@ -102,18 +107,22 @@ def facts_of(definition: Definition) -> Facts:
         nics=tuple(NicPart(*nic) for nic in document.get("nics", ())),
         notice=(iso_duration(notice.get("notBeforeTimeout") or "PT5M") or 5 * MINUTE) if notice.get("enable") else 0,
         boot_diagnostics=bool(((body.get("diagnosticsProfile") or {}).get("bootDiagnostics") or {}).get("enabled")),
+        ephemeral=_is_ephemeral(os_disk),
         placement_group=bool(document.get("proximityPlacementGroup") or body.get("proximityPlacementGroup")),
     )
 
 
+def _is_ephemeral(disk: dict[str, Any]) -> bool:
+    return (disk.get("diffDiskSettings") or {}).get("option") == "Local"
+
+
 def _disk(disk: dict[str, Any], lun: int, delete_default: str, size_default: int) -> DiskPart:
     managed = disk.get("managedDisk") or {}
-    ephemeral = (disk.get("diffDiskSettings") or {}).get("option") == "Local"
     return DiskPart(
         lun=lun,
         size_gb=int(disk.get("diskSizeGB") or size_default),
         sku=managed.get("storageAccountType") or "Standard_LRS",
-        deleted=ephemeral or (disk.get("deleteOption") or delete_default) == "Delete",
+        deleted=_is_ephemeral(disk) or (disk.get("deleteOption") or delete_default) == "Delete",
         name=disk.get("name") or "",
     )
 

@@ -18,6 +18,8 @@ from kqlite.orchestration.errors import (
     precondition_failed,
     provider_not_registered,
     scope_locked,
+    tag_names_invalid,
+    too_many_tags,
 )
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.locks import locks_on, scope_of
@@ -65,6 +67,8 @@ class Outcome:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+_MOST_TAGS = 50
+_TAG_FORBIDDEN = re.compile(r"[<>%&\\?/\x00-\x1f\x7f]")
 _FORBIDDEN = re.compile(r"[\\/\"'\[\]:|<>+=;,?*@&\s\x00-\x1f\x7f]")
 
 
@@ -111,10 +115,15 @@ def etag_of(image: Image) -> str:
 
 
 def tags_of(call: Call, body: dict[str, Any], known: Tags = ()) -> Tags:
-    """The tags of a body; where it has none, a PATCH leaves those of the existing resource, and a PUT leaves none."""
+    """The tags of a body; where it has none, a PATCH leaves those of the existing resource, and a PUT leaves none. Raises ArmError."""
     tags = body.get("tags")
     if tags is None:
         return known if call.method == "PATCH" else ()
+    if len(tags) > _MOST_TAGS:
+        raise too_many_tags(_MOST_TAGS)
+    wrong = [name for name in tags if len(name) > 512 or _TAG_FORBIDDEN.search(name)]
+    if wrong:
+        raise tag_names_invalid(wrong)
     return tuple(tags.items())
 
 

@@ -62,6 +62,9 @@ def put(rec: Recorder, call: Call) -> Outcome:
     rules.check_extension(properties, "properties")
     if rec.preview and vm.set and rules.is_service_fabric(properties):
         raise errors.parameter_not_allowed("publisher")
+    if known is None:
+        others = [{"name": each, "properties": rec.fleet.definitions[number].document} for each, number, *_ in vm.extensions]
+        rules.check_handlers([*others, {"name": name, "properties": properties}], rec.fleet.facts(vm.model).os_type)
     check_free(rec, vm, "extensions/write")
     if vm.power != Power.RUNNING:
         raise errors.extensions_need_running_vm()

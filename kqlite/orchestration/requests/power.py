@@ -78,6 +78,8 @@ def _power_off(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outc
 
 
 def _deallocate(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
+    if rec.fleet.facts(vm.model).ephemeral:
+        raise errors.ephemeral_not_deallocated()
     if vm.power == Power.DEALLOCATED:
         return _done(rec, call, group, vm)
     return _step(rec, call, group, vm, Step.DEALLOCATE)

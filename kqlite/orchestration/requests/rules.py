@@ -141,11 +141,13 @@ def check_values(body: dict[str, Any], prefix: str, size: Size | None) -> None:
                 raise errors.parameter_invalid(f"{path}.lun")
             luns.add(lun)
     if size is not None and len(luns) > size.data_disks:
-        raise errors.parameter_invalid(f"{prefix}storageProfile.dataDisks")
+        raise errors.too_many_data_disks(size.data_disks)
     for at, nic in enumerate(nic_configurations(body)):
         path = f"{prefix}networkProfile.networkInterfaceConfigurations[{at}]"
         _check_part_name(nic.get("name") or "", f"{path}.name")
-    check_extensions(given(body, "extensionProfile", "extensions") or [], f"{prefix}extensionProfile.extensions")
+    extensions = given(body, "extensionProfile", "extensions") or []
+    check_extensions(extensions, f"{prefix}extensionProfile.extensions")
+    check_handlers(extensions, os_type_of(body))
     _check_notice(body, prefix)
     _check_budget(body, prefix)
 
@@ -299,6 +301,23 @@ def check_windows_prefix(body: dict[str, Any], prefix: str, path: str) -> None:
         return
     if len(prefix) > 9 or prefix.isdigit() or _WINDOWS_FORBIDDEN.search(prefix):
         raise errors.windows_prefix(path)
+
+
+def check_windows_name(body: dict[str, Any], name: str) -> None:
+    """Raises ArmError for a computer name that Windows cannot have."""
+    if os_type_of(body) == "Windows" and (len(name) > 15 or name.isdigit() or _WINDOWS_FORBIDDEN.search(name)):
+        raise errors.windows_name("computerName")
+
+
+def check_handlers(extensions: list[dict[str, Any]], os_type: str) -> None:
+    """A VM has one extension of a handler. Raises ArmError."""
+    handlers: set[str] = set()
+    for extension in extensions:
+        properties = extension.get("properties") or {}
+        handler = f"{properties.get('publisher')}.{properties.get('type')}"
+        if handler.lower() in handlers:
+            raise errors.handler_added_already(os_type, str(extension.get("name")), handler)
+        handlers.add(handler.lower())
 
 
 def without_secrets(body: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,9 @@ from kqlite.orchestration.requests.call import (
 from kqlite.orchestration.requests.named_vm import outcome
 from kqlite.orchestration.requests.vm_models import define_model, disk_parts, in_use, nic_of
 
+# What every new VM says of itself, though the specification does not mark it so.
+_REQUIRED = ("hardwareProfile", "networkProfile", "storageProfile")
+
 
 class Creation:
     """A VM that does not exist yet."""
@@ -52,6 +55,9 @@ class Creation:
 
     def _check_parameters(self) -> None:
         properties = self.properties
+        for name in _REQUIRED:
+            if properties.get(name) is None:
+                raise errors.parameter_missing(name)
         in_set = given(properties, "virtualMachineScaleSet", "id")
         if in_set and properties.get("availabilitySet"):
             raise errors.parameter_invalid("availabilitySet")
@@ -68,8 +74,8 @@ class Creation:
         size = find_size(given(properties, "hardwareProfile", "vmSize") or "")
         rules.check_values(properties, "", size)
         rules.check_spot(properties, "", size)
-        if _too_long(properties):
-            rules.check_windows_prefix(properties, given(properties, "osProfile", "computerName"), "computerName")
+        if properties.get("osProfile") is not None:
+            rules.check_windows_name(properties, given(properties, "osProfile", "computerName") or self.call.name)
 
     def _check_set(self) -> None:
         reference = given(self.properties, "virtualMachineScaleSet", "id")
@@ -130,6 +136,13 @@ class Creation:
 
     def _check_attachments(self) -> None:
         references = given(self.properties, "networkProfile", "networkInterfaces") or []
+        for reference in references:
+            id_ = str(reference.get("id") or "")
+            other = self.rec.fleet.container(group_of_id(id_))
+            # What lies in a subscription that is not simulated is carried as it was given.
+            simulated = self.rec.fleet.container("/".join(id_.split("/")[:3])) is not None
+            if simulated and (other is None or find_nic(self.rec.fleet, other, last_segment(id_)) is None):
+                raise errors.reference_not_found(id_, self.id)
         names = [nic_of(self.group, reference) for reference in references]
         names += [nic["name"] for nic in rules.nic_configurations(self.properties)]
         for name in names:
@@ -171,9 +184,3 @@ class Creation:
             work=operation,
         )
         return outcome(rec, group, name, 201, operation, self.location)
-
-
-def _too_long(properties: dict[str, Any]) -> bool:
-    """Whether a Windows computer name breaks its own limit of 15."""
-    name = given(properties, "osProfile", "computerName") or ""
-    return len(name) > 15 or name.isdigit()

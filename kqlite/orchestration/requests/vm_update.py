@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from kqlite.orchestration import arm_documents, errors
 from kqlite.orchestration.attachments import disk_name, disks_of, find_disk, materialise, nics_of
+from kqlite.orchestration.azure_offerings import find_size
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin, forget_member, rack_for
 from kqlite.orchestration.model import BESIDE, DiskState, NicState, Power, Provisioning, ScaleSetState, Step, Type, VmState
@@ -64,8 +65,9 @@ class Update:
         references = given(self.sent, "networkProfile", "networkInterfaces")
         if references is not None:  # configurations make interfaces when a VM is created, and say nothing afterwards
             changes["networkProfile"] = {"networkInterfaces": references}
-        wanted = schema.merged(self.old, changes)
+        wanted = _without_detached(schema.merged(self.old, changes))
         self._check_size(wanted)
+        self._check_disks(wanted)
         rules.check_spot(wanted if "priority" in wanted else {**wanted, "evictionPolicy": self.sent.get("evictionPolicy")}, "", None)
         self._check_detached(wanted)
         model = vm.model if self.old == wanted and not self._has_new_top() else self._new_model(wanted)
@@ -165,6 +167,12 @@ class Update:
         rules.check_restricted(self.rec, self.call.subscription, self.group.scope(Type.VM) + self.vm.name, size, self.vm.location, zones)
         rules.check_quota(self.rec, self.call.subscription, self.vm.location, size, self.facts.is_spot, 1, self.facts.size)
 
+    def _check_disks(self, wanted: dict[str, Any]) -> None:
+        """Raises ArmError for more data disks than the size takes."""
+        size = find_size(wanted["hardwareProfile"]["vmSize"]) or self.facts.size
+        if len(given(wanted, "storageProfile", "dataDisks") or []) > size.data_disks:
+            raise errors.too_many_data_disks(size.data_disks)
+
     def _check_detached(self, wanted: dict[str, Any]) -> None:
         before = {nic["id"].lower() for nic in given(self.old, "networkProfile", "networkInterfaces") or []}
         after = {(nic.get("id") or "").lower() for nic in given(wanted, "networkProfile", "networkInterfaces") or []}
@@ -219,6 +227,13 @@ class Update:
             known = cast("NicState | None", group.get(Type.NIC, name))
             if known is not None:
                 rec.change(group, Type.NIC, known, vm=vm.name)
+
+
+def _without_detached(properties: dict[str, Any]) -> dict[str, Any]:
+    """The properties without the data disks that the body lets go of."""
+    disks = given(properties, "storageProfile", "dataDisks") or []
+    kept = [disk for disk in disks if not disk.get("toBeDetached")]
+    return properties if len(kept) == len(disks) else {**properties, "storageProfile": {**properties["storageProfile"], "dataDisks": kept}}
 
 
 def _folded(value: Any) -> Any:
