@@ -7,7 +7,7 @@ Whatever is not named here is private.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from kqlite.connection import BehindError, Connection, connect, connect_sample
+from kqlite.connection import BehindError, Connection, connect, connect_sample, import_files, sample
 from kqlite.directory.data_directory import DirectoryError, InUseError
 from kqlite.errors import ClosedError, InternalError, InventoryError, KqliteError, QueryCancelledError
 from kqlite.language.binder import Scope
@@ -92,4 +92,6 @@ __all__ = [
     "TimeLimitError",
     "connect",
     "connect_sample",
+    "import_files",
+    "sample",
 ]

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from glob import glob, has_magic
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -34,7 +35,7 @@ class BehindError(InventoryError):
 
 
 def connect(
-    data: "str | Path | Mapping[str, Registrable] | None" = None,
+    data: "str | Path | Sequence[str | Path] | Mapping[str, Registrable] | None" = None,
     *,
     clock: Clock | None = None,
     optimizer: bool = True,
@@ -43,7 +44,8 @@ def connect(
 ) -> "Connection":
     """A connection to an inventory.
 
-    data: a data directory; or Arrow tables by name, queried in place; or None for an empty inventory in memory, to which
+    data: a data directory; or a file of resources, several, or a pattern such as "exports/*.json", read into memory; or tables by name, as
+    `register` takes them, queried in place; or None for an empty inventory in memory, to which
     `register` adds tables. A directory that another process holds and shares, as `kqlite simulate` does, is asked through that
     process; when it ends, the connection goes on by itself.
     clock: what `now()` reads, by default UTC, or the clock of the process that holds the directory. optimizer: whether DuckDB's
@@ -55,7 +57,7 @@ def connect(
     return Connection(_access(data, clock, optimizer), at_least=at_least, timeout=timeout)
 
 
-def _access(data: "str | Path | Mapping[str, Registrable] | None", clock: Clock | None, optimizer: bool) -> Access:
+def _access(data: "str | Path | Sequence[str | Path] | Mapping[str, Registrable] | None", clock: Clock | None, optimizer: bool) -> Access:
     if data is None:
         from kqlite.inventory.store.store import Store as DuckDbStore
 
@@ -65,8 +67,10 @@ def _access(data: "str | Path | Mapping[str, Registrable] | None", clock: Clock 
 
         tables = {name: _table(name, given) for name, given in data.items()}
         return LocalAccess(ArrowStore(tables, optimizer=optimizer), clock or utc_now)
-    if not isinstance(data, str | Path):
-        raise TypeError(f"an inventory is a path, tables by name, or None, and not {type(data).__name__}")
+    files = _files(data)
+    if files is not None:
+        return _of_files(files, clock or utc_now, optimizer)
+    assert isinstance(data, str | Path)
     from kqlite.access.directory_access import DirectoryAccess
 
     return DirectoryAccess(as_path(data), clock, optimizer)
@@ -84,11 +88,68 @@ def open_files(paths: Sequence[Path], *, clock: Clock = utc_now) -> "Connection"
 
     Raises InventoryError naming file, line and reason.
     """
+    return Connection(_of_files(paths, clock))
+
+
+def _of_files(paths: Sequence[Path], clock: Clock, optimizer: bool = True) -> Access:
     from kqlite.inventory.imports.files import load_files
     from kqlite.inventory.store.store import Store as DuckDbStore
 
-    store = DuckDbStore.in_memory()
+    store = DuckDbStore.in_memory(optimizer=optimizer)
     load_files(paths, store)
+    return LocalAccess(store, clock)
+
+
+def _files(given: object) -> list[Path] | None:
+    """The files that a caller means; None where it is one path, and no file's. Raises InventoryError where a pattern fits none."""
+    if isinstance(given, str | Path):
+        path = as_path(given)
+        if path.is_file():
+            return [path]
+        return _fitting(str(given)) if not path.exists() and has_magic(str(given)) else None
+    if not isinstance(given, Sequence) or isinstance(given, bytes):
+        raise TypeError(f"an inventory is a path, several files, tables by name, or None, and not {type(given).__name__}")
+    if not given:
+        raise InventoryError("no files, so no inventory")
+    return [file for each in given for file in _files(each) or [as_path(each)]]
+
+
+def _fitting(pattern: str) -> list[Path]:
+    found = sorted(Path(name) for name in glob(pattern, recursive=True))
+    if not found:
+        raise InventoryError(f"{pattern}: no file fits this pattern")
+    return found
+
+
+def import_files(files: str | Path | Sequence[str | Path], directory: str | Path) -> int:
+    """Reads the resources of files into a data directory, made where there is none; how many documents there were.
+
+    files: as of `connect`. A row replaces the one of the same id. Raises InventoryError naming file, place and reason; the directory is
+    unchanged then, or not there.
+    """
+    from kqlite.inventory.imports.files import import_files as import_into
+
+    return import_into(_files(files) or [as_path(str(files))], as_path(directory))
+
+
+def sample(vms: int, seed: int = 1, directory: str | Path | None = None, *, clock: Clock = utc_now) -> "Connection":
+    """A connection to a realistic inventory of so many virtual machines, with all that belongs to them; equal seeds give equal ones.
+
+    directory: a new data directory for it; None keeps it in memory.
+    """
+    for name, number in (("vms", vms), ("seed", seed)):
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise TypeError(f"{name} is a whole number, and not {number!r}")
+    if vms < 1:
+        raise InventoryError(f"{vms} is not a number of machines")
+    from kqlite.inventory.sample.generate import load_sample, write_sample
+    from kqlite.inventory.store.store import Store as DuckDbStore
+
+    if directory is not None:
+        write_sample(as_path(directory), vms, seed)
+        return connect(directory, clock=clock)
+    store = DuckDbStore.in_memory()
+    load_sample(store, vms, seed)
     return Connection(LocalAccess(store, clock))
 
 
@@ -174,6 +235,15 @@ class Connection:
         seconds = _seconds(timeout)
         self._running.check()
         return self.access.wait_for(sequence, seconds)
+
+    def export(self, path: str | Path) -> int:
+        """Writes every row of the resource tables into a file: Parquet where its name ends so, else JSON lines; how many there were.
+
+        Raises InventoryError where it cannot be written, or another process holds the inventory.
+        """
+        target = as_path(path)
+        with self._running.one():
+            return self.access.export(target)
 
     def stats(self) -> Stats:
         """How far the inventory has come, how large it is, who holds it."""

@@ -1,6 +1,7 @@
 """What a program that embeds kqlite relies on: errors of one tree, queries that end when they are told to, defaults that work."""
 
 import inspect
+import json
 import os
 import pickle
 import random
@@ -408,3 +409,61 @@ def test_a_stream_that_fails_half_way_registers_nothing():
             connection.register("mine", Rows(pa.RecordBatchReader.from_batches(schema, batches())))
         with pytest.raises(kqlite.KqlError, match="mine"):
             connection.query("mine")
+
+
+# Files
+
+
+ROWS = [{"id": f"/d/{n}", "name": f"{n}", "type": "microsoft.compute/disks", "properties": {"diskSizeGB": n}} for n in range(6)]
+
+
+@pytest.fixture
+def exports(tmp_path):
+    for number in range(3):
+        (tmp_path / f"part-{number}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS[number * 2 : number * 2 + 2]))
+    return tmp_path
+
+
+def test_files_are_an_inventory(exports):
+    one = exports / "part-0.jsonl"
+    for given, rows in (
+        (one, 2),
+        (str(one), 2),
+        ([one, str(exports / "part-1.jsonl")], 4),
+        (f"{exports}/part-*.jsonl", 6),
+        ([one, f"{exports}/part-[12].jsonl"], 6),
+    ):
+        with kqlite.connect(given) as connection:
+            assert connection.query("resources | count").to_pylist() == [{"Count": rows}], given
+    with pytest.raises(kqlite.InventoryError, match="no file fits this pattern"):
+        kqlite.connect(f"{exports}/none-*.jsonl")
+    with pytest.raises(kqlite.InventoryError, match="no files"):
+        kqlite.connect([])
+    with pytest.raises(kqlite.InventoryError, match=r"none\.jsonl: No such file"):
+        kqlite.connect([exports / "none.jsonl"])
+
+
+def test_what_is_imported_is_exported(exports):
+    assert kqlite.import_files(f"{exports}/*.jsonl", exports / "inventory") == 6
+    with kqlite.connect(exports / "inventory") as connection:
+        for name in ("all.jsonl", "all.parquet"):
+            assert connection.export(exports / name) == 6
+    for name in ("all.jsonl", "all.parquet"):
+        with kqlite.connect(exports / name) as again:
+            sizes = again.query("resources | summarize sum(toint(properties.diskSizeGB)), count()").to_pylist()
+            assert list(sizes[0].values()) == [15, 6]
+
+
+def test_a_table_in_place_cannot_be_exported_as_resources(tmp_path):
+    with kqlite.connect({"t": pa.table({"a": [1]})}) as connection:
+        assert connection.export(tmp_path / "none.jsonl") == 0
+
+
+def test_a_sample_of_any_size(tmp_path):
+    with kqlite.sample(30, seed=7) as one, kqlite.sample(30, 7, tmp_path / "inventory") as other:
+        text = "resources | summarize count() by type | order by type asc"
+        assert one.query(text).to_pylist() == other.query(text).to_pylist()
+        machines = one.query("resources | where type == 'microsoft.compute/virtualmachines' | count").to_pylist()
+    assert machines == [{"Count": 30}]
+    with pytest.raises(kqlite.InventoryError):
+        kqlite.sample(0)

@@ -83,6 +83,10 @@ class DirectoryAccess:
                 return reached
             time.sleep(min(_LOOK_SECONDS, remaining(deadline)))
 
+    def export(self, path: Path) -> int:
+        """See Access."""
+        return self._ask(lambda access: access.export(path))
+
     def stats(self) -> Stats:
         """See Access."""
         return self._ask(lambda access: access.stats())

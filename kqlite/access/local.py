@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from kqlite.directory.lock import Holder
@@ -64,6 +65,9 @@ class Access(Protocol):
 
     def wait_for(self, sequence: int, seconds: float) -> bool:
         """Whether the change of this sequence number is in, waiting so long for it; not at all where nothing can bring it."""
+
+    def export(self, path: Path) -> int:
+        """Writes every row into a file; how many there were. Raises InventoryError."""
 
     def stats(self) -> Stats:
         """What the inventory says of itself now."""
@@ -127,6 +131,16 @@ class LocalAccess:
         with self._engine.store.snapshot() as snapshot:
             reached = sequence_of(snapshot.position)
         return reached is not None and reached >= sequence
+
+    def export(self, path: Path) -> int:
+        """See Access."""
+        from kqlite.inventory.imports.export import export
+        from kqlite.inventory.store.snapshot import Snapshot as StoredSnapshot
+
+        self._refresh()
+        with self._engine.store.snapshot() as snapshot:
+            assert isinstance(snapshot, StoredSnapshot)
+            return export(snapshot, path)
 
     def stats(self) -> Stats:
         """See Access."""

@@ -69,6 +69,10 @@ class RemoteAccess:
         """See Access; it waits for a second at most."""
         return bool(self._call("wait_for", protocol.WAIT_SECONDS + _HELLO_SECONDS, sequence=sequence, seconds=seconds))
 
+    def export(self, path: Path) -> int:
+        """See Access."""
+        raise InventoryError(f"{path}: an inventory is exported by the process that holds it")
+
     def stats(self) -> Stats:
         """See Access."""
         return from_json(self._call("stats", protocol.CALL_SECONDS))
