@@ -202,6 +202,10 @@ class Connection:
         self._running.check()
         self._running.cancel()
 
+    def cancel_of(self, thread: int) -> None:
+        """End the queries of one thread, by `threading.get_ident`, with QueryCancelledError."""
+        self._running.cancel(thread)
+
     def compile(self, text: str, parameters: Mapping[str, object] | None = None, *, scope: Scope = EVERYTHING) -> Explained:
         """What a query is made into, without running it: `.plan` and `.sql` as text, `.schema`. Raises KqlError."""
         question = _question(text, parameters, scope)

@@ -106,10 +106,10 @@ class Running:
             if close is not None:
                 close()
 
-    def cancel(self) -> None:
-        """End the queries that run now."""
+    def cancel(self, thread: int | None = None) -> None:
+        """End the queries that run now, or those of one thread alone."""
         with self._lock:
-            queries = list(self._queries)
+            queries = [asked for asked in self._queries if thread in (None, asked.thread)]
         for asked in queries:
             asked.end(lambda: QueryCancelledError("this query was cancelled"))
 

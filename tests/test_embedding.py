@@ -467,3 +467,38 @@ def test_a_sample_of_any_size(tmp_path):
     assert machines == [{"Count": 30}]
     with pytest.raises(kqlite.InventoryError):
         kqlite.sample(0)
+
+
+# asyncio
+
+
+def test_a_task_that_is_cancelled_ends_its_query_and_the_process_ends():
+    script = f"""
+import asyncio, threading, time, pyarrow as pa, kqlite.aio
+async def main():
+    async with await kqlite.aio.connect() as connection:
+        await connection.register("numbers", pa.table({{"i": range(1_000_000)}}))
+        ticks = 0
+        async def tick():
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0.01)
+                ticks += 1
+        ticking = asyncio.create_task(tick())
+        try:
+            await asyncio.wait_for(connection.query({HEAVY!r}), 0.5)
+        except TimeoutError:
+            print("timed out", ticks > 5)
+        ticking.cancel()
+        print((await connection.query("numbers | count")).to_pylist())
+        print([len(each) for each in await asyncio.gather(*(connection.query("print 1") for _ in range(100)))] == [1] * 100)
+        while any(thread.name == "kqlite-aio" for thread in threading.enumerate()):
+            await asyncio.sleep(0.01)
+    try:
+        await connection.query("print 1")
+    except kqlite.ClosedError:
+        print("closed")
+asyncio.run(main())
+"""
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50)
+    assert (answer.stdout, answer.stderr) == ("timed out True\n[{'Count': 1000000}]\nTrue\nclosed\n", "")

@@ -35,6 +35,7 @@ IMPORTS = {
     "engine": {"parameters", "result", "language", "dialects"},
     "access": {"engine", "running", "parameters", "result", "stats", "inventory", "language", "directory", "orchestration", "snapshotter"},
     "connection": {"access", "running", "directory", "engine", "parameters", "result", "stats", "inventory", "language"},
+    "aio": {"access", "connection", "language", "result", "stats"},
     "simulation": {"access", "connection", "directory", "orchestration", "snapshotter"},
     "repl": {"formats"},
     "cli": {"connection", "directory", "formats", "inventory", "orchestration", "repl", "simulation", "snapshotter", "stats"},
