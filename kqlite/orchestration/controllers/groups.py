@@ -7,7 +7,8 @@ from typing import cast
 from kqlite.orchestration.clock import SECOND
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import delete_now
-from kqlite.orchestration.model import GroupState, Provisioning, ScaleSetState, Type, VmState
+from kqlite.orchestration.locks import shown_name
+from kqlite.orchestration.model import GroupState, Provisioning, ResourceState, ScaleSetState, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 
 _LOOK_AGAIN = 15 * SECOND
@@ -48,6 +49,7 @@ def wake(rec: Recorder, subscription: Container, name: str, due: int) -> None:
             return
         for type_ in _REST:
             for resource in list(group.of(type_).values()):
-                rec.delete(group, type_, resource)
+                name = shown_name(cast("ResourceState", resource)) if type_ == Type.LOCK else ""
+                rec.delete(group, type_, resource, name=name)
         rec.delete(subscription, Type.GROUP, image)
         rec.end_operation(subscription, image.operation)

@@ -104,7 +104,7 @@ def lock(rec: Recorder, call: Call) -> Outcome:
     if call.method == "DELETE":
         if known is None:
             return Outcome(204)
-        rec.delete(group, Type.LOCK, known)
+        rec.delete(group, Type.LOCK, known, name=shown_name(known))
         return Outcome(200)
     body = schema.read(call.body, _LOCK, "lock", call.text)
     level = (body.get("properties") or {}).get("level")
@@ -114,7 +114,8 @@ def lock(rec: Recorder, call: Call) -> Outcome:
     if known is None:
         uid = rec.chance.uid(f"{call.child}/locks/{call.name}", rec.now)
         scope = (("scope", call.child.lower()), ("path", call.child))
-        image = rec.create(group, Type.LOCK, ResourceState(lock_name(call.child, call.name), 1, uid, "", scope, rec.now, number))
+        kept_as = lock_name(call.child, call.name)
+        image = rec.create(group, Type.LOCK, ResourceState(kept_as, 1, uid, "", scope, rec.now, number), name=call.name)
     else:
-        image = rec.change(group, Type.LOCK, known, definition=number)
+        image = rec.change(group, Type.LOCK, known, note=shown_name(known), definition=number)
     return Outcome(201 if known is None else 200, lambda: arm_documents.lock(group.id, image, rec.fleet.definitions))
