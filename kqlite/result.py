@@ -78,6 +78,35 @@ class Result:
             for row in zip(*values, strict=True):
                 yield dict(zip(names, row, strict=True))
 
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The rows for whatever takes Arrow (polars, pandas, DuckDB, pyarrow), as `to_arrow` gives them, without a copy."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    @property
+    def columns(self) -> Schema:
+        """The columns: `.name`, and `.type`, whose text is the KQL type's name."""
+        return self.schema
+
+    def __getitem__(self, place: int) -> dict[str, Any]:
+        """The row at a place, counted from the end where it is negative."""
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"row {place} of an answer that has {len(self):,}")
+        part = self._table.slice(place % len(self), 1)
+        return next(iter(Result(part, self.schema, self._shapes, self.snapshot, 0.0)))
+
+    def one(self) -> dict[str, Any]:
+        """The only row. Raises ValueError where there is none, or are several."""
+        if len(self) != 1:
+            raise ValueError(f"one row was expected, and the answer has {len(self):,}")
+        return self[0]
+
+    def scalar(self) -> Any:  # Any: a value of any type
+        """The only value of the only row. Raises ValueError where there are others."""
+        if len(self.schema) != 1:
+            raise ValueError(f"one column was expected, and the answer has {len(self.schema)}")
+        [value] = self.one().values()
+        return value
+
     def physical(self) -> "tuple[pa.Table, Mapping[str, Shape]]":
         """What the result was made from: the engine's own table, and the shapes. `sharing` hands them on."""
         return self._table, self._shapes

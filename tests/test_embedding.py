@@ -502,3 +502,33 @@ asyncio.run(main())
 """
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50)
     assert (answer.stdout, answer.stderr) == ("timed out True\n[{'Count': 1000000}]\nTrue\nclosed\n", "")
+
+
+# Answers
+
+
+def test_an_answer_is_indexed_and_unpacked():
+    with kqlite.connect({"t": [{"a": n, "tags": {"n": n}} for n in range(5)]}) as connection:
+        answer = connection.query("t | order by a asc")
+        assert (answer[0], answer[-1]) == ({"a": 0, "tags": {"n": 0}}, {"a": 4, "tags": {"n": 4}})
+        assert [(column.name, str(column.type)) for column in answer.columns] == [("a", "long"), ("tags", "dynamic")]
+        assert connection.query("t | count").scalar() == 5
+        assert connection.query("t | where a == 3").one() == {"a": 3, "tags": {"n": 3}}
+        for place in (5, -6):
+            with pytest.raises(IndexError, match="of an answer that has 5"):
+                answer[place]
+        with pytest.raises(ValueError, match="one row was expected, and the answer has 5"):
+            answer.one()
+        with pytest.raises(ValueError, match="one column was expected, and the answer has 2"):
+            answer.scalar()
+
+
+def test_an_answer_is_taken_as_arrow():
+    with kqlite.connect({"t": [{"a": 1}, {"a": 2}]}) as connection:
+        answer = connection.query("t | extend b = a * 2")
+        assert pa.table(answer).to_pydict() == {"a": [1, 2], "b": [2, 4]}
+        connection_of_duckdb = duckdb_connect()
+        connection_of_duckdb.register("answer", answer.to_arrow())
+        assert connection_of_duckdb.sql("SELECT sum(b) FROM answer").fetchall() == [(6,)]
+    with kqlite.connect({"again": answer}) as connection:
+        assert connection.query("again | summarize sum(b)").scalar() == 6
