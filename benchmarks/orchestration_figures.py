@@ -81,8 +81,8 @@ def day(directory: Path) -> None:
             path = f"/subscriptions/{simulation.subscriptions[0]}/resourceGroups/rg0/providers"
             target = f"{path}/Microsoft.Compute/virtualMachineScaleSets/set{number}"
             rules = [
-                _rule("GreaterThan", 70, "Increase"),
-                _rule("LessThan", 20, "Decrease"),
+                _rule(target, "GreaterThan", 70, "Increase"),
+                _rule(target, "LessThan", 20, "Decrease"),
             ]
             profile = {"name": "p", "capacity": {"minimum": "900", "maximum": "1000", "default": "1000"}, "rules": rules}
             body = {"location": "eastus", "properties": {"enabled": True, "targetResourceUri": target, "profiles": [profile]}}
@@ -98,9 +98,10 @@ def day(directory: Path) -> None:
     show(f"one day, 100,000 instances, autoscale, health ({events:,} events)", f"{seconds:.1f} s", "15 s")
 
 
-def _rule(operator: str, threshold: int, direction: str) -> dict[str, object]:
+def _rule(scale_set: str, operator: str, threshold: int, direction: str) -> dict[str, object]:
     action = {"direction": direction, "type": "ChangeCount", "value": "5", "cooldown": "PT10M"}
-    return {"metricTrigger": {**_AUTOSCALE, "operator": operator, "threshold": threshold}, "scaleAction": action}
+    trigger = {**_AUTOSCALE, "metricResourceUri": scale_set, "operator": operator, "threshold": threshold}
+    return {"metricTrigger": trigger, "scaleAction": action}
 
 
 def million(directory: Path) -> None:
