@@ -1,9 +1,9 @@
 """Makes `table.json` anew: the members of request bodies, as Azure's public API specifications have them.
 
-    python -m kqlite.orchestration.azure_schema.make FOLDER
+    python kqlite/orchestration/azure_schema/make.py FOLDER
 
-FOLDER holds one folder for each package of `SOURCES`, named like `azure-mgmt-compute-30.6.0`, each filled by
-`pip install --no-deps --target FOLDER/NAME PACKAGE==VERSION`. The packages are generated from the specifications, so their models
+FOLDER holds one folder for each package that is named below, such as `azure-mgmt-compute-30.6.0`, each filled by
+`pip install --no-deps --target FOLDER/NAME PACKAGE==VERSION`; `azure-mgmt-core` and `isodate` have to be there as well. The packages are generated from the specifications, so their models
 carry the same facts: names, types, words, what is required and what is read-only. Nothing else of them is taken.
 """
 
@@ -209,7 +209,7 @@ def _members(cls: type) -> Iterator[Found]:
             annotations |= {name: str(hint) for name, hint in inspect.get_annotations(base.__init__).items()}  # type: ignore[misc]
     for attribute, entry in mapping.items():
         rule = rules.get(attribute, {})
-        name = entry["key"].replace("\\.", "\0").replace("\0", "~") if "\\." in entry["key"] else entry["key"]
+        name = entry["key"]
         kind, nested = _classic(entry["type"], annotations.get(attribute, ""), module)
         limits = {
             short: float(rule[long])
