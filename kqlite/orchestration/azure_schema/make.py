@@ -3,8 +3,9 @@
     python kqlite/orchestration/azure_schema/make.py FOLDER
 
 FOLDER holds one folder for each package that is named below, such as `azure-mgmt-compute-30.6.0`, each filled by
-`pip install --no-deps --target FOLDER/NAME PACKAGE==VERSION`; `azure-mgmt-core` and `isodate` have to be there as well. The packages are generated from the specifications, so their models
-carry the same facts: names, types, words, what is required and what is read-only. Nothing else of them is taken.
+`pip install --no-deps --target FOLDER/NAME PACKAGE==VERSION`; `azure-mgmt-core` and `isodate` have to be there as
+well. The packages are generated from the specifications, so their models carry the same facts: names, types, words, what is required and
+what is read-only. Nothing else of them is taken.
 """
 
 from __future__ import annotations
