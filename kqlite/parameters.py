@@ -80,7 +80,7 @@ def _text(name: str, value: str) -> str:
 
 def _json(name: str, value: object) -> str:
     try:
-        return _text(name, json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+        return _text(name, json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")))
     except (TypeError, ValueError) as error:
         raise ParameterError(f"the parameter `{name}` is not JSON: {error}") from None
 

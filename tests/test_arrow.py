@@ -12,7 +12,7 @@ from kqlite.errors import InventoryError
 from kqlite.inventory.shapes.resource_tables import COLUMNS
 from kqlite.inventory.store.arrow_store import ArrowStore
 from kqlite.inventory.store.store import Store
-from kqlite.language.schema import JSON, Array, Leaf, Member, Object
+from kqlite.language.schema import JSON, ORDERED_JSON, Array, Leaf, Member, Object
 from kqlite.language.types import UNIX_EPOCH_TICKS, Type
 
 TEXT, LONG, REAL, BOOL = Leaf(Type.STRING), Leaf(Type.LONG, plain=True), Leaf(Type.REAL, plain=True), Leaf(Type.BOOL, plain=True)
@@ -106,22 +106,22 @@ NESTED = pa.struct([("a", pa.int8()), ("b", pa.list_(pa.float32())), ("c", pa.di
             [{"a": "1"}, {"a": "[2.50]"}],
         ),
         # Written as JSON, because DuckDB has no such struct, or because KQL has another text for it.
-        (pa.StructArray.from_arrays([json_of("1", "null")], ["a"]), JSON, ['{"a":1}', "{}"]),
-        (pa.array([{"Env": 1, "env": 2}]), JSON, ['{"Env":1,"env":2}']),
-        (pa.array([{"": 1}]), JSON, ['{"":1}']),
-        (pa.array([{"_": 1}]), JSON, ['{"_":1}']),
-        (pa.array([{}, None], pa.struct([])), JSON, ["{}", None]),
-        (pa.array([[("k", 1), ("l", None)], None, []], pa.map_(pa.string(), pa.int64())), JSON, ['{"k":1}', None, "{}"]),
+        (pa.StructArray.from_arrays([json_of("1", "null")], ["a"]), ORDERED_JSON, ['{"a":1}', "{}"]),
+        (pa.array([{"Env": 1, "env": 2}]), ORDERED_JSON, ['{"Env":1,"env":2}']),
+        (pa.array([{"": 1}]), ORDERED_JSON, ['{"":1}']),
+        (pa.array([{"_": 1}]), ORDERED_JSON, ['{"_":1}']),
+        (pa.array([{}, None], pa.struct([])), ORDERED_JSON, ["{}", None]),
+        (pa.array([[("k", 1), ("l", None)], None, []], pa.map_(pa.string(), pa.int64())), ORDERED_JSON, ['{"k":1}', None, "{}"]),
         (
             pa.array([{"t": datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=UTC)}], pa.struct([("t", pa.timestamp("us", "UTC"))])),
-            JSON,
+            ORDERED_JSON,
             ['{"t":"2026-03-01T12:00:00.0000050Z"}'],
         ),
-        (pa.array([[0.5]], pa.list_(pa.float16())), JSON, ["[0.5]"]),
-        (pa.array([[date(2026, 3, 1)]]), JSON, ['["2026-03-01T00:00:00.0000000Z"]']),
+        (pa.array([[0.5]], pa.list_(pa.float16())), ORDERED_JSON, ["[0.5]"]),
+        (pa.array([[date(2026, 3, 1)]]), ORDERED_JSON, ['["2026-03-01T00:00:00.0000000Z"]']),
         (
             pa.array([[timedelta(days=1, seconds=5), timedelta(microseconds=-1)]], pa.list_(pa.duration("us"))),
-            JSON,
+            ORDERED_JSON,
             ['["1.00:00:05","-00:00:00.0000010"]'],
         ),
     ],

@@ -13,7 +13,7 @@ from kqlite.inventory.shapes.batches import documents
 from kqlite.inventory.shapes.change_batches import Changes, LeavesNotHeld
 from kqlite.inventory.shapes.known_shapes import KNOWN_SHAPES
 from kqlite.inventory.shapes.resource_tables import COLUMNS, HOT_LEAVES
-from kqlite.inventory.shapes.shapes import from_json, whole
+from kqlite.inventory.shapes.shapes import freeze, from_json, thaw, whole
 from kqlite.inventory.store.store import Store
 from kqlite.language.types import Type as ColumnType
 from kqlite.orchestration.clock import to_datetime
@@ -525,7 +525,7 @@ def test_partitions_that_are_fed_begin_with_shapes_that_cover_what_comes(make: C
     events = all_events(make())
     for change in Folder(definitions_of(events)).fold(events):
         if change.resource_type in KNOWN_SHAPES:
-            known = {name: from_json(shape) for name, shape in KNOWN_SHAPES[change.resource_type].items()}
+            known = {name: freeze(thaw(from_json(shape))) for name, shape in KNOWN_SHAPES[change.resource_type].items()}
             assert {name: whole(shape) for name, shape in change.shapes.items()} == known
 
 

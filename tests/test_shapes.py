@@ -23,7 +23,7 @@ from kqlite.inventory.shapes.shapes import (
     whole,
     widen,
 )
-from kqlite.language.schema import JSON, Array, JsonLeaf, Leaf, Member, Object, Shape
+from kqlite.language.schema import JSON, ORDERED_JSON, Array, JsonLeaf, Leaf, Member, Object, Shape
 from kqlite.language.types import Type
 
 BOOL, LONG, REAL = (Leaf(type_, plain=True) for type_ in (Type.BOOL, Type.LONG, Type.REAL))
@@ -114,20 +114,29 @@ A_LONG_FRACTION, A_HUGE_NUMBER = Exact("0.10000000000000000555"), Exact("1e400")
     ],
 )
 def test_json_is_plain_when_a_double_holds_every_fraction_in_it(values, is_plain):
-    assert shape(*values) == JsonLeaf(plain=is_plain)
-    assert shape(*reversed(values)) == JsonLeaf(plain=is_plain)
+    assert shape(*values) == JsonLeaf(is_plain, ordered=True)
+    assert shape(*reversed(values)) == JsonLeaf(is_plain, ordered=True)
 
 
 def test_json_that_is_not_plain_remains_so():
     found = shape(A_LONG_FRACTION, 1)
-    assert found == JSON
+    assert found == ORDERED_JSON
     for other in (PLAIN_JSON, LONG, Array(PLAIN), object_of(a=LONG)):
-        assert join(found, other) == join(other, found) == JSON
-        assert join(object_of(a=found), other) == (object_of(a=JSON) if isinstance(other, Object) else JSON)
+        assert join(found, other) == join(other, found) == ORDERED_JSON
+        assert join(object_of(a=found), other) == (object_of(a=ORDERED_JSON) if isinstance(other, Object) else ORDERED_JSON)
         assert join(other, PLAIN_JSON) == PLAIN_JSON
     draft = thaw(found)
     widen(draft, [1, {"a": 1}])
-    assert freeze(draft) == JSON
+    assert freeze(draft) == ORDERED_JSON
+
+
+def test_json_of_an_earlier_version_stays_in_no_order():
+    for other in (PLAIN_JSON, LONG, Array(PLAIN), object_of(a=LONG)):
+        assert join(JSON, other) == join(other, JSON) == JSON
+    for old in (JSON, Array(JSON), object_of(a=JSON)):
+        draft = thaw(old)
+        widen(draft, [1, {"a": 1}, [1]])
+        assert freeze(draft) == JsonLeaf(plain=False)
 
 
 def test_an_open_map_is_json():
@@ -149,9 +158,16 @@ def test_what_lies_deep_is_json():
     assert depth == DEEPEST + 1
 
 
-def test_members_come_in_the_order_in_which_they_were_seen():
-    found = shape({"b": 1, "a": 1}, {"c": 1, "a": 1})
-    assert [member.name for member in found.members] == ["b", "a", "c"]
+def test_members_come_in_the_order_of_their_names():
+    found = shape({"b": 1, "a": 1}, {"c": 1, "B": 1})
+    assert found == PLAIN_JSON
+    found = shape({"b": 1, "é": 1, "a": 1}, {"C": 1, "a": 1})
+    assert [member.name for member in found.members] == ["C", "a", "b", "é"]
+
+
+def test_members_that_a_partition_has_keep_their_order():
+    joined = join(object_of(b=LONG, a=LONG), object_of(aa=LONG, a=LONG))
+    assert [member.name for member in joined.members] == ["b", "a", "aa"]
 
 
 @pytest.mark.parametrize(

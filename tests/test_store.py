@@ -21,9 +21,9 @@ from kqlite.inventory.shapes.change_batches import changes_of, records_of
 from kqlite.inventory.shapes.documents import encode
 from kqlite.inventory.shapes.known_shapes import KNOWN_SHAPES
 from kqlite.inventory.shapes.resource_tables import COLUMNS, HOT_LEAVES
-from kqlite.inventory.shapes.shapes import from_json, held_leaves, whole
+from kqlite.inventory.shapes.shapes import PLAIN_JSON, freeze, from_json, held_leaves, thaw, whole
 from kqlite.inventory.store.store import Store
-from kqlite.language.schema import JsonLeaf, Leaf
+from kqlite.language.schema import Leaf
 from kqlite.language.types import Type
 from tests.support.same_documents import by_id
 
@@ -87,7 +87,7 @@ def test_types_with_rows_enough_have_a_partition_of_their_own(store):
         assert set(parts) == {"resources", f"resources/{VM}", f"resources/{DISK}"}
         assert parts[f"resources/{DISK}"].types == {"Microsoft.Compute/Disks"}
         assert parts["resources"].types == {"x/y", "w/w"}
-        assert parts["resources"].shapes == {"zones": JsonLeaf(plain=True)}
+        assert parts["resources"].shapes == {"zones": PLAIN_JSON}
         assert list(snapshot.run('SELECT type FROM "resources"').column(0).to_pylist()) == ["w/w", "x/y"]
     assert by_id(stored(store).values()) == by_id(rows)
 
@@ -587,7 +587,7 @@ def test_a_file_that_is_no_database_is_told(tmp_path):
 def test_known_shapes_can_be_held(type_):
     change = changes_of("resources", type_, [], [])
     assert {name: whole(shape) for name, shape in change.shapes.items()} == {
-        name: from_json(document) for name, document in KNOWN_SHAPES[type_].items()
+        name: freeze(thaw(from_json(document))) for name, document in KNOWN_SHAPES[type_].items()
     }
     held = [".".join((name, *path)) for name, shape in change.shapes.items() for path, _ in held_leaves(shape)]
     assert sorted(held) == sorted(HOT_LEAVES.get(type_, ()))

@@ -95,6 +95,8 @@ def leaf_to_text(value: sql.Expression, leaf: Shape) -> sql.Expression:
     assert isinstance(leaf, Leaf)
     if leaf.type is Type.BOOL:
         return sql.Cast(value, "VARCHAR")
+    if leaf.type is Type.REAL:
+        return sql.Cast(sql.call("to_json", value), "VARCHAR")
     return to_text(value, leaf.type)
 
 

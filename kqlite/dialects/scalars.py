@@ -92,6 +92,13 @@ class ScalarLowering:
             return conversions.scalar_to_json(self.lower(scalar), scalar.type)
         return document_text.json(self.lower(scalar), scalar.form or JSON, self._hot(scalar))
 
+    def ordered_json(self, scalar: plan.Scalar) -> sql.Expression:
+        """The same where values are compared: equal documents have equal text."""
+        value = self.json(scalar)
+        # The JSON of any other form is made in order.
+        is_loose = scalar.type is Type.DYNAMIC and isinstance(scalar.form, JsonLeaf | None) and not (scalar.form or JSON).ordered
+        return document_text.ordered(value) if is_loose else value
+
     def text(self, scalar: plan.Scalar) -> sql.Expression:
         """The JSON text of a dynamic, NULL where it is null: strings with their quotes."""
         assert scalar.type is Type.DYNAMIC
@@ -109,6 +116,8 @@ class ScalarLowering:
         if isinstance(scalar, plan.Constant) and scalar.value is None:
             return sql.Cast(sql.NULL, "VARCHAR")
         if isinstance(scalar.form, JsonLeaf):
+            if not scalar.form.ordered:
+                return sql.operation("->>", document_text.ordered(self.lower(scalar)), sql.Literal("$"))
             if isinstance(scalar, plan.Path):
                 base, shape, rest = self._native_part(scalar)
                 if rest:

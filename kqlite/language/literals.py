@@ -4,8 +4,11 @@ The readers answer None for text that is no value of the type; only the inside o
 Source: Kusto Query Language reference, pages of the scalar data types.
 """
 
+import json
 import re
 from datetime import date
+from decimal import Decimal
+from typing import Any
 
 from kqlite.language.types import TICKS_PER_DAY, TICKS_PER_SECOND
 
@@ -250,3 +253,33 @@ def write_datetime(ticks: int) -> str:
     seconds, fraction = divmod(rest, TICKS_PER_SECOND)
     day = date.fromordinal(days + 1).isoformat()
     return f"{day}T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{fraction:07}Z"
+
+
+def ordered_json(text: str) -> str:
+    """JSON text, compact, with the members of each object in the order of their names. It holds no fraction that a double does not."""
+    return _ordered(json.loads(text))
+
+
+def _ordered(value: Any) -> str:  # Any: a JSON document
+    match value:
+        case dict():
+            return "{" + ",".join(f"{_ordered(name)}:{_ordered(value[name])}" for name in sorted(value)) + "}"
+        case list():
+            return "[" + ",".join(map(_ordered, value)) + "]"
+        case float():
+            return json_number(value)
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def json_number(value: float) -> str:
+    """A finite number as JSON: Python's shortest digits, but with an exponent only where DuckDB writes one."""
+    text = repr(value)
+    if "e" not in text:
+        return text
+    exact = Decimal(text)
+    if not -7 < exact.adjusted() < 21:
+        digits, exponent = text.split("e")
+        return f"{digits}e{int(exponent)}"
+    fixed = f"{exact:f}"
+    return fixed if "." in fixed else fixed + ".0"

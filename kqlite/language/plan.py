@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kqlite.language.schema import JSON, Array, Column, JsonLeaf, Leaf, Object, Partition, Schema, Shape, Table
+from kqlite.language.schema import JSON, ORDERED_JSON, Array, Column, JsonLeaf, Leaf, Object, Partition, Schema, Shape, Table, json_of
 from kqlite.language.types import Type
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Reference(Scalar):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Constant(Scalar):
-    """A value of any type: None, bool, int (ticks too), float, str; of a dynamic its JSON text."""
+    """A value of any type: None, bool, int (ticks too), float, str; of a dynamic its JSON text, compact and in the order of names."""
 
     of: Type
     value: bool | int | float | str | None
@@ -78,13 +78,17 @@ class Constant(Scalar):
         return self.of
 
     @property
+    def form(self) -> Shape | None:
+        return ORDERED_JSON if self.of is Type.DYNAMIC else None
+
+    @property
     def nullable(self) -> bool:
         return self.value is None
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Variable(Scalar):
-    """A value that is bound when the query runs: `now`, or a parameter of the caller."""
+    """A value that is bound when the query runs: `now`, or a parameter of the caller; of a dynamic the JSON text, as a constant has it."""
 
     name: str
     of: Type
@@ -92,6 +96,10 @@ class Variable(Scalar):
     @property
     def type(self) -> Type:
         return self.of
+
+    @property
+    def form(self) -> Shape | None:
+        return ORDERED_JSON if self.of is Type.DYNAMIC else None
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -110,7 +118,7 @@ class Path(Scalar):
         form = self.base.form
         for step in self.steps:
             form = step_into(form, step) if form is not None else None
-        return form or JSON
+        return form or ORDERED_JSON
 
     @property
     def children(self) -> tuple[Scalar, ...]:
@@ -120,7 +128,7 @@ class Path(Scalar):
 def step_into(shape: Shape, step: str | int) -> Shape | None:
     """The shape of a member or element of a value of `shape`, None where it has none."""
     if isinstance(shape, JsonLeaf):
-        return JSON
+        return shape
     if isinstance(step, str):
         member = shape.member(step) if isinstance(shape, Object) else None
         return member.shape if member else None
@@ -141,7 +149,9 @@ class Pick(Scalar):
     @property
     def form(self) -> Shape | None:
         base = self.base.form
-        return base.element if isinstance(base, Array) and self.index.type.is_numeric else JSON
+        if isinstance(base, Array) and self.index.type.is_numeric:
+            return base.element
+        return json_of((base or JSON,))
 
     @property
     def children(self) -> tuple[Scalar, ...]:
@@ -224,6 +234,10 @@ class AsJson(Scalar):
     @property
     def type(self) -> Type:
         return Type.DYNAMIC
+
+    @property
+    def form(self) -> Shape | None:
+        return json_of((self.operand.form,))
 
     @property
     def nullable(self) -> bool:
@@ -526,7 +540,7 @@ def element_form(form: Shape) -> Shape:
     """The form of what comes out when a dynamic of `form` is expanded: a scalar gives itself, a bag gives bags of one member."""
     if isinstance(form, Array):
         return form.element
-    return form if isinstance(form, Leaf) else JSON
+    return form if isinstance(form, Leaf | JsonLeaf) else json_of((form,))
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

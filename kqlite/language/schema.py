@@ -5,7 +5,7 @@ leaf is held. The same word describes a dynamic value inside a plan (its *form*)
 DuckDB's JSON functions read, any other form is a native struct, list or scalar.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -29,13 +29,16 @@ class JsonLeaf:
     """Any dynamic value, held as JSON text; never the text `null`, which is NULL.
 
     plain: no object in it has a null member, and each fraction in it is one that a double holds, so that an engine which reads the text
-    and writes it again changes no value. A promise of whoever writes the rows; False where nobody has looked.
+    and writes it again changes no value. ordered: it is compact, and the members of each object stand in the order of their names, so that
+    equal documents have equal text. Promises of whoever writes the text; False where nobody has looked.
     """
 
     plain: bool = False
+    ordered: bool = False
 
 
 JSON = JsonLeaf()
+ORDERED_JSON = JsonLeaf(ordered=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,24 @@ class Object:
 
 
 Shape = Leaf | JsonLeaf | Array | Object
+
+
+def is_ordered(shape: Shape) -> bool:
+    """Whether the text of a value of this shape is the same for equal documents without more ado."""
+    match shape:
+        case Leaf():
+            return True
+        case JsonLeaf():
+            return shape.ordered
+        case Array():
+            return is_ordered(shape.element)
+        case Object():
+            return all(is_ordered(member.shape) for member in shape.members)
+
+
+def json_of(shapes: Iterable[Shape | None]) -> JsonLeaf:
+    """The form in which values of these shapes meet as JSON; None stands for a value that is no dynamic, whose JSON is always ordered."""
+    return JsonLeaf(ordered=all(shape is None or is_ordered(shape) for shape in shapes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from kqlite.inventory.shapes.batches import key_of
 from kqlite.inventory.shapes.change_batches import Records
-from kqlite.inventory.shapes.documents import Value, encode
+from kqlite.inventory.shapes.documents import Value, ordered
 from kqlite.inventory.shapes.resource_tables import KEY_COLUMN, SEQUENCE_COLUMN
 from kqlite.orchestration.chance import derived_hex
 from kqlite.orchestration.clock import to_datetime
@@ -50,7 +51,7 @@ _FIELDS = (
 )
 """What one record differs from others in, by column or leaf; its id follows from two of them."""
 
-_NAME = encode(NAME)
+_NAME = ordered(NAME)
 _MOST_MOVES = 10_000
 
 _CONSTANTS = {"type": TYPE, "tenantId": TENANT, "clientType": "Unspecified"}
@@ -124,7 +125,7 @@ class ChangeRecords:
         if move.name_at < 0:
             return known
         text, count = known
-        return text.replace(_NAME, encode(self._hot.name(event))), count
+        return text.replace(_NAME, ordered(self._hot.name(event))), count
 
 
 def _snapshot(event: Event) -> str:
@@ -156,15 +157,18 @@ def _operation(cause: str, type_: str, kind: Kind) -> str:
 
 
 def _member(path: str, was: Value, now: Value, category: str) -> str:
-    """A member of `changes`. was, now: None where the property is absent; what is inserted had the previous value "null"."""
+    """A member of `changes`, as `ordered` writes documents.
+
+    was, now: None where the property is absent; what is inserted had the previous value "null".
+    """
     kind = "Insert" if was is None else "Remove" if now is None else "Update"
-    new = "" if now is None else f',"newValue":{encode(now)}'
-    previous = encode("null" if was is None else was)
-    return f'{encode(path)}:{{"previousValue":{previous}{new},"changeCategory":"{category}","propertyChangeType":"{kind}"}}'
+    new = "" if now is None else f'"newValue":{ordered(now)},'
+    previous = ordered("null" if was is None else was)
+    return f'{ordered(path)}:{{"changeCategory":"{category}",{new}"previousValue":{previous},"propertyChangeType":"{kind}"}}'
 
 
 def _members(changed: Iterable[tuple[str, Value, Value]], category: str) -> str:
-    return f"{{{','.join([_member(path, was, now, category) for path, was, now in changed])}}}"
+    return f"{{{','.join([_member(path, was, now, category) for path, was, now in sorted(changed, key=itemgetter(0))])}}}"
 
 
 def _differences(before: Row | None, after: Row | None) -> list[tuple[str, Value, Value]]:

@@ -149,7 +149,7 @@ def _list(
 
 def _set(lowering: ScalarLowering, value: plan.Scalar, filter_: sql.Expression | None, most: sql.Expression | None) -> sql.Expression:
     """Sorted, so that the answer does not depend on how the engine goes about it. Arrays give their elements."""
-    element = _element(lowering, value)
+    element = lowering.ordered_json(value) if isinstance(element_form(value), JsonLeaf) else _element(lowering, value)
     if value.type is Type.DYNAMIC and isinstance(element_form(value), JsonLeaf):
         opened = _template(
             "CASE WHEN json_type({json}) = 'ARRAY' THEN list_filter(CAST(json_extract({json}, '$[*]') AS JSON[]), lambda e: e <> 'null')"

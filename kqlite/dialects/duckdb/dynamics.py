@@ -10,7 +10,8 @@ from kqlite.dialects import conversions, document_text, sql
 from kqlite.dialects.duckdb.strings import constant_number
 from kqlite.dialects.scalars import ScalarLowering, custom, json_path
 from kqlite.language import plan
-from kqlite.language.schema import JSON, Array, JsonLeaf, Leaf, Object, Shape
+from kqlite.language.functions.dynamics import names_in_order
+from kqlite.language.schema import ORDERED_JSON, Array, JsonLeaf, Leaf, Object, Shape
 from kqlite.language.types import Type
 
 MOST_ELEMENTS = 1_048_576
@@ -31,10 +32,10 @@ def list_in(lowering: ScalarLowering, array: plan.Scalar, form: Array) -> sql.Ex
 
 
 def json_list(lowering: ScalarLowering, array: plan.Scalar) -> sql.Expression:
-    """The elements of an array as a list of JSON; a null is NULL."""
+    """The elements of an array as a list of JSON that is ordered; a null is NULL."""
     if isinstance(array.form, Array):
         value = lowering.lower(array)
-        if isinstance(array.form.element, JsonLeaf):
+        if array.form.element == ORDERED_JSON:
             return value
         element = sql.Variable("e")
         text = document_text.text(element, array.form.element, depth=1)
@@ -44,7 +45,7 @@ def json_list(lowering: ScalarLowering, array: plan.Scalar) -> sql.Expression:
     # The cast is for a NULL that the engine knows ahead, of which `json_extract` makes no list.
     elements = "list_transform(CAST(json_extract({json}, '$[*]') AS JSON[]), lambda e: nullif(e, 'null'))"
     template = f"CASE WHEN json_type({{json}}) = 'ARRAY' THEN {elements} END"
-    return _template(template, json=lowering.json(array))
+    return _template(template, json=lowering.ordered_json(array))
 
 
 def _array_form(invoke: plan.Invoke) -> Array:
@@ -53,13 +54,13 @@ def _array_form(invoke: plan.Invoke) -> Array:
 
 
 def _element_form(scalar: plan.Scalar) -> Shape:
-    return scalar.form.element if isinstance(scalar.form, Array) and isinstance(scalar.form.element, Leaf) else JSON
+    return scalar.form.element if isinstance(scalar.form, Array) and isinstance(scalar.form.element, Leaf) else ORDERED_JSON
 
 
 def _as_element(lowering: ScalarLowering, value: plan.Scalar, element: Shape) -> sql.Expression | None:
     """A value as it would stand in an array of such elements; None where it cannot."""
     if not isinstance(element, Leaf):
-        return lowering.json(value)
+        return lowering.ordered_json(value)
     native = value.form if value.type is Type.DYNAMIC else Leaf(value.type)
     if isinstance(native, Leaf) and native.type.is_numeric and element.type.is_numeric:
         return lowering.lower(value)
@@ -67,7 +68,7 @@ def _as_element(lowering: ScalarLowering, value: plan.Scalar, element: Shape) ->
         return lowering.plain_text(value)
     if element.type is Type.BOOL and isinstance(native, Leaf) and native.type is Type.BOOL:
         return lowering.lower(value)
-    return lowering.json(value) if isinstance(native, JsonLeaf) else None
+    return lowering.ordered_json(value) if isinstance(native, JsonLeaf) else None
 
 
 @custom("array_length")
@@ -222,7 +223,7 @@ def _set_difference(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expres
 
 @custom("pack_array")
 def _pack_array(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
-    return sql.ListOf(tuple(lowering.json(argument) for argument in invoke.arguments))
+    return sql.ListOf(tuple(lowering.ordered_json(argument) for argument in invoke.arguments))
 
 
 @custom("zip")
@@ -265,7 +266,7 @@ def _range(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
 def _repeat(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     value, count = invoke.arguments
     template = "CASE WHEN {n} >= 0 THEN list_transform(generate_series(1, {n}), lambda r: {value}) END"
-    return _template(template, n=lowering.lower(count), value=lowering.json(value))
+    return _template(template, n=lowering.lower(count), value=lowering.ordered_json(value))
 
 
 # Bags
@@ -399,9 +400,10 @@ def _with(members_: sql.Expression, names: list[sql.Expression], value: sql.Expr
 
 @custom("bag_pack")
 def _bag_pack(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    pairs = invoke.arguments
     given: list[sql.Expression] = []
-    for number, argument in enumerate(invoke.arguments):
-        given.append(lowering.plain_text(argument) if number % 2 == 0 else lowering.json(argument))
+    for place in names_in_order(pairs) or range(0, len(pairs), 2):
+        given += [lowering.plain_text(pairs[place]), lowering.json(pairs[place + 1])]
     return sql.call("json_object", *given)
 
 
@@ -409,7 +411,7 @@ def _bag_pack(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
 def _pack_all(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     """Arguments: whether null and empty ones are left out, then name and value of each column."""
     skips, *pairs = invoke.arguments
-    packed = list(zip(pairs[::2], pairs[1::2], strict=True))
+    packed = [(pairs[place], pairs[place + 1]) for place in names_in_order(pairs) or ()]
     if not (isinstance(skips, plan.Constant) and skips.value is True):
         return sql.call("json_object", *(part for name, value in packed for part in (lowering.lower(name), lowering.json(value))))
     texts: list[sql.Expression] = []
@@ -448,6 +450,4 @@ def _gettype(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
 
 @custom("dynamic_to_json")
 def _dynamic_to_json(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
-    """A VARIANT keeps the names of an object in order, at every depth."""
-    value = lowering.json(invoke.arguments[0])
-    return sql.call("coalesce", _template("CAST(CAST(CAST({json} AS VARIANT) AS JSON) AS VARCHAR)", json=value), sql.Literal(""))
+    return sql.or_empty(sql.Cast(lowering.ordered_json(invoke.arguments[0]), "VARCHAR"))

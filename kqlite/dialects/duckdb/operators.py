@@ -316,7 +316,7 @@ def _in_array(lowering: ScalarLowering, value: plan.Scalar, array: plan.Scalar, 
     if value.type is Type.DYNAMIC:
         return sql.Template(
             "list_contains(CAST(json_extract({json}, '$[*]') AS JSON[]), {value})",
-            {"json": lowering.json(array), "value": lowering.json(value)},
+            {"json": lowering.ordered_json(array), "value": lowering.ordered_json(value)},
         )
     kinds, read = ("'UBIGINT', 'BIGINT', 'DOUBLE'", "TRY_CAST(i AS DOUBLE)") if value.type.is_numeric else ("'VARCHAR'", "i ->> '$'")
     if value.type is Type.BOOL:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
+from operator import itemgetter
 from random import Random
 from typing import Any
 
@@ -225,7 +226,7 @@ def shape_of(form: Form) -> Shape:
         case Escaped():
             return Leaf(Type.STRING)
         case Maybe(members=members) | dict(members):
-            return Object(tuple(Member(name, shape_of(member)) for name, member in members.items()))
+            return Object(tuple(Member(name, shape_of(member)) for name, member in sorted(members.items(), key=itemgetter(0))))
         case Many(element=element) | [element]:
             return Array(shape_of(element))
         case pa.Array():

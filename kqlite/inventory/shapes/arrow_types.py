@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from kqlite.inventory.shapes.documents import DocumentError, InventoryError, Value, decode, encode
+from kqlite.inventory.shapes.documents import DocumentError, InventoryError, Value, decode, ordered
 from kqlite.inventory.shapes.shapes import EMPTY_MARK, duckdb_type, quoted
-from kqlite.language.schema import JSON, Array, Column, Leaf, Member, Object, Schema, Shape
+from kqlite.language.schema import JSON, ORDERED_JSON, Array, Column, Leaf, Member, Object, Schema, Shape
 from kqlite.language.types import TICKS_PER_DAY, TICKS_PER_SECOND, UNIX_EPOCH_TICKS, Type
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def _dynamic_form(data: "pa.ChunkedArray") -> _Form | None:
         return None
     shape = _native_shape(data.type)
     if shape is None or any(map(_holds_null_text, data.chunks)):
-        return _Form(Type.DYNAMIC, _written(data), lambda column: f"CAST({column} AS JSON)", JSON)
+        return _Form(Type.DYNAMIC, _written(data), lambda column: f"CAST({column} AS JSON)", ORDERED_JSON)
     return _Form(Type.DYNAMIC, data, lambda column: f"CAST({column} AS {duckdb_type(shape)})", shape)
 
 
@@ -290,7 +290,7 @@ def _native_struct(type_: "pa.DataType") -> Shape | None:
 def _written(data: "pa.ChunkedArray") -> "pa.ChunkedArray":
     import pyarrow as pa
 
-    texts = [None if value is None else encode(document(value, data.type)) for value in data.to_pylist()]
+    texts = [None if value is None else ordered(document(value, data.type)) for value in data.to_pylist()]
     return pa.chunked_array([pa.array(texts, pa.string())])
 
 

@@ -100,7 +100,7 @@ class Drafts:
     def json_shapes(self) -> dict[str, Shape]:
         """The shapes of a partition shared by many types: JSON wherever there is a value."""
         columns = self.columns | {OTHER_COLUMN: self.other} if self.has_other else self.columns
-        return {name: JsonLeaf(draft.is_plain_as_json()) for name, draft in columns.items() if draft.kind is not Kind.NOTHING}
+        return {name: JsonLeaf(draft.is_plain_as_json(), ordered=True) for name, draft in columns.items() if draft.kind is not Kind.NOTHING}
 
 
 def partition(source: str, shapes: Mapping[str, Shape], types: Iterable[str]) -> Partition:

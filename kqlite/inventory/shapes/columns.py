@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, chain, repeat
 from typing import TYPE_CHECKING
 
-from kqlite.inventory.shapes.documents import Value, encode
+from kqlite.inventory.shapes.documents import Value, ordered
 from kqlite.inventory.shapes.shapes import arrow_type, own_members
 from kqlite.language.schema import Array, JsonLeaf, Leaf, Object, Shape
 
@@ -62,7 +62,7 @@ def _leaf_builder(shape: Leaf) -> _Builder:
 def _json_array(values: Sequence[Value], _: "dict[str, pa.Array]") -> "pa.Array":
     import pyarrow as pa
 
-    return pa.array([None if value is None else encode(value) for value in values], pa.string())
+    return pa.array([None if value is None else ordered(value) for value in values], pa.string())
 
 
 def _list_builder(shape: Array) -> _Builder:

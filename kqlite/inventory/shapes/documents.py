@@ -2,6 +2,7 @@
 
 `decode` gives Python's own objects, except that a fraction which no double holds becomes an `Exact`. `encode` writes them back as compact
 text without null members, because a missing member and a null one are the same thing in KQL (a null *element* of an array stays).
+`ordered` does the same for what a query reads.
 """
 
 import json
@@ -13,6 +14,7 @@ from json.scanner import make_scanner
 from typing import Any
 
 from kqlite.errors import InventoryError as InventoryError
+from kqlite.language.literals import json_number
 
 # A decoded document: None, bool, int, float, str, Exact, list or dict. A recursive alias would cost every caller a cast.
 Value = Any
@@ -137,6 +139,10 @@ def _default(value: object) -> None:
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False, default=_default)
+_ORDERING_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False, sort_keys=True, default=_default
+)
+_EXPONENT = re.compile(r"(?:^|[:,\[])-?[0-9.]+e")
 _encode_text = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -147,6 +153,21 @@ def encode(value: Value) -> str:
     except _NeedsSlowWay:
         return _encode_slowly(value)
     return _ENCODER.encode(without_nulls(value)) if "null" in text else text
+
+
+def ordered(value: Value) -> str:
+    """The one text of a document: compact, without null members, the members of each object in the order of their names, and numbers as
+    DuckDB writes them. Equal documents have equal text.
+    """
+    try:
+        text = _ORDERING_ENCODER.encode(value)
+        if "null" in text:
+            text = _ORDERING_ENCODER.encode(without_nulls(value))
+        if _EXPONENT.search(text) is None:
+            return text
+    except _NeedsSlowWay:
+        pass
+    return _ordered_slowly(value)
 
 
 def is_standard(value: Value) -> bool:
@@ -169,6 +190,19 @@ def _encode_slowly(value: Value) -> str:
             return "[" + ",".join(map(_encode_slowly, value)) + "]"
         case _:
             return _ENCODER.encode(value)
+
+
+def _ordered_slowly(value: Value) -> str:
+    match value:
+        case dict():
+            members = (f"{_encode_text(name)}:{_ordered_slowly(value[name])}" for name in sorted(value) if value[name] is not None)
+            return "{" + ",".join(members) + "}"
+        case list():
+            return "[" + ",".join(map(_ordered_slowly, value)) + "]"
+        case float():
+            return json_number(value)
+        case _:
+            return _encode_slowly(value)
 
 
 def without_nulls(value: Value) -> Value:

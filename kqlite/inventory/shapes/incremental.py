@@ -11,7 +11,7 @@ from types import NoneType
 from typing import TYPE_CHECKING
 
 from kqlite.inventory.shapes.columns import columns_of_objects, validity_of
-from kqlite.inventory.shapes.documents import Value, decode, encode
+from kqlite.inventory.shapes.documents import Value, decode, ordered
 from kqlite.inventory.shapes.shapes import DEEPEST, EMPTY_MARK, KIND_OF, NOT_PLAIN, Draft, Kind, admit, arrow_type, own_members, whole
 from kqlite.language.schema import Array, JsonLeaf, Leaf, Object, Shape
 
@@ -60,7 +60,7 @@ class Growth:
                     return array
         draft.become_json(values)
         self.type = pa.binary()
-        return pa.array([None if value is None else encode(value) for value in values], self.type)
+        return pa.array([None if value is None else ordered(value) for value in values], self.type)
 
     # Each of these gives None where only JSON covers the values.
 
@@ -189,7 +189,7 @@ def fitted(array: "pa.Array", to: "pa.DataType") -> "pa.Array":
     if pa.types.is_null(array.type):
         return pa.nulls(len(array), to)
     if pa.types.is_binary(to):
-        return pa.array([None if value is None else encode(value) for value in restored(array)], to)
+        return pa.array([None if value is None else ordered(value) for value in restored(array)], to)
     if pa.types.is_list(to):
         return pa.Array.from_buffers(to, len(array), array.buffers()[:2], children=[fitted(array.values, to.value_type)])
     given = {field.name: index for index, field in enumerate(array.type)}

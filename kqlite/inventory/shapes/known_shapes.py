@@ -4,14 +4,15 @@ A partition that is fed by changes begins with them, so that the first Spot mach
 million rows. An import begins with nothing, because it sees all documents before it writes one.
 
 Written as `shapes.to_json` writes shapes: a leaf by its type's name, `json` for any value, `[..]` for an array; `+` is the promise of
-`Leaf.plain` and `JsonLeaf.plain`, which the first value that breaks it takes back. Source: Azure REST API docs, "Virtual Machines - Get",
-"Virtual Machine Scale Sets - Get" and the same of disks, extensions, interfaces and addresses; Azure Resource Graph adds
-`properties.extended`, and its docs, "Get resource changes", show what a change record says.
+`Leaf.plain` and `JsonLeaf.plain`, which the first value that breaks it takes back, `=` that of `JsonLeaf.ordered`.
+
+Source: Azure REST API docs, "Virtual Machines - Get", "Virtual Machine Scale Sets - Get" and the same of disks, extensions, interfaces and
+addresses; Azure Resource Graph adds `properties.extended`, and its docs, "Get resource changes", show what a change record says.
 """
 
 from typing import Any
 
-_TEXT, _WHOLE, _TRUTH, _ANY = "string+", "long", "bool", "json+"
+_TEXT, _WHOLE, _TRUTH, _ANY = "string+", "long", "bool", "json+="
 _ID = {"id": _TEXT}
 _PATCH = {"patchMode": _TEXT, "assessmentMode": _TEXT, "enableHotpatching": _TRUTH}
 _AGENT = {"provisionVMAgent": _TRUTH, "enableVMAgentPlatformUpdates": _TRUTH, "patchSettings": _PATCH}

@@ -11,8 +11,8 @@ from itertools import chain
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from kqlite.inventory.shapes.documents import INT64, Value, encode, is_standard
-from kqlite.language.schema import Array, JsonLeaf, Leaf, Member, Object, Shape
+from kqlite.inventory.shapes.documents import INT64, Value, is_standard, ordered
+from kqlite.language.schema import Array, JsonLeaf, Leaf, Member, Object, Shape, is_ordered
 from kqlite.language.types import Type
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ MOST_MEMBERS = 200
 DEEPEST = 24
 """What lies deeper than this is a JSON leaf: types nested by the hundred cost more to plan than they save."""
 
-PLAIN_JSON = JsonLeaf(plain=True)
+PLAIN_JSON = JsonLeaf(plain=True, ordered=True)
 
 NOT_PLAIN = re.compile(r'["\\\x00-\x1f]')
 
@@ -51,14 +51,16 @@ _LEAF_TYPES = {kind: type_ for type_, kind in _LEAF_KINDS.items()}
 class Draft:
     """A shape in the making; of kind NOTHING as long as no value was seen.
 
-    plain: of a string or of JSON, the promise of `Leaf.plain` or `JsonLeaf.plain` as far as values were seen.
+    plain: of a string or of JSON, the promise of `Leaf.plain` or `JsonLeaf.plain` as far as values were seen. ordered: of JSON, that of
+    `JsonLeaf.ordered`; whatever is written now keeps it, but the text of an earlier version may not.
     """
 
-    __slots__ = ("element", "folded", "kind", "members", "plain")
+    __slots__ = ("element", "folded", "kind", "members", "ordered", "plain")
 
     def __init__(self) -> None:
         self.kind = Kind.NOTHING
         self.plain = True
+        self.ordered = True
         self.members: dict[str, Draft] = {}
         self.folded: set[str] = set()
         self.element: Draft | None = None
@@ -66,6 +68,8 @@ class Draft:
     def become_json(self, values: Sequence[Value] = ()) -> None:
         """Hold JSON from now on, `values` too."""
         self.plain = self.is_plain_as_json() and _are_plain_as_json(values)
+        before = freeze(self)
+        self.ordered = before is None or is_ordered(before)
         self.kind = Kind.JSON
         self.members, self.folded, self.element = {}, set(), None
 
@@ -170,9 +174,10 @@ def freeze(draft: Draft) -> Shape | None:
         case Kind.NOTHING:
             return None
         case Kind.JSON:
-            return JsonLeaf(draft.plain)
+            return JsonLeaf(draft.plain, draft.ordered)
         case Kind.OBJECT:
-            frozen = ((name, freeze(member)) for name, member in draft.members.items())
+            # Fields in the order of their names are written as they stand, when a query wants text.
+            frozen = ((name, freeze(draft.members[name])) for name in sorted(draft.members))
             return Object(tuple(Member(name, shape) for name, shape in frozen if shape is not None))
         case Kind.ARRAY:
             element = None if draft.element is None else freeze(draft.element)
@@ -188,7 +193,7 @@ def thaw(shape: Shape | None) -> Draft:
         case None:
             pass
         case JsonLeaf():
-            draft.kind, draft.plain = Kind.JSON, shape.plain
+            draft.kind, draft.plain, draft.ordered = Kind.JSON, shape.plain, shape.ordered
         case Leaf():
             draft.kind, draft.plain = _LEAF_KINDS[shape.type], shape.plain
         case Array():
@@ -218,7 +223,7 @@ def join(left: Shape | None, right: Shape | None) -> Shape | None:
 
 
 def _joined_as_json(*shapes: Shape) -> JsonLeaf:
-    return JsonLeaf(all(thaw(shape).is_plain_as_json() for shape in shapes))
+    return JsonLeaf(all(thaw(shape).is_plain_as_json() for shape in shapes), all(map(is_ordered, shapes)))
 
 
 def _join_objects(left: Object, right: Object) -> Shape:
@@ -324,12 +329,13 @@ def arrow_type(shape: Shape) -> "pa.DataType":
             return pa.struct(fields or [pa.field(EMPTY_MARK, pa.bool_())])
 
 
-# How shapes are written into the store's own catalog: a leaf by its type's name, or `json`, with "+" for plain strings and plain JSON.
+# How shapes are written into the store's own catalog: a leaf by its type's name, or `json`, with "+" for plain strings and plain JSON,
+# and "=" for JSON that is ordered.
 def to_json(shape: Shape) -> Value:
     """The shape as a JSON document, which `from_json` reads."""
     match shape:
         case JsonLeaf():
-            return "json+" if shape.plain else "json"
+            return "json" + "+" * shape.plain + "=" * shape.ordered
         case Leaf():
             return shape.type.value + ("+" if shape.plain and shape.type is Type.STRING else "")
         case Array():
@@ -344,8 +350,8 @@ def to_json(shape: Shape) -> Value:
 def from_json(document: Any) -> Shape:  # Any: a recursive document just read
     """The shape that `to_json` wrote."""
     match document:
-        case "json" | "json+":
-            return JsonLeaf(plain=document == "json+")
+        case "json" | "json+" | "json=" | "json+=":
+            return JsonLeaf("+" in document, "=" in document)
         case str():
             return Leaf(Type(document.removesuffix("+")), plain=document != Type.STRING.value)
         case [element]:
@@ -371,7 +377,7 @@ def converter(shape: Shape) -> Callable[[Value], Value] | None:
     """
     match shape:
         case JsonLeaf():
-            return encode
+            return ordered
         case Leaf():
             return None
         case Array():

@@ -88,7 +88,7 @@ def text(value: str, shape: Shape, depth: int = 0) -> str:
             elements = f"list_transform({value}, lambda {element}: coalesce({text(element, shape.element, depth + 1)}, 'null'))"
             return f"CASE WHEN {value} IS NOT NULL THEN '[' || array_to_string({elements}, ',') || ']' END"
         case Object():
-            members = [_member_text(value, member, depth) for member in shape.members]
+            members = [_member_text(value, member, depth) for member in sorted(shape.members, key=lambda member: member.name)]
             return (
                 f"CASE WHEN {value} IS NOT NULL THEN '{{' || concat_ws({', '.join([_literal(','), *members])}) || '}}' END"
                 if members

@@ -40,6 +40,7 @@ from kqlite.language.diagnostics import (
 from kqlite.language.functions import FUNCTIONS
 from kqlite.language.functions.declare import Function, Parameter, Signature
 from kqlite.language.functions.regexes import check_regex
+from kqlite.language.literals import ordered_json
 from kqlite.language.source import Span
 from kqlite.language.types import Type, widest
 
@@ -97,7 +98,7 @@ class ScalarBinder:
             case syntax.Literal():
                 return plan.Constant(node.type, "" if node.type is Type.STRING and node.value is None else node.value)
             case syntax.DynamicLiteral():
-                return plan.Constant(Type.DYNAMIC, node.json)
+                return plan.Constant(Type.DYNAMIC, None if node.json is None else ordered_json(node.json))
             case syntax.MemberAccess():
                 return self._step(self.bind(node.base), node.name, node)
             case syntax.IndexAccess():

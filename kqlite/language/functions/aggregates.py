@@ -21,7 +21,7 @@ from kqlite.language.functions.declare import (
     long,
 )
 from kqlite.language.plan import Scalar
-from kqlite.language.schema import JSON, Array, Leaf, Shape
+from kqlite.language.schema import JSON, Array, Leaf, Shape, json_of
 from kqlite.language.types import Type
 
 _INT = Parameter("value", Type.INT)
@@ -48,7 +48,7 @@ def element_form(value: Scalar) -> Shape:
         case Type.DYNAMIC if isinstance(value.form, Leaf):
             return value.form
         case _:
-            return JSON
+            return json_of((value.form,))
 
 
 def _list(arguments: Sequence[Scalar]) -> Shape:
@@ -311,6 +311,7 @@ for _name, _more in (("make_bag", ()), ("make_bag_if", (_PREDICATE,))):
             naming=Naming.PREFIX,
             prefix="bag_",
             nullable=False,
+            shape=lambda arguments: json_of((arguments[0].form,)),
             aggregate=True,
             examples=(
                 Example(
@@ -359,7 +360,7 @@ def row_form(arguments: Sequence[Scalar]) -> Shape:
         chosen = arguments[1 + place.value].form
     else:
         chosen = arguments[0].form
-    return chosen if isinstance(chosen, Leaf) else JSON
+    return chosen if isinstance(chosen, Leaf) else json_of((chosen,))
 
 
 for _name, _extreme, _example in (("arg_max", "greatest", "3"), ("arg_min", "least", "1")):

@@ -16,11 +16,11 @@ from kqlite.language.functions.declare import (
     string,
 )
 from kqlite.language.functions.strings import STRINGS
-from kqlite.language.plan import Scalar
-from kqlite.language.schema import JSON, Array, Leaf, Shape
+from kqlite.language.plan import Constant, Scalar
+from kqlite.language.schema import JSON, ORDERED_JSON, Array, Leaf, Shape, json_of
 from kqlite.language.types import Type
 
-JSON_ARRAY = Array(JSON)
+JSON_ARRAY = Array(ORDERED_JSON)
 
 
 def array_form(arguments: Sequence[Scalar]) -> Array:
@@ -42,6 +42,18 @@ def _json_array(arguments: Sequence[Scalar]) -> Shape:
 
 def _form_of_first(arguments: Sequence[Scalar]) -> Shape:
     return array_form(arguments[:1])
+
+
+def names_in_order(pairs: Sequence[Scalar]) -> list[int] | None:
+    """The places of the names among names and values, in the order of the names; None where one is not known before, or there twice."""
+    names = [str(name.value) for name in pairs[::2] if isinstance(name, Constant)]
+    if len(names) < len(pairs[::2]) or len(set(names)) < len(names):
+        return None
+    return [2 * place for place in sorted(range(len(names)), key=names.__getitem__)]
+
+
+def _bag(pairs: Sequence[Scalar]) -> Shape:
+    return JSON if names_in_order(pairs) is None else json_of(value.form for value in pairs[1::2])
 
 
 def _page(name: str) -> str:
@@ -363,12 +375,13 @@ scalar(
     Function(
         name="bag_pack",
         aliases=("pack", "pack_dictionary"),
-        doc="A bag of the given names and values.",
+        doc="A bag of the given names and values. Its text, as that of any bag, has the names in order.",
         signatures=(Signature((string("key"), anything("value")), Type.DYNAMIC, repeats=True),),
         sql={"duckdb": Custom("bag_pack")},
         nullable=False,
+        shape=_bag,
         examples=(
-            Example("bag_pack('Level', 'Information', 'Id', 42)", '{"Level":"Information","Id":42}'),
+            Example("bag_pack('Level', 'Information', 'Id', 42)", '{"Id":42,"Level":"Information"}'),
             Example("bag_pack('a', long(null), 'b', dynamic([1]))", '{"a":null,"b":[1]}'),
         ),
         source=_page("bag_pack"),
@@ -395,6 +408,7 @@ scalar(
         signatures=(Signature((Parameter("ignore_null_empty", Type.BOOL, constant=True),), Type.DYNAMIC, optional=1),),
         sql={"duckdb": Custom("pack_all")},
         nullable=False,
+        shape=lambda arguments: _bag(arguments[1:]),
         examples=(
             Example("pack_all()", '{"x":"a","y":null}', rows="'a', long(null)"),
             Example("pack_all(true)", '{"x":"a"}', rows="'a', long(null)"),
@@ -406,7 +420,7 @@ scalar(
 scalar(
     Function(
         name="dynamic_to_json",
-        doc="The JSON text of a dynamic with the names of bags in order, so that equal bags give equal text.",
+        doc="The JSON text of a dynamic, as `tostring()` gives it, but a string has its quotes. Equal bags give equal text.",
         signatures=(Signature((dynamic("value"),), Type.STRING),),
         sql={"duckdb": Custom("dynamic_to_json")},
         nullable=False,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from kqlite.language.functions.declare import Custom, Example, Function, Signature, anything, boolean, scalar
 from kqlite.language.plan import Scalar
-from kqlite.language.schema import JSON, Shape
+from kqlite.language.schema import Shape, json_of
 from kqlite.language.types import Type
 
 
@@ -16,7 +16,7 @@ def _common(arguments: Sequence[Scalar]) -> Shape:
     """The form that all dynamic arguments have, else JSON: the engine never unifies structs."""
     forms = [argument.form for argument in arguments if argument.type is Type.DYNAMIC]
     first = forms[0] if forms else None
-    return first if first is not None and all(form == first for form in forms) else JSON
+    return first if first is not None and all(form == first for form in forms) else json_of(forms)
 
 
 def _type_of_second(types: Sequence[Type]) -> Type:

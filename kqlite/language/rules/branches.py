@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kqlite.language import plan
-from kqlite.language.schema import JSON, Array, Object, Shape
+from kqlite.language.schema import JSON, Array, Object, Shape, json_of
 from kqlite.language.types import Type
 
 Steps = tuple[str | int, ...]
@@ -64,10 +64,10 @@ def merged(branches: list[Branch]) -> Branch:
 
 def _common_form(values: list[plan.Scalar]) -> Shape:
     forms = [v.form for v in values if not (isinstance(v, plan.Constant) and v.value is None)]
-    if any(isinstance(value, plan.Document) for value in values) or not forms:
-        return JSON
-    first = forms[0] or JSON
-    return first if all(form == first for form in forms) else JSON
+    alike = bool(forms) and all(form == forms[0] for form in forms)
+    if alike and forms[0] is not None and not any(isinstance(value, plan.Document) for value in values):
+        return forms[0]
+    return json_of(form or JSON for form in forms)
 
 
 def _in_form(value: plan.Scalar, form: Shape | None) -> plan.Scalar | None:
