@@ -200,9 +200,8 @@ def span(start: int, end: int) -> Span:
         ("decimal(1.5)", "KQL401", "decimal(1.5)"),
         ("dynamic(real(nan))", "KQL401", "real(nan)"),
         ("typeof(lon)", "KQL109", "lon"),
-        ("a like 'b'", "KQL401", "like"),
-        ("a : 'b'", "KQL401", ":"),
-        ("a notcontains 'b'", "KQL401", "notcontains"),
+        ("a like 'b*'", "KQL404", "'b*'"),
+        ("a notlikecs b", "KQL404", "b"),
     ],
 )
 def test_what_is_wrong_inside_a_literal_is_shown_there(literal: str, code: str, at: str) -> None:

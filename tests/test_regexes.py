@@ -11,7 +11,7 @@ from kqlite.language.functions.regexes import check_regex, group_count, group_na
 @pytest.mark.parametrize(
     "pattern",
     [
-        "(", ")", "[a", "*a", "a**", "(|*)", "a{", "a{2,1}", "a{1001}", "a{,3}", "(?=a)", "(?!a)", "(?<=a)", "(?<!a)", r"(a)\1",
+        "(", ")", "[a", "*a", "a**", "(|*)", "a{2,1}", "a{1001}", "a{,3}", "(?=a)", "(?!a)", "(?<=a)", "(?<!a)", r"(a)\1",
         "[a-y&&xyz]", "[0-9--4]", "[a[b]]", r"\<a", r"\b{start}", r"\Qa\E", r"\Z", "\\", "(?x)a", "(?R)a", "(?<n>a)(?<n>b)",
         "(a)" * 17, r"[^\W\d]", r"\p{Nonsense}", "(?foo)",
     ],
@@ -43,6 +43,8 @@ def test_refused(pattern: str) -> None:
         ("(?s)a.c", "a\nc", True),
         (r"^a{2,3}?\{$", "aa{", True),
         (r"^\p{Lu}\pN$", "A1", True),
+        ("^{a{$", "{a{", True),
+        ("^x{y}{2}$", "x{y}}", True),
     ],
 )
 def test_matches_as_the_service_does(pattern: str, text: str, matches: bool) -> None:

@@ -20,7 +20,8 @@ _CONVERSIONS = {Type.BOOL: "tobool", Type.INT: "toint", Type.LONG: "tolong", Typ
     Type.TIMESPAN: "totimespan",
     Type.GUID: "toguid",
 }
-_OLD_STRING_OPERATORS = {
+_OLD_OPERATORS = {
+    "<>": "!=",
     "notcontains": "!contains",
     "notcontainscs": "!contains_cs",
     "containscs": "contains_cs",
@@ -175,19 +176,21 @@ class TreeBuilder:
     product = sum
 
     def operator(self, children: Children, start: int, end: int) -> syntax.Name:
-        written = children[0]
-        if written in _OLD_STRING_OPERATORS:
-            hint = f"write `{_OLD_STRING_OPERATORS[written]}`"
-            self.diagnostics.append(diagnostics.unsupported(f"the operator `{written}`", Span(start, end), hint))
-        if written == "<>":
-            written = "!="
-        elif written.startswith("matches"):
-            written = "matches regex"
-        return syntax.Name(Span(start, end), written)
+        written: str = children[0]
+        name = "matches regex" if written.startswith("matches") else _OLD_OPERATORS.get(written, written)
+        return syntax.Name(Span(start, end), name)
 
     def binary(self, children: Children, start: int, end: int) -> syntax.Binary:
         left, operator, right = children
+        if "like" in (written := self._text[operator.span.start : operator.span.end]):
+            self._check_like(written, right)
         return syntax.Binary(Span(start, end), operator.name, left, right, operator.span)
+
+    def _check_like(self, written: str, pattern: syntax.Scalar) -> None:
+        """No page says what `like` means. Published queries mean `contains` by it, and have no wildcards there."""
+        if not isinstance(pattern, syntax.Literal) or not set(str(pattern.value)).isdisjoint("*%?"):
+            hint = f"write `{_OLD_OPERATORS[written]}` or `matches regex`"
+            self.diagnostics.append(diagnostics.undecided(f"`{written}` with wildcards", pattern.span, hint))
 
     def in_list(self, children: Children, start: int, end: int) -> syntax.InList:
         value, operator, *items = children
@@ -217,8 +220,6 @@ class TreeBuilder:
     def call(self, children: Children, start: int, end: int) -> syntax.Call:
         name, *arguments = children
         if name.name == "externaldata":
-            # Its columns `(name: type)` look like arguments with the old operator `:`, which is then not what is wrong.
-            self.diagnostics[:] = [diagnostic for diagnostic in self.diagnostics if diagnostic.span.start < start]
             self.diagnostics.append(diagnostics.unsupported("the operator `externaldata`", name.span))
         elif name.name == "materialize":
             self.diagnostics.append(diagnostics.unsupported("`materialize`", name.span, "it changes no answer, so leave it out"))

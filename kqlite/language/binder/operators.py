@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from kqlite.language import plan
 from kqlite.language.diagnostics import Refused, undecided, wrong_operand, wrong_operands
+from kqlite.language.functions.logic import not_
 from kqlite.language.functions.operators import OPERATORS
 from kqlite.language.source import Span
 from kqlite.language.types import Type, widest
@@ -21,6 +22,11 @@ def invoke(operator: str, arguments: Sequence[plan.Scalar], returns: Type = Type
     function = OPERATORS.find(operator)
     assert function is not None, operator
     return plan.Invoke(function, tuple(arguments), returns)
+
+
+def opposite(condition: plan.Scalar) -> plan.Invoke:
+    """`not(condition)`."""
+    return plan.Invoke(not_, (condition,), Type.BOOL)
 
 
 def convert(scalar: plan.Scalar, to: Type) -> plan.Scalar:
@@ -138,18 +144,14 @@ def comparable(operator: str, left: plan.Scalar, right: plan.Scalar, span: Span)
     wide = widest([left.type, right.type])
     if wide is not None:
         return convert(left, wide), convert(right, wide)
-    if pair == {Type.DATETIME, Type.STRING}:
-        return convert(left, Type.DATETIME), convert(right, Type.DATETIME)
+    if text:
+        # The text is read as the other side's type; one that is no such value equals none.
+        other = left.type if right.type is Type.STRING else right.type
+        return convert(left, other), convert(right, other)
     if Type.BOOL in pair and any(type_.is_numeric for type_ in pair):
         other = left.type if right.type is Type.BOOL else right.type
         wanted = Type.REAL if other is Type.REAL else Type.LONG
         return convert(left, wanted), convert(right, wanted)
-    if text and Type.GUID in pair:
-        return convert(left, Type.GUID), convert(right, Type.GUID)
-    if text:
-        raise Refused(
-            undecided(f"`{operator}` between a {left.type} and a {right.type}", span, "convert one of them, as with `tostring()`")
-        )
     raise Refused(wrong_operands(operator, str(left.type), str(right.type), span))
 
 

@@ -15,6 +15,7 @@ from kqlite.language.binder.operators import (
     convert,
     invoke,
     negate,
+    opposite,
     string_operator,
 )
 from kqlite.language.binder.scope import Columns, Muted, Problems
@@ -257,13 +258,22 @@ class ScalarBinder:
             wide = widest([value.type, *(item.type for item in items)])
             if wide is not None:
                 value = convert(value, wide)
-        fitted = []
+        fitted: list[plan.Scalar] = []
+        apart: list[plan.Scalar] = []
         for item, item_node in zip(items, node.items, strict=True):
             left, right = comparable("==", value, item, node.value.span.to(item_node.span))
-            if left is not value:
+            if left is value:
+                fitted.append(right)
+            elif value.type is Type.STRING:
+                # The text is read as the item's type, which may be another for each item.
+                apart.append(invoke("==", (left, right)))
+            else:
                 raise Refused(wrong_operands(operator, str(value.type), str(item.type), item_node.span))
-            fitted.append(right)
-        return invoke(operator, (value, *fitted))
+        if not apart:
+            return invoke(operator, (value, *fitted))
+        tests = [*([invoke("in", (value, *fitted))] if fitted else []), *apart]
+        found = tests[0] if len(tests) == 1 else invoke("or", tests)
+        return opposite(found) if operator.startswith("!") else found
 
     def _is_table(self, node: syntax.Scalar) -> bool:
         if isinstance(node, syntax.Pipeline):
@@ -292,7 +302,7 @@ class ScalarBinder:
             value, item = (plan.Invoke(lower, (side,), Type.STRING) for side in (value, item))
         relation = plan.Project(table.relation, ((plan.Attribute(attribute.name, wanted), item),))
         found: plan.Scalar = plan.InTable(value, relation)
-        return found if not node.operator.startswith("!") else invoke("not", (found,))
+        return opposite(found) if node.operator.startswith("!") else found
 
     def _between(self, node: syntax.Between) -> plan.Scalar:
         value, low, high = self.all((node.value, node.low, node.high))

@@ -183,8 +183,8 @@ def anything(name: str) -> Parameter:
     return Parameter(name, None)
 
 
-def boolean(name: str) -> Parameter:
-    return Parameter(name, Type.BOOL)
+def boolean(name: str, *, dynamic: bool = False) -> Parameter:
+    return Parameter(name, Type.BOOL, frozenset({Type.DYNAMIC}) if dynamic else frozenset())
 
 
 def datetime(name: str) -> Parameter:

@@ -79,9 +79,9 @@ not_ = scalar(
     Function(
         name="not",
         doc="The opposite of a condition; null of null.",
-        signatures=(Signature((boolean("condition"),), Type.BOOL),),
+        signatures=(Signature((boolean("condition", dynamic=True),), Type.BOOL),),
         sql={"duckdb": Custom("not")},
-        examples=(Example("not(1 == 1)", "False"), Example("not(bool(null))", "null")),
+        examples=(Example("not(1 == 1)", "False"), Example("not(bool(null))", "null"), Example("not(dynamic(false))", "True")),
         source="Kusto Query Language reference, not()",
     )
 )

@@ -105,7 +105,7 @@ class _Reader:
             repeatable = True
             match character:
                 case "{":
-                    raise _Unreadable("`{` that begins no repetition; write `\\{`")
+                    self._literal_brace()
                 case "(":
                     opens, repeatable = self._group()
                     depth += opens
@@ -139,6 +139,13 @@ class _Reader:
         if any(count > _MOST_REPEATS for count in counts) or counts != sorted(counts):
             raise _Unreadable(f"the repetition `{repeat[0]}`; it may count to {_MOST_REPEATS}, upwards")
         self._copy(len(repeat[0]))
+
+    def _literal_brace(self) -> None:
+        """A `{` that begins no repetition: published queries have it before JSON, `"{\\"key\\":(.*)"`, and mean the character."""
+        if self.pattern.startswith("{,", self.at):
+            raise _Unreadable("`{,` counts from 0 in some engines and is text in others; write `{0,` or `\\{,`")
+        self.out.append("\\{")
+        self.at += 1
 
     def _group(self) -> tuple[int, bool]:
         """How many groups are open now, and whether a repetition may follow at once."""
