@@ -183,7 +183,10 @@ class RelationLowering:
         alias = self.aliases.table()
         name = self.aliases.column(relation.column.name)
         if relation.column.type is Type.REAL:
-            count = sql.Template("CAST(floor(({stop} - {start}) / {step} + 1e-9) AS BIGINT)", {"start": start, "stop": stop, "step": step})
+            # No row where the step is 0, or where there is no number of rows.
+            count = sql.Template(
+                "TRY_CAST(floor(({stop} - {start}) / nullif({step}, 0) + 1e-9) AS BIGINT)", {"start": start, "stop": stop, "step": step}
+            )
             numbers = sql.call("unnest", sql.call("generate_series", sql.Cast(sql.Literal(0), "BIGINT"), count))
             inner = self.aliases.table()
             value: sql.Expression = sql.operation("+", start, sql.operation("*", sql.Name(inner, "n"), step))

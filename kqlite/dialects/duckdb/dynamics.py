@@ -244,7 +244,7 @@ def _range(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     first, last = lowering.lower(start), lowering.lower(stop)
     if start.type is Type.REAL:
         template = (
-            "CASE WHEN {step} <> 0 AND {first} IS NOT NULL AND {last} IS NOT NULL THEN"
+            "CASE WHEN {step} <> 0 AND NOT isnan({last} - {first} + {step}) THEN"
             " list_transform(generate_series(0, CAST(least(floor(({last} - {first}) / {step}), {most})"
             " AS BIGINT)), lambda r: {first} + r * {step}) END"
         )

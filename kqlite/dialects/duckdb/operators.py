@@ -5,12 +5,14 @@ Each operator has a form for use anywhere and, where that is simpler, one `as co
 """
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from kqlite.dialects import conversions, sql
 from kqlite.dialects.scalars import SQL_TYPES, ScalarLowering, custom
 from kqlite.language import plan
+from kqlite.language.functions.operators import OPERATORS
 from kqlite.language.schema import Array, JsonLeaf, Leaf, Object
 from kqlite.language.types import Type
 
@@ -105,7 +107,11 @@ EXACT = 1 << 53
 
 def _needs_digits(invoke: plan.Invoke) -> bool:
     """Whether a comparison of a whole number with a number in JSON, as doubles, could confuse two numbers."""
-    for value, whole in zip(invoke.arguments, reversed(invoke.arguments), strict=True):
+    return _may_be_confused(*invoke.arguments)
+
+
+def _may_be_confused(left: plan.Scalar, right: plan.Scalar) -> bool:
+    for value, whole in ((left, right), (right, left)):
         if value.type is Type.DYNAMIC and isinstance(value.form, JsonLeaf) and whole.type in (Type.INT, Type.LONG):
             is_small = isinstance(whole, plan.Constant) and isinstance(whole.value, int) and abs(whole.value) < EXACT
             return whole.type is Type.LONG and not is_small
@@ -124,6 +130,37 @@ def _as_whole(lowering: ScalarLowering, scalar: plan.Scalar) -> sql.Expression:
 def _same_digits(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     """Whether two numbers that are equal as doubles are equal: they are where one of them is not written as a whole number."""
     return sql.call("coalesce", sql.operation("=", *(_as_whole(lowering, argument) for argument in invoke.arguments)), sql.TRUE)
+
+
+# Two dynamics
+
+
+def _may_be_numbers(invoke: plan.Invoke) -> bool:
+    """Whether two dynamics are compared as text though both may be numbers: 1 and 1.0 are equal, as they are where a shape is known."""
+    left, right = invoke.arguments
+    if left.type is not Type.DYNAMIC or right.type is not Type.DYNAMIC:
+        return False
+    kinds = [scalar.form for scalar in invoke.arguments]
+    could_be = [not isinstance(form, Array | Object) and (not isinstance(form, Leaf) or form.type.is_numeric) for form in kinds]
+    return all(could_be) and not all(isinstance(form, Leaf) for form in kinds)
+
+
+def _same_number(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    """Whether two dynamics are the same number though not both are whole ones, which have the same text where they are equal."""
+    first, second = (_json_number(lowering, argument) for argument in invoke.arguments)
+    fraction = sql.Template(
+        "json_type({a}) = 'DOUBLE' OR json_type({b}) = 'DOUBLE'",
+        {"a": lowering.json(invoke.arguments[0]), "b": lowering.json(invoke.arguments[1])},
+    )
+    return sql.call("coalesce", sql.operation("AND", sql.operation("=", first, second), fraction), sql.FALSE)
+
+
+def _json_number(lowering: ScalarLowering, scalar: plan.Scalar) -> sql.Expression:
+    """NULL for what is no number; a number that is written as a string is none."""
+    if isinstance(scalar.form, Leaf):
+        return sql.Cast(lowering.lower(scalar), "DOUBLE")
+    template = "CASE WHEN json_type({json}) IN ('UBIGINT', 'BIGINT', 'DOUBLE') THEN TRY_CAST({json} AS DOUBLE) END"
+    return sql.Template(template, {"json": lowering.lower(scalar)})
 
 
 # Equality and order
@@ -146,7 +183,10 @@ def _equality(lowering: ScalarLowering, invoke: plan.Invoke, plain: str, with_nu
     if not any(nullable):
         return sql.operation(plain, left, right)
     answer = sql.operation(with_null, left, right)
-    if _needs_digits(invoke):
+    if _may_be_numbers(invoke):
+        same = _same_number(lowering, invoke)
+        answer = sql.operation("OR", answer, same) if plain == "=" else sql.operation("AND", answer, sql.Not(same))
+    elif _needs_digits(invoke):
         same = _same_digits(lowering, invoke)
         answer = sql.operation("AND", answer, same) if plain == "=" else sql.operation("OR", answer, sql.Not(same))
     if not all(nullable):
@@ -158,7 +198,7 @@ def _equality(lowering: ScalarLowering, invoke: plan.Invoke, plain: str, with_nu
 @custom("== as condition")
 def _equal_condition(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     invoke = _beside_string(invoke)
-    if _needs_digits(invoke):
+    if _needs_digits(invoke) or _may_be_numbers(invoke):
         return _equal(lowering, invoke)
     return sql.operation("=", *_operands(lowering, invoke))
 
@@ -169,7 +209,7 @@ def _unequal_condition(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Exp
         # Null counts as false, as it must: a missing dynamic is not unlike `''`.
         return sql.operation("<>", *_operands(lowering, invoke))
     invoke = _beside_string(invoke)
-    if _needs_digits(invoke):
+    if _needs_digits(invoke) or _may_be_numbers(invoke):
         return _unequal(lowering, invoke)
     nullable = any(may_be_null(argument) for argument in invoke.arguments)
     return sql.operation("IS DISTINCT FROM" if nullable else "<>", *_operands(lowering, invoke))
@@ -183,12 +223,27 @@ def _declare_order(operator: str) -> None:
             # Two dynamics have an order as numbers.
             return sql.operation(operator, _number(lowering, left), _number(lowering, right))
         pair = _operands_in_order(lowering, left, right)
+        greater, value = (left, pair[0]) if operator[0] == ">" else (right, pair[1])
+        if _may_be_nan(greater):
+            # NaN is in no order with any number; the engine has it above them all.
+            return sql.operation("AND", sql.operation(operator, *pair), sql.Not(sql.call("isnan", value)))
         if _needs_digits(invoke):
             digits = sql.operation(operator, *(_as_whole(lowering, argument) for argument in invoke.arguments))
             # Numbers that are not both whole and equal as doubles are equal.
             tie = sql.call("coalesce", digits, sql.Literal(operator in ("<=", ">=")))
             return sql.operation("OR", sql.operation(operator[0], *pair), sql.operation("AND", sql.operation("=", *pair), tie))
         return sql.operation(operator, *pair)
+
+
+def _may_be_nan(scalar: plan.Scalar) -> bool:
+    """Whether a value may be NaN: not a constant, a whole number, or what was a whole number."""
+    match scalar:
+        case plan.Constant():
+            return isinstance(scalar.value, float) and math.isnan(scalar.value)
+        case plan.Convert():
+            return scalar.to is Type.REAL and (scalar.operand.type is Type.STRING or _may_be_nan(scalar.operand))
+        case _:
+            return scalar.type is Type.REAL
 
 
 def _operands_in_order(lowering: ScalarLowering, left: plan.Scalar, right: plan.Scalar) -> tuple[sql.Expression, sql.Expression]:
@@ -272,7 +327,11 @@ def _in(lowering: ScalarLowering, invoke: plan.Invoke, *, ignores_case: bool) ->
     found = [test for test in tests if test is not None]
     if not found:
         return sql.FALSE
-    return found[0] if len(found) == 1 else sql.Operation("OR", tuple(found))
+    return _any_of(found)
+
+
+def _any_of(tests: list[sql.Expression]) -> sql.Expression:
+    return tests[0] if len(tests) == 1 else sql.Operation("OR", tuple(tests))
 
 
 def _one_of(
@@ -298,6 +357,10 @@ def _one_of(
         # Times and guids are text in JSON.
         items = [plan.Convert(item, value.type) for item in items]
         kind = value.type
+    if any(_may_be_confused(value, item) for item in items):
+        equal = OPERATORS.find("==")
+        assert equal is not None
+        return _any_of([_equal(lowering, plan.Invoke(equal, (value, item), Type.BOOL)) for item in items])
     return _any_equal(compared_as(lowering, value, kind), [compared_as(lowering, item, value.type) for item in items])
 
 
@@ -308,16 +371,24 @@ def _any_equal(value: sql.Expression, items: list[sql.Expression]) -> sql.Expres
 def _in_array(lowering: ScalarLowering, value: plan.Scalar, array: plan.Scalar, *, ignores_case: bool) -> sql.Expression:
     """Whether the value is an element of an array that is not known before."""
     if ignores_case:
-        holes = {"list": texts_of(lowering, array), "text": lowering.plain_text(value)}
+        holes = {"list": texts_of(lowering, array), "text": lowering.plain_text(missing_as_empty(value))}
         return sql.Template("list_contains(list_transform({list}, lambda i: lower(i)), lower({text}))", holes)
     element = array.form.element if isinstance(array.form, Array) else None
     if isinstance(element, Leaf) and element.type is not Type.BOOL and element.type.is_numeric == value.type.is_numeric:
-        return sql.call("list_contains", lowering.lower(array), compared_as(lowering, value, element.type))
+        element_like = missing_as_empty(value, element.type is Type.STRING)
+        return sql.call("list_contains", lowering.lower(array), compared_as(lowering, element_like, element.type))
     if value.type is Type.DYNAMIC:
         return sql.Template(
             "list_contains(CAST(json_extract({json}, '$[*]') AS JSON[]), {value})",
-            {"json": lowering.ordered_json(array), "value": lowering.ordered_json(value)},
+            {"json": lowering.ordered_json(array), "value": sql.call("coalesce", lowering.ordered_json(value), sql.Literal('""'))},
         )
+    if value.type in (Type.INT, Type.LONG):
+        # As a double alone a number of many digits could be taken for another.
+        template = (
+            "len(list_filter(CAST(json_extract({json}, '$[*]') AS JSON[]), lambda i: json_type(i) IN ('UBIGINT', 'BIGINT', 'DOUBLE')"
+            " AND TRY_CAST(i AS DOUBLE) = {value} AND coalesce(TRY_CAST(i AS HUGEINT) = {value}, TRUE))) > 0"
+        )
+        return sql.Template(template, {"json": lowering.json(array), "value": lowering.lower(value)})
     kinds, read = ("'UBIGINT', 'BIGINT', 'DOUBLE'", "TRY_CAST(i AS DOUBLE)") if value.type.is_numeric else ("'VARCHAR'", "i ->> '$'")
     if value.type is Type.BOOL:
         kinds = "'BOOLEAN'"

@@ -178,7 +178,7 @@ def _has_listed(lowering: ScalarLowering, invoke: plan.Invoke, operator: str) ->
     """OR or AND over a list; an item that is null or empty is in every text."""
     text, *rest = invoke.arguments
     items, arrays = listed(rest)
-    text = missing_as_empty(text, any(map(may_be_empty, items)))
+    text = missing_as_empty(text, bool(arrays) or any(map(may_be_empty, items)))
     nothing = plan.Constant(Type.STRING, "")
     tests = [_has_term(lowering, text, _text_item(item) or nothing) for item in items]
     tests += [sql.call("coalesce", _has_element(lowering, text, array, negated=operator == "AND"), sql.FALSE) for array in arrays]

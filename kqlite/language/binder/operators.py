@@ -106,10 +106,14 @@ def _time_arithmetic(operator: str, left: Type, right: Type) -> Type | None:
     return None
 
 
+_LEAST = {Type.INT: -(2**31), Type.LONG: -(2**63), Type.TIMESPAN: -(2**63)}
+
+
 def negate(operand: plan.Scalar, span: Span) -> plan.Scalar:
     """`-operand`."""
     if isinstance(operand, plan.Constant) and isinstance(operand.value, int | float) and operand.of is not Type.BOOL:
-        return plan.Constant(operand.of, -operand.value)
+        # The least number has no opposite.
+        return plan.Constant(operand.of, None if operand.value == _LEAST.get(operand.of) else -operand.value)
     if operand.type is Type.DYNAMIC:
         raise Refused(undecided("`-` before a dynamic", span, "convert it first: `tolong()`, `toreal()`, .."))
     if operand.type is Type.INT:
