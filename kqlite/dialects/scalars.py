@@ -81,6 +81,8 @@ class ScalarLowering:
                 return self.json(scalar.operand)
             case plan.InTable():
                 return self._in_table(scalar)
+            case plan.Gathered():
+                return sql.ArrayOf(self.query_of(scalar.relation))
             case plan.Within():
                 allowed = sql.Cast(sql.Parameter(scalar.variable), "VARCHAR[]")
                 return sql.call("list_contains", allowed, sql.call("lower", self.lower(scalar.value)))

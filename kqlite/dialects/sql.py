@@ -90,6 +90,13 @@ class In:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ArrayOf:
+    """The only column of a query, as a list."""
+
+    query: "Query"
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Call:
     """A function call. named: arguments by name, behind the others; the rest is for aggregates and windows."""
 
@@ -187,6 +194,7 @@ Expression = (
     | Not
     | IsNull
     | In
+    | ArrayOf
     | Call
     | Window
     | Case

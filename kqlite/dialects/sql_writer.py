@@ -10,6 +10,7 @@ from functools import cache
 from typing import assert_never
 
 from kqlite.dialects.sql import (
+    ArrayOf,
     Call,
     Case,
     Cast,
@@ -272,6 +273,10 @@ class _Writer:
                     self.comma_separated(node.items)
                 else:
                     self.query(node.items)
+                self.put(")")
+            case ArrayOf():
+                self.put("ARRAY(")
+                self.query(node.query)
                 self.put(")")
             case Call():
                 self.call(node)

@@ -136,6 +136,8 @@ def show_scalar(scalar: plan.Scalar, names: _Names) -> str:
             return f"json({show_scalar(scalar.operand, names)})"
         case plan.InTable():
             return f"({show_scalar(scalar.value, names)} in table)"
+        case plan.Gathered():
+            return "array of table"
         case plan.Within():
             return f"({show_scalar(scalar.value, names)} within ${scalar.variable})"
     raise AssertionError(scalar)

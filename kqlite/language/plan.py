@@ -269,6 +269,25 @@ class InTable(Scalar):
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Gathered(Scalar):
+    """The only column of a relation, of strings, as an array."""
+
+    relation: "Relation"
+
+    @property
+    def type(self) -> Type:
+        return Type.DYNAMIC
+
+    @property
+    def form(self) -> Shape | None:
+        return Array(Leaf(Type.STRING))
+
+    @property
+    def nullable(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Within(Scalar):
     """Whether a string is, without regard to case, in the list of strings in lower case that is bound as `variable` when the query runs."""
 

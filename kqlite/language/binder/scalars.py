@@ -281,12 +281,14 @@ class ScalarBinder:
         return isinstance(node, syntax.Name) and self.columns.find(node.name) is None and self.environment.is_table(node.name)
 
     def _in_table(self, node: syntax.InList) -> plan.Scalar:
-        if node.operator not in ("in", "!in", "in~", "!in~"):
-            raise Refused(unsupported(f"`{node.operator}` with a table", node.items[0].span))
         value = self.bind(node.value)
         table = self.environment.bind_table(node.items[0])
         attribute = table.visible()[0]
         item: plan.Scalar = plan.Reference(attribute)
+        if node.operator in ("has_any", "has_all"):
+            string_operator("has", value, item, node.span)
+            column = (plan.Attribute(attribute.name, Type.STRING), convert(item, Type.STRING))
+            return invoke(node.operator, (value, plan.Gathered(plan.Project(table.relation, (column,)))))
         ignores_case = node.operator.endswith("~")
         wanted = Type.STRING if ignores_case or Type.STRING in (value.type, item.type) else value.type
         wide = widest([value.type, item.type])

@@ -55,6 +55,8 @@ def _rewrite(scalar: plan.Scalar, given: Mapping[Need, plan.Scalar]) -> plan.Sca
         return given[scalar.base.attribute, scalar.steps]
     if isinstance(scalar, plan.InTable):
         return replace(scalar, value=_rewrite(scalar.value, given), relation=narrow(scalar.relation))
+    if isinstance(scalar, plan.Gathered):
+        return replace(scalar, relation=narrow(scalar.relation))
     rebuilt = rebuild(scalar, lambda child: _rewrite(child, given))
     if isinstance(rebuilt, plan.Invoke) and (rebuilt.function.aggregate or rebuilt.returns is Type.DYNAMIC):
         # What may come out again, or be kept, must be whole: a document's hot leaves lie beside its struct.
