@@ -103,6 +103,13 @@ def parameters(*known: str) -> st.SearchStrategy[tuple[object, ...]]:
     return st.lists(nodes(syntax.Parameter, st.sampled_from(known), words | st.just("5"), st.just(NOWHERE)), max_size=2).map(tuple)
 
 
+parts = st.one_of(
+    st.just(syntax.Star(NOWHERE)),
+    literal(Type.STRING, texts),
+    nodes(syntax.ColumnDeclaration, names.map(lambda name: name.name), types),
+)
+
+
 def operators_of(scalars: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     items = items_of(scalars)
     patterns = several(names | st.sampled_from(["a*", "*", "*_x", "where*"]).map(lambda text: syntax.Name(NOWHERE, text)))
@@ -127,6 +134,7 @@ def operators_of(scalars: st.SearchStrategy[object]) -> st.SearchStrategy[object
             several(nodes(syntax.Expanded, items, st.none() | types)),
             st.none() | scalars,
         ),
+        nodes(syntax.Parse, st.sampled_from(["parse", "parse-where"]), parameters("kind", "flags"), scalars, several(parts)),
     )
 
 

@@ -79,6 +79,10 @@ class ScalarLowering:
                 return self._convert(scalar)
             case plan.AsJson():
                 return self.json(scalar.operand)
+            case plan.Captures():
+                names = sql.ListOf(tuple(sql.Literal(plan.capture(number)) for number in range(scalar.count)))
+                holes = {"text": self.lower(scalar.text), "regex": sql.Literal(scalar.regex), "names": names}
+                return sql.Template("CASE WHEN regexp_matches({text}, {regex}) THEN regexp_extract({text}, {regex}, {names}) END", holes)
             case plan.InTable():
                 return self._in_table(scalar)
             case plan.Gathered():

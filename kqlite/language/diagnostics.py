@@ -270,6 +270,10 @@ def out_of_range(what: str, span: Span) -> Diagnostic:
     return Diagnostic("KQL316", what, span)
 
 
+def bad_parse_pattern(reason: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL319", reason, span)
+
+
 # 4xx: KQL that kqlite does not run
 
 

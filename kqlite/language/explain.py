@@ -134,6 +134,8 @@ def show_scalar(scalar: plan.Scalar, names: _Names) -> str:
             return f"to{scalar.to}({show_scalar(scalar.operand, names)})"
         case plan.AsJson():
             return f"json({show_scalar(scalar.operand, names)})"
+        case plan.Captures():
+            return f"captures({show_scalar(scalar.text, names)}, {scalar.regex!r})"
         case plan.InTable():
             return f"({show_scalar(scalar.value, names)} in table)"
         case plan.Gathered():

@@ -10,7 +10,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kqlite.language.schema import JSON, ORDERED_JSON, Array, Column, JsonLeaf, Leaf, Object, Partition, Schema, Shape, Table, json_of
+from kqlite.language.schema import (
+    JSON,
+    ORDERED_JSON,
+    Array,
+    Column,
+    JsonLeaf,
+    Leaf,
+    Member,
+    Object,
+    Partition,
+    Schema,
+    Shape,
+    Table,
+    json_of,
+)
 from kqlite.language.types import Type
 
 if TYPE_CHECKING:
@@ -246,6 +260,35 @@ class AsJson(Scalar):
     @property
     def children(self) -> tuple[Scalar, ...]:
         return (self.operand,)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Captures(Scalar):
+    """What the groups of a regular expression, in the engine's syntax, capture in a text: a bag of strings by `capture(number)`, from 0.
+
+    Null where nothing matches.
+    """
+
+    text: Scalar
+    regex: str
+    count: int
+
+    @property
+    def type(self) -> Type:
+        return Type.DYNAMIC
+
+    @property
+    def form(self) -> Shape | None:
+        return Object(tuple(Member(capture(number), Leaf(Type.STRING)) for number in range(self.count)))
+
+    @property
+    def children(self) -> tuple[Scalar, ...]:
+        return (self.text,)
+
+
+def capture(number: int) -> str:
+    """The member of a Captures that holds group `number`, from 0."""
+    return f"group{number}"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -227,7 +227,7 @@ class Datatable(Node):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ColumnDeclaration(Node):
-    """`name: type`, as `datatable` has it."""
+    """`name: type`, as `datatable` and `parse` have it."""
 
     name: str
     type: Type
@@ -373,6 +373,18 @@ class MvExpand(Node):
     limit: Scalar | None
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Parse(Node):
+    """keyword: `parse` or `parse-where`. parameters: kind, flags. pattern: `*`, string literals, and columns, whose type is string where
+    none is said.
+    """
+
+    keyword: str
+    parameters: tuple[Parameter, ...]
+    value: Scalar
+    pattern: tuple[Star | Literal | ColumnDeclaration, ...]
+
+
 Operator = (
     Where
     | Extend
@@ -389,6 +401,7 @@ Operator = (
     | Union
     | Join
     | MvExpand
+    | Parse
 )
 Source = Print | Range | Datatable | Union
 

@@ -14,14 +14,14 @@ def _words(text: str) -> frozenset[str]:
 
 OPERATORS = _words("""
     where filter extend project project-away project-keep project-rename sort order take limit top count distinct summarize union join
-    mv-expand mvexpand
+    mv-expand mvexpand parse parse-where
 """)
 """The words with which a stage of a query may begin."""
 
 UNSUPPORTED_OPERATORS = _words("""
     as assert-schema consume evaluate execute-and-cache externaldata facet find fork getschema graph-mark-components graph-match graph-merge
     graph-shortest-paths graph-to-table graph-where-edges graph-where-nodes inline invoke lookup macro-expand make-graph make-series
-    materialize mv-apply parse parse-kv parse-where partition partition-by project-by-names project-reorder project-smart reduce render
+    materialize mv-apply parse-kv partition partition-by project-by-names project-reorder project-smart reduce render
     sample sample-distinct scan search serialize top-hitters top-nested
 """)
 """Operators of KQL that kqlite does not run."""
@@ -49,11 +49,13 @@ WORDS = {
     "PROJECT_KEEP": "`project-keep`",
     "PROJECT_RENAME": "`project-rename`",
     "MV_EXPAND": "`mv-expand`",
+    "PARSE": "`parse`",
     "TOP": "`top`",
     "PRINT": "`print`",
     "RANGE": "`range`",
     "DATATABLE": "`datatable`",
     "PARAMETER": "a parameter such as `kind=`",
+    "FLAGS": "a parameter such as `flags=`",
     "HINT": "a hint",
     "PATTERN": "a name with `*`",
     END: "the end of the query",
@@ -62,7 +64,7 @@ WORDS = {
 # Where all of the first are expected, the phrase is said, and none of the second beside it.
 _OPERATOR_WORDS = _words("""
     WHERE FILTER EXTEND PROJECT PROJECT_AWAY PROJECT_KEEP PROJECT_RENAME SORT ORDER TAKE LIMIT TOP COUNT DISTINCT SUMMARIZE UNION JOIN
-    MV_EXPAND
+    MV_EXPAND PARSE
 """)
 _LITERAL_WORDS = _words("STRING INT REAL TIMESPAN TYPED DYNAMIC SIGN TRUE FALSE TITLE_TRUE TITLE_FALSE UPPER_TRUE UPPER_FALSE")
 _OPERAND_WORDS = _LITERAL_WORDS | _words("NAME STAR TYPEOF PRINT RANGE DATATABLE UNION LPAR LSQB")

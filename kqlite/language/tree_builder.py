@@ -137,11 +137,20 @@ class TreeBuilder:
         value, to_type = children
         return syntax.Expanded(Span(start, end), value, to_type and to_type.type)
 
+    def parse(self, children: Children, start: int, end: int) -> syntax.Parse:
+        keyword, *rest = children
+        parameters, (value, *pattern) = _split_parameters(rest)
+        return syntax.Parse(Span(start, end), keyword, parameters, value, tuple(pattern))
+
+    def parsed(self, children: Children, start: int, end: int) -> syntax.ColumnDeclaration:
+        name, type_ = children
+        return syntax.ColumnDeclaration(Span(start, end), name.name, type_ or Type.STRING)
+
     def parameter(self, children: Children, start: int, end: int) -> syntax.Parameter:
         name, value = children
         return syntax.Parameter(Span(start, end), name[:-1].rstrip(), value.name, value.span)
 
-    hint = parameter
+    hint = parse_parameter = parameter
 
     def parameter_value(self, children: Children, start: int, end: int) -> syntax.Name:
         written = children[0]

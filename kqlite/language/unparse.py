@@ -85,7 +85,7 @@ def _operator(operator: syntax.Operator) -> str:
             return _wide_operator(operator)
 
 
-def _wide_operator(operator: syntax.Summarize | syntax.Union | syntax.Join | syntax.MvExpand) -> str:
+def _wide_operator(operator: syntax.Summarize | syntax.Union | syntax.Join | syntax.MvExpand | syntax.Parse) -> str:
     match operator:
         case syntax.Summarize():
             by = f"by {_items(operator.by)}" if operator.by else ""
@@ -99,6 +99,13 @@ def _wide_operator(operator: syntax.Summarize | syntax.Union | syntax.Join | syn
             items = ", ".join(_item(item.value) + (f" to typeof({item.to_type})" if item.to_type else "") for item in operator.items)
             limit = [] if operator.limit is None else [f"limit {_scalar(operator.limit, _OR)}"]
             return " ".join([operator.keyword, *map(_parameter, operator.parameters), items, *limit])
+        case syntax.Parse():
+            parts = (
+                f"{_name(part.name)}:{part.type}" if isinstance(part, syntax.ColumnDeclaration) else _leaf(part)
+                for part in operator.pattern
+            )
+            value = _scalar(operator.value, _OR)
+            return " ".join([operator.keyword, *map(_parameter, operator.parameters), value, "with", *parts])
 
 
 def _sort_key(key: syntax.SortKey) -> str:
@@ -151,7 +158,7 @@ def _is_safe(name: str) -> bool:
 _KEYWORDS = frozenset(
     """
     let print range datatable union where filter extend project sort order take limit top count distinct summarize join mvexpand by
-    kind bagexpansion with_itemindex withsource with_source isfuzzy hint typeof dynamic true false True False TRUE FALSE
+    kind flags bagexpansion with_itemindex withsource with_source isfuzzy hint typeof dynamic true false True False TRUE FALSE
     """.split()  # noqa: SIM905
 )
 """Words that mean something else somewhere where a name may begin."""

@@ -13,7 +13,7 @@ from kqlite.dialects.duckdb.operators import listed, lowered, may_be_empty, may_
 from kqlite.dialects.scalars import ScalarLowering, custom
 from kqlite.dialects.searching import Needle
 from kqlite.language import plan
-from kqlite.language.functions.regexes import rewritten
+from kqlite.language.functions.regexes import escaped, rewritten
 from kqlite.language.schema import Array, Object
 from kqlite.language.types import Type
 
@@ -128,7 +128,7 @@ class _Edges:
     def pattern(self, text: str) -> str:
         left = _BEFORE if self.left and text[:1].isalnum() else ""
         right = _BEHIND if self.right and text[-1:].isalnum() else ""
-        return ("(?i)" if self.ignores_case else "") + left + _escaped(text) + right
+        return ("(?i)" if self.ignores_case else "") + left + escaped(text) + right
 
     def pattern_of(self, text: sql.Expression) -> sql.Expression:
         """The pattern for a text that is not known before."""
@@ -143,11 +143,6 @@ class _Edges:
 
 def _where_alphanumeric(text: sql.Expression, end: str, guard: str) -> sql.Expression:
     return sql.Case(((sql.call("regexp_matches", text, sql.Literal(end)), sql.Literal(guard)),), sql.Literal(""))
-
-
-def _escaped(text: str) -> str:
-    """The text as a pattern that matches it alone."""
-    return re.sub(r"[!-/:-@\[-^`{-~]", lambda found: "\\" + found[0], text)
 
 
 def _has(edges: _Edges) -> Test:

@@ -28,6 +28,7 @@ COLUMNS = Schema(
         Column("extendedLocation", Type.DYNAMIC),
         Column("apiVersion", Type.STRING, hidden=True),
         Column("systemData", Type.DYNAMIC, hidden=True),
+        Column("aliases", Type.DYNAMIC, hidden=True),
     )
 )
 """The columns of every resource table; the hidden ones can be asked for by name and are not in the default output."""
@@ -82,18 +83,22 @@ RESOURCE_TABLES = (
     "patchassessmentresources",
     "patchinstallationresources",
     "advisorresources",
+    "aksresources",
     "alertsmanagementresources",
     "appserviceresources",
     "authorizationresources",
     "awsresources",
     "azurebusinesscontinuityresources",
+    "cdnresources",
     "chaosresources",
     "communitygalleryresources",
+    "containerserviceeventresources",
     "desktopvirtualizationresources",
     "dnsresources",
     "edgeorderresources",
     "elasticsanresources",
     "extendedlocationresources",
+    "extensibilityresources",
     "featureresources",
     "guestconfigurationresources",
     "insightsresources",
@@ -106,13 +111,17 @@ RESOURCE_TABLES = (
     "networkresources",
     "orbitalresources",
     "policyresources",
+    "quotaresources",
     "recoveryservicesresources",
     "securityresources",
     "servicefabricresources",
     "servicehealthresources",
     "spotresources",
+    "sqlresources",
+    "storageresources",
     "supportresources",
     "tagsresources",
+    "workloadmonitorresources",
 )
 """Every table of the service. A table without rows here is empty, not unknown; names ignore case."""
 

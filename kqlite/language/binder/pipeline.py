@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import assert_never
 
 from kqlite.language import plan, schema, syntax
-from kqlite.language.binder import joins, mv_expand, row_operators, summarize, unions
+from kqlite.language.binder import joins, mv_expand, parse, row_operators, summarize, unions
 from kqlite.language.binder.operators import arithmetic, convert
 from kqlite.language.binder.scalars import Environment, ScalarBinder
 from kqlite.language.binder.scope import (
@@ -233,5 +233,7 @@ class TableBinder:
                 return joins.join(self, node, table)
             case syntax.MvExpand():
                 return mv_expand.mv_expand(self, node, table)
+            case syntax.Parse():
+                return parse.parse(self, node, table)
             case _:
                 assert_never(node)

@@ -29,6 +29,7 @@ from kqlite.language.diagnostics import (
     not_a_condition,
     not_constant,
     table_for_scalar,
+    undecided,
     unknown_column,
     unknown_function,
     unsupported,
@@ -205,12 +206,35 @@ class ScalarBinder:
     # Operators
 
     def _binary(self, node: syntax.Binary) -> plan.Scalar:
+        if isinstance(node.left, syntax.Star):
+            return self._any_column(node, node.left)
         left, right = self.all((node.left, node.right))
         if node.operator in EQUALITY or node.operator in ORDER:
             return comparison(node.operator, left, right, node.span)
         if node.operator == "matches regex":
             self._check_regex(right, node.right.span)
         return string_operator(node.operator, left, right, node.span)
+
+    def _any_column(self, node: syntax.Binary, star: syntax.Star) -> plan.Scalar:
+        """`* has 'x'`: whether any column has it. A string operator takes each column as text, `==` those that hold such a value."""
+        if node.operator.startswith("!"):
+            positive = {"!=": "==", "!~": "=~"}.get(node.operator, node.operator[1:])
+            raise Refused(undecided(f"`* {node.operator}`", node.span, f"write `not(* {positive} ..)`"))
+        right = self.bind(node.right)
+        if node.operator == "matches regex":
+            self._check_regex(right, node.right.span)
+        tests: list[plan.Scalar] = []
+        for attribute in self.columns.visible():
+            column = self.reference(attribute, syntax.Name(star.span, "*"))
+            if node.operator in EQUALITY:
+                if attribute.type in (right.type, Type.DYNAMIC) or Type.DYNAMIC is right.type or widest([attribute.type, right.type]):
+                    tests.append(comparison(node.operator, column, right, node.span))
+            else:
+                text = column if attribute.type is Type.DYNAMIC else convert(column, Type.STRING)
+                tests.append(string_operator(node.operator, text, right, node.span))
+        if not tests:
+            return plan.Constant(Type.BOOL, False)
+        return tests[0] if len(tests) == 1 else invoke("or", tests)
 
     def _check_regex(self, pattern: plan.Scalar, span: Span) -> None:
         if not isinstance(pattern, plan.Constant):
@@ -355,7 +379,7 @@ class ScalarBinder:
         expanded: list[syntax.Item] = []
         for argument in arguments:
             if isinstance(argument, syntax.Star):
-                expanded += [syntax.Name(argument.span, attribute.name) for attribute in self.columns]
+                expanded += [syntax.Name(argument.span, attribute.name) for attribute in self.columns.visible()]
             else:
                 expanded.append(argument)
         return expanded

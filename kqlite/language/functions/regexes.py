@@ -31,6 +31,11 @@ class _Unreadable(Exception):
     """Why a pattern is refused."""
 
 
+def escaped(text: str) -> str:
+    """The text as a pattern that matches it alone."""
+    return re.sub(r"[!-/:-@\[-^`{-~]", lambda found: "\\" + found[0], text)
+
+
 def check_regex(pattern: str) -> str | None:
     """Why `pattern` cannot be run, or None where it can."""
     try:
@@ -43,6 +48,11 @@ def check_regex(pattern: str) -> str | None:
 def rewritten(pattern: str) -> str:
     """The pattern for RE2. `check_regex` has accepted it."""
     return _read(pattern)[0]
+
+
+def without_groups(pattern: str) -> str:
+    """`rewritten` as one part of a pattern: it captures nothing, so that the groups around it keep their numbers."""
+    return f"(?:{_Reader(pattern, captures=False).read()})"
 
 
 def group_count(pattern: str) -> int:
@@ -85,8 +95,9 @@ def _code_point(item: str) -> int | None:
 
 
 class _Reader:
-    def __init__(self, pattern: str):
+    def __init__(self, pattern: str, *, captures: bool = True):
         self.pattern = pattern
+        self.captures = captures
         self.at = 0
         self.groups = 0
         self.names: dict[str, int] = {}
@@ -169,7 +180,8 @@ class _Reader:
             if name in self.names:
                 raise _Unreadable(f"two groups named `{name}`")
             self.names[name] = self.groups
-        self.out.append(f"(?P<{name}>" if name is not None else "(")
+        named = f"(?P<{name}>" if name is not None else "("
+        self.out.append(named if self.captures else "(?:")
         return 1, False
 
     def _class(self) -> None:

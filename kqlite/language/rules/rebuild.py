@@ -21,6 +21,8 @@ def rebuild(scalar: plan.Scalar, child: Callable[[plan.Scalar], plan.Scalar]) ->
             return replace(scalar, arguments=tuple(child(argument) for argument in scalar.arguments))
         case plan.Convert() | plan.AsJson():
             return replace(scalar, operand=child(scalar.operand))
+        case plan.Captures():
+            return replace(scalar, text=child(scalar.text))
         case plan.InTable() | plan.Within():
             return replace(scalar, value=child(scalar.value))
         case _:
