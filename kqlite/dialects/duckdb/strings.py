@@ -80,7 +80,7 @@ def _at_least_zero(lowering: ScalarLowering, scalar: plan.Scalar) -> sql.Express
 @custom("indexof")
 def _indexof(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     """The `occurrence`th of the positions at which `lookup` stands. The length is that of the part in which each is looked for: the part
-    begins at `start`, and for a further occurrence behind the beginning of the one before.
+    begins at `start`, and for a further occurrence behind the beginning of the one before. Null for a length or an occurrence that is none.
     """
     given = [lowering.lower(argument) for argument in invoke.arguments]
     text, lookup, start = given[:3]
@@ -95,7 +95,7 @@ def _indexof(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
         {"first": first, "text": text, "lookup": lookup},
     )
     template = (
-        "list_transform([{found}], lambda p: CASE WHEN {occurrence} > 0 AND ({length} < 0 OR len(list_filter(p[1:{occurrence}], "
+        "list_transform([{found}], lambda p: CASE WHEN {occurrence} < 0 OR {length} < -1 THEN NULL WHEN {occurrence} > 0 AND ({length} < 0 OR len(list_filter(p[1:{occurrence}], "
         "lambda place, n: place + length({lookup}) > {length} + CASE WHEN n = 1 THEN {first} ELSE p[n - 1] + 1 END)) = 0) "
         "THEN coalesce(p[{occurrence}], -1) ELSE -1 END)[1]"
     )

@@ -170,7 +170,6 @@ scalar(
             ("duckdb", 2): "strpos({text}, {lookup}) - 1",
             "duckdb": Custom("indexof"),
         },
-        nullable=False,
         examples=(
             Example('indexof("abcdefg", "cde")', "2"),
             Example('indexof("abcdefg", "cde", 1, 4)', "2"),
@@ -181,6 +180,8 @@ scalar(
             Example('indexof("abcdefgabcdefg", "cde", 1, -1, 2)', "9"),
             Example('indexof("abcdefgabcdefg", "cde", 1, 10, 2)', "9"),
             Example('indexof("abcdefgabcdefg", "cde", 1, -1, 3)', "-1"),
+            Example('indexof("abcabc", "c", 0, -2)', "null"),
+            Example('indexof("abcabc", "c", 0, -1, -1)', "null"),
         ),
         source="Kusto Query Language reference, indexof()",
     )
