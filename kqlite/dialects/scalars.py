@@ -136,6 +136,11 @@ class ScalarLowering:
         assert isinstance(scalar.form, Leaf)
         return conversions.leaf_to_text(self.lower(scalar), scalar.form)
 
+    def null_where_null(self, scalar: plan.Scalar) -> sql.Expression:
+        """What is NULL exactly where the value is null; the text of a dynamic, since in JSON two things are null."""
+        loose = scalar.type is Type.DYNAMIC and isinstance(scalar.form, JsonLeaf | None)
+        return self.plain_text(scalar) if loose else self.lower(scalar)
+
     def condition(self, scalar: plan.Scalar) -> sql.Expression:
         """A condition where null counts as false: at the top of a `where`, in `countif`, `iff`. Simpler SQL, which the engine
         can push down.

@@ -54,23 +54,16 @@ def _not(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     return sql.Not(lowering.lower(invoke.arguments[0]))
 
 
-def _tested(lowering: ScalarLowering, scalar: plan.Scalar) -> sql.Expression:
-    """What is NULL exactly where the value is null; the text of a dynamic, since in JSON two things are null."""
-    if scalar.type is Type.DYNAMIC and not isinstance(scalar.form, Array | Object):
-        return lowering.plain_text(scalar) if isinstance(scalar.form, JsonLeaf | None) else lowering.lower(scalar)
-    return lowering.lower(scalar)
-
-
 @custom("isnull")
 def _isnull(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     operand = invoke.arguments[0]
-    return sql.IsNull(_tested(lowering, operand)) if operand.nullable else sql.FALSE
+    return sql.IsNull(lowering.null_where_null(operand)) if operand.nullable else sql.FALSE
 
 
 @custom("isnotnull")
 def _isnotnull(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     operand = invoke.arguments[0]
-    return sql.IsNull(_tested(lowering, operand), negated=True) if operand.nullable else sql.TRUE
+    return sql.IsNull(lowering.null_where_null(operand), negated=True) if operand.nullable else sql.TRUE
 
 
 def _may_be_empty(scalar: plan.Scalar) -> bool:
@@ -85,7 +78,7 @@ def _isempty(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     operand = invoke.arguments[0]
     if not _may_be_empty(operand):
         return sql.IsNull(lowering.lower(operand))
-    value = _tested(lowering, operand)
+    value = lowering.null_where_null(operand)
     return sql.operation("=", sql.or_empty(value) if operand.nullable else value, _EMPTY)
 
 
@@ -94,7 +87,7 @@ def _isnotempty(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression
     operand = invoke.arguments[0]
     if not _may_be_empty(operand):
         return sql.IsNull(lowering.lower(operand), negated=True)
-    value = _tested(lowering, operand)
+    value = lowering.null_where_null(operand)
     return sql.operation("<>", sql.or_empty(value) if operand.nullable else value, _EMPTY)
 
 
@@ -103,7 +96,7 @@ def _isnotempty_condition(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.
     operand = invoke.arguments[0]
     if not _may_be_empty(operand):
         return sql.IsNull(lowering.lower(operand), negated=True)
-    return sql.operation("<>", _tested(lowering, operand), _EMPTY)
+    return sql.operation("<>", lowering.null_where_null(operand), _EMPTY)
 
 
 @custom("max_of")

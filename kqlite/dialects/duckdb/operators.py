@@ -182,7 +182,11 @@ def _equality(lowering: ScalarLowering, invoke: plan.Invoke, plain: str, with_nu
     nullable = [may_be_null(argument) for argument in invoke.arguments]
     if not any(nullable):
         return sql.operation(plain, left, right)
-    answer = sql.operation(with_null, left, right)
+    answer: sql.Expression = sql.operation(with_null, left, right)
+    holds_others = _holds_others(invoke)
+    if holds_others:
+        # Read as the other's type, what is none is NULL, and yet it differs from null.
+        answer = sql.call("coalesce", sql.operation(plain, left, right), sql.Literal(plain == "<>"))
     if _may_be_numbers(invoke):
         same = _same_number(lowering, invoke)
         answer = sql.operation("OR", answer, same) if plain == "=" else sql.operation("AND", answer, sql.Not(same))
@@ -191,8 +195,19 @@ def _equality(lowering: ScalarLowering, invoke: plan.Invoke, plain: str, with_nu
         answer = sql.operation("AND", answer, same) if plain == "=" else sql.operation("OR", answer, sql.Not(same))
     if not all(nullable):
         return answer
+    if holds_others:
+        left, right = (lowering.null_where_null(argument) for argument in invoke.arguments)
     both = sql.operation("AND", sql.IsNull(left), sql.IsNull(right))
     return sql.Case(((both, sql.Cast(sql.NULL, "BOOLEAN")),), answer)
+
+
+def _holds_others(invoke: plan.Invoke) -> bool:
+    """Whether one side is a dynamic that may hold a value which is none of the other side's type, and the other side may be null."""
+    for value, other in zip(invoke.arguments, reversed(invoke.arguments), strict=True):
+        if value.type is Type.DYNAMIC and other.type is not Type.DYNAMIC and other.nullable:
+            form = value.form
+            return not (isinstance(form, Leaf) and (form.type is other.type or (form.type.is_numeric and other.type.is_numeric)))
+    return False
 
 
 @custom("== as condition")
@@ -209,7 +224,7 @@ def _unequal_condition(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Exp
         # Null counts as false, as it must: a missing dynamic is not unlike `''`.
         return sql.operation("<>", *_operands(lowering, invoke))
     invoke = _beside_string(invoke)
-    if _needs_digits(invoke) or _may_be_numbers(invoke):
+    if _needs_digits(invoke) or _may_be_numbers(invoke) or _holds_others(invoke):
         return _unequal(lowering, invoke)
     nullable = any(may_be_null(argument) for argument in invoke.arguments)
     return sql.operation("IS DISTINCT FROM" if nullable else "<>", *_operands(lowering, invoke))

@@ -95,7 +95,8 @@ def _indexof(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
         {"first": first, "text": text, "lookup": lookup},
     )
     template = (
-        "list_transform([{found}], lambda p: CASE WHEN {occurrence} < 0 OR {length} < -1 THEN NULL WHEN {occurrence} > 0 AND ({length} < 0 OR len(list_filter(p[1:{occurrence}], "
+        "list_transform([{found}], lambda p: CASE WHEN {occurrence} < 0 OR {length} < -1 THEN NULL"
+        " WHEN {occurrence} > 0 AND ({length} < 0 OR len(list_filter(p[1:{occurrence}], "
         "lambda place, n: place + length({lookup}) > {length} + CASE WHEN n = 1 THEN {first} ELSE p[n - 1] + 1 END)) = 0) "
         "THEN coalesce(p[{occurrence}], -1) ELSE -1 END)[1]"
     )
