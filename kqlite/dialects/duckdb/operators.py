@@ -238,27 +238,33 @@ def _declare_order(operator: str) -> None:
             # Two dynamics have an order as numbers.
             return sql.operation(operator, _number(lowering, left), _number(lowering, right))
         pair = _operands_in_order(lowering, left, right)
-        greater, value = (left, pair[0]) if operator[0] == ">" else (right, pair[1])
-        if _may_be_nan(greater):
-            # NaN is in no order with any number; the engine has it above them all.
-            return sql.operation("AND", sql.operation(operator, *pair), sql.Not(sql.call("isnan", value)))
+        test = sql.operation(operator, *pair)
         if _needs_digits(invoke):
             digits = sql.operation(operator, *(_as_whole(lowering, argument) for argument in invoke.arguments))
             # Numbers that are not both whole and equal as doubles are equal.
             tie = sql.call("coalesce", digits, sql.Literal(operator in ("<=", ">=")))
-            return sql.operation("OR", sql.operation(operator[0], *pair), sql.operation("AND", sql.operation("=", *pair), tie))
-        return sql.operation(operator, *pair)
+            test = sql.operation("OR", sql.operation(operator[0], *pair), sql.operation("AND", sql.operation("=", *pair), tie))
+        greater, other, value = (left, right, pair[0]) if operator[0] == ">" else (right, left, pair[1])
+        if not _may_be_nan(greater) or not (greater.type is Type.REAL or other.type.is_numeric):
+            return test
+        # NaN is in no order with any number; the engine has it above them all.
+        return sql.operation("AND", test, sql.Not(sql.call("isnan", value)))
 
 
 def _may_be_nan(scalar: plan.Scalar) -> bool:
-    """Whether a value may be NaN: not a constant, a whole number, or what was a whole number."""
+    """Whether a value may be NaN, which text may say; a constant, a whole number, and what was a whole number are not."""
     match scalar:
         case plan.Constant():
             return isinstance(scalar.value, float) and math.isnan(scalar.value)
         case plan.Convert():
-            return scalar.to is Type.REAL and (scalar.operand.type is Type.STRING or _may_be_nan(scalar.operand))
+            return scalar.to is Type.REAL and (_may_be_text(scalar.operand) or _may_be_nan(scalar.operand))
         case _:
-            return scalar.type is Type.REAL
+            return scalar.type is Type.REAL or (scalar.type is Type.DYNAMIC and _may_be_text(scalar))
+
+
+def _may_be_text(scalar: plan.Scalar) -> bool:
+    kind = scalar.form.type if isinstance(scalar.form, Leaf) else scalar.type
+    return kind in (Type.STRING, Type.DYNAMIC)
 
 
 def _operands_in_order(lowering: ScalarLowering, left: plan.Scalar, right: plan.Scalar) -> tuple[sql.Expression, sql.Expression]:
