@@ -13,17 +13,17 @@ from kqlite.language.types import Type, widest
 
 
 def of_branches(name: str, values: Sequence[plan.Scalar], span: Span) -> tuple[Type, list[plan.Scalar]]:
-    """The common type of branches: a string beats a dynamic, a number too, and types with nothing in common become dynamic."""
+    """The common type of branches: a scalar type beats a dynamic, and types with nothing in common become dynamic."""
     types = {value.type for value in values}
     if len(types) == 1:
         return values[0].type, list(values)
     wide = widest(list(types - {Type.DYNAMIC}))
     if wide is not None:
         common = wide
-    elif types == {Type.DYNAMIC, Type.STRING}:
-        common = Type.STRING
     else:
-        common = Type.DYNAMIC
+        # Beside one scalar type a dynamic counts as that.
+        scalars = types - {Type.DYNAMIC}
+        common = scalars.pop() if len(scalars) == 1 else Type.DYNAMIC
     return common, [convert(value, common) for value in values]
 
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from kqlite.language import plan, syntax
-from kqlite.language.binder.naming import automatic_name
+from kqlite.language.binder.naming import column_name
 from kqlite.language.binder.row_operators import refuse_twice
 from kqlite.language.binder.scalars import ScalarBinder
 from kqlite.language.binder.scope import NewNames, Table
@@ -35,7 +35,7 @@ def mv_expand(binder: "TableBinder", node: syntax.MvExpand, table: Table) -> Tab
     expansions = []
     for item in node.items:
         value_node = item.value.value if isinstance(item.value, syntax.Named) else item.value
-        name = item.value.names[0].name if isinstance(item.value, syntax.Named) else names.automatic(automatic_name(value_node))
+        name = item.value.names[0].name if isinstance(item.value, syntax.Named) else names.automatic(column_name(value_node))
         value = scalars.bind(value_node)
         if value.type is not Type.DYNAMIC:
             raise Refused(not_expandable(str(value.type), value_node.span))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kqlite.language import plan, syntax
-from kqlite.language.binder.naming import automatic_name
+from kqlite.language.binder.naming import column_name
 from kqlite.language.binder.scalars import ScalarBinder
 from kqlite.language.binder.scope import Muted, NewNames, Table
 from kqlite.language.diagnostics import Refused, dynamic_key, name_twice, no_columns_match, out_of_range, unsupported
@@ -42,9 +42,12 @@ def where(binder: "TableBinder", node: syntax.Where, table: Table) -> Table:
 
 
 def _definitions(
-    binder: "TableBinder", items: tuple[syntax.Item, ...], table: Table, names: NewNames
+    binder: "TableBinder", items: tuple[syntax.Item, ...], table: Table, names: NewNames, *, replaces: bool
 ) -> tuple[list[tuple[str, plan.Scalar]], set[str]]:
-    """Name and value of each item, and the names whose values are wrong."""
+    """Name and value of each item, and the names whose values are wrong.
+
+    replaces: whether a name that nobody wrote replaces a column of that name; else it makes way.
+    """
     scalars = ScalarBinder(table.columns, binder.environment)
     written = [
         name
@@ -52,7 +55,7 @@ def _definitions(
         for name in (item.names if isinstance(item, syntax.Named) else [item] if isinstance(item, syntax.Name) else [])
     ]
     refuse_twice((name.name, name.span) for name in written)
-    names.taken.update(name.name for name in written)
+    names.taken.update(name.name for item in items if isinstance(item, syntax.Named) for name in item.names)
     defined: list[tuple[str, plan.Scalar]] = []
     broken: set[str] = set()
     for item in items:
@@ -61,10 +64,9 @@ def _definitions(
             raise Refused(unsupported("a list of names for one value in this place", item.span))
         if isinstance(item, syntax.Named):
             name = item.names[0].name
-        elif isinstance(item, syntax.Name):
-            name = item.name
         else:
-            name = names.automatic(automatic_name(value_node))
+            own = column_name(value_node)
+            name = own if own is not None and replaces else names.automatic(own)
         try:
             defined.append((name, scalars.bind(value_node)))
         except Refused as refused:
@@ -77,7 +79,7 @@ def _definitions(
 
 def extend(binder: "TableBinder", node: syntax.Extend, table: Table) -> Table:
     """A name that exists is replaced in its place, a new one appended."""
-    defined, broken = _definitions(binder, node.items, table, NewNames(in_use=table.columns.names()))
+    defined, broken = _definitions(binder, node.items, table, NewNames(in_use=table.columns.names()), replaces=True)
     values = dict(defined)
     outputs: list[tuple[plan.Attribute, plan.Scalar]] = []
     for attribute in table.relation.attributes:
@@ -101,7 +103,7 @@ def project(binder: "TableBinder", node: syntax.Project, table: Table) -> Table:
             items += [syntax.Name(item.span, attribute.name) for attribute in table.visible()]
         else:
             items.append(item)
-    defined, broken = _definitions(binder, tuple(items), table, NewNames())
+    defined, broken = _definitions(binder, tuple(items), table, NewNames(), replaces=False)
     outputs = []
     for name, value in defined:
         kept = isinstance(value, plan.Reference) and value.attribute.name == name
@@ -139,7 +141,7 @@ def project_rename(binder: "TableBinder", node: syntax.ProjectRename, table: Tab
     for item in node.items:
         if not isinstance(item, syntax.Named) or not isinstance(item.value, syntax.Name):
             raise Refused(unsupported("anything but `new = old` in `project-rename`", item.span))
-        new_names[table.columns.get(item.value.name, item.value.span).name] = item.names[0].name
+        new_names.setdefault(table.columns.get(item.value.name, item.value.span).name, item.names[0].name)
     outputs = []
     for attribute in table.relation.attributes:
         name = new_names.get(attribute.name)

@@ -113,7 +113,7 @@ class ScalarBinder:
                     return negate(operand, node.span)
                 if not (operand.type.is_numeric or operand.type is Type.TIMESPAN):
                     raise Refused(wrong_operand("+", str(operand.type), node.span))
-                return operand
+                return operand if isinstance(operand, plan.Constant) or operand.type is not Type.INT else convert(operand, Type.LONG)
             case syntax.Binary():
                 return self._binary(node)
             case syntax.Chain():

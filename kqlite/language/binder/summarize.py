@@ -1,9 +1,10 @@
 """Operators that fold rows: summarize, distinct, count."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kqlite.language import plan, syntax
-from kqlite.language.binder.naming import aggregate_name, automatic_name
+from kqlite.language.binder.naming import aggregate_name, argument_name, column_name, percentile_name, row_names
 from kqlite.language.binder.row_operators import refuse_twice
 from kqlite.language.binder.scalars import Environment, ScalarBinder
 from kqlite.language.binder.scope import Columns, Muted, NewNames, Table
@@ -12,7 +13,6 @@ from kqlite.language.diagnostics import (
     aggregate_within_aggregate,
     column_outside_aggregate,
     dynamic_key,
-    name_twice,
     unsupported,
 )
 from kqlite.language.functions import FUNCTIONS
@@ -45,9 +45,22 @@ class _AggregateBinder(ScalarBinder):
         raise Refused(column_outside_aggregate("*", node.span))
 
     def aggregate(self, function: Function, node: syntax.Call) -> plan.Scalar:
-        if function.name in _WHOLE_ROW and any(isinstance(argument, syntax.Star) for argument in node.arguments):
+        if function.name not in _WHOLE_ROW:
+            return self.add(self.invoke(function, node))
+        if any(isinstance(argument, syntax.Star) for argument in node.arguments):
             raise Refused(unsupported(f"`{node.function}(.., *)` inside an expression", node.span))
-        return self.add(self.invoke(function, node))
+        if function.name not in ("arg_max", "arg_min") and len(node.arguments) == 1:
+            return self.add(self.invoke(function, node))
+        self.signatures_for(function, node)
+        nodes = [argument.value if isinstance(argument, syntax.Named) else argument for argument in node.arguments]
+        return self.add(of_row(function, 0, self.row_values(function, nodes)))
+
+    def row_values(self, function: Function, nodes: Sequence[syntax.Scalar]) -> list[plan.Scalar]:
+        """The values of a row, the first of which picks it for `arg_max` and `arg_min`."""
+        values = self.arguments.all(nodes)
+        if function.name in ("arg_max", "arg_min") and values[0].type is Type.DYNAMIC:
+            raise Refused(dynamic_key(function.name, self.environment.written(nodes[0].span), nodes[0].span))
+        return values
 
     def invoke(self, function: Function, node: syntax.Call) -> plan.Invoke:
         signatures = self.signatures_for(function, node)
@@ -57,6 +70,11 @@ class _AggregateBinder(ScalarBinder):
         attribute = plan.Attribute(invoke.function.name, invoke.type)
         self.found.append((attribute, invoke))
         return plan.Reference(attribute)
+
+
+def of_row(function: Function, place: int, values: Sequence[plan.Scalar]) -> plan.Invoke:
+    """One value of the row that an aggregate picks: the arguments are its place among the values, then all values."""
+    return plan.Invoke(function, (plan.Constant(Type.LONG, place), *values), values[place].type)
 
 
 _WHOLE_ROW = ("arg_max", "arg_min", "take_any", "any")
@@ -78,7 +96,7 @@ def _keys(
     broken: set[str] = set()
     for item in items:
         node = item.value if isinstance(item, syntax.Named) else item
-        name = item.names[0].name if isinstance(item, syntax.Named) else names.automatic(automatic_name(node))
+        name = item.names[0].name if isinstance(item, syntax.Named) else names.automatic(column_name(node))
         try:
             value = scalars.bind(node)
             if value.type is Type.DYNAMIC:
@@ -99,6 +117,7 @@ def distinct(binder: "TableBinder", node: syntax.Distinct, table: Table) -> Tabl
             items += [syntax.Name(item.span, attribute.name) for attribute in table.visible()]
         else:
             items.append(item)
+    _refuse_twice(items)
     names = NewNames(name.name for item in items if isinstance(item, syntax.Named) for name in item.names)
     keys, broken = _keys(binder, tuple(items), table, names, "distinct")
     return Table(plan.Aggregate(table.relation, tuple(keys), ()), frozenset(broken))
@@ -106,21 +125,17 @@ def distinct(binder: "TableBinder", node: syntax.Distinct, table: Table) -> Tabl
 
 def summarize(binder: "TableBinder", node: syntax.Summarize, table: Table) -> Table:
     """By-columns first, then the aggregates."""
-    written = [name for item in (*node.by, *node.aggregates) if isinstance(item, syntax.Named) for name in item.names]
-    plain_keys = {item.name for item in node.by if isinstance(item, syntax.Name)}
-    refuse_twice((name.name, name.span) for name in written)
-    for name in written:
-        if name.name in plain_keys:
-            raise Refused(name_twice(name.name, name.span))
-    names = NewNames(name.name for name in written)
+    items = (*node.by, *node.aggregates)
+    _refuse_twice(items)
+    names = NewNames(name.name for item in items if isinstance(item, syntax.Named) for name in item.names)
     keys, broken = _keys(binder, node.by, table, names, "summarize .. by")
     aggregates = _AggregateBinder(table.columns, binder.environment)
     outputs: list[tuple[plan.Attribute, plan.Scalar]] = []
-    key_names = {attribute.name for attribute, _ in keys}
+    grouped = [value for _, value in keys]
     for item in node.aggregates:
         before = len(outputs)
         try:
-            outputs += _outputs(aggregates, item, table, names, key_names)
+            outputs += _outputs(aggregates, item, table, names, grouped)
         except Refused as refused:
             binder.problems.add(refused.diagnostic)
         except Muted:
@@ -134,13 +149,19 @@ def summarize(binder: "TableBinder", node: syntax.Summarize, table: Table) -> Ta
     return Table(relation, frozenset(broken))
 
 
+def _refuse_twice(items: Sequence[syntax.Item]) -> None:
+    """Refuses two names that are written, or a column that is named twice."""
+    named = (item.names if isinstance(item, syntax.Named) else [item] if isinstance(item, syntax.Name) else [] for item in items)
+    refuse_twice((name.name, name.span) for names in named for name in names)
+
+
 def _is_aggregate(node: syntax.Call) -> bool:
     function = FUNCTIONS.find(node.function)
     return function is not None and function.aggregate
 
 
 def _outputs(
-    aggregates: _AggregateBinder, item: syntax.Item, table: Table, names: NewNames, key_names: set[str]
+    aggregates: _AggregateBinder, item: syntax.Item, table: Table, names: NewNames, keys: Sequence[plan.Scalar]
 ) -> list[tuple[plan.Attribute, plan.Scalar]]:
     """The columns of one item of `summarize`."""
     node = item.value if isinstance(item, syntax.Named) else item
@@ -153,14 +174,14 @@ def _outputs(
             and (len(node.arguments) > 1 or any(isinstance(argument, syntax.Star) for argument in node.arguments))
         )
         if whole_row:
-            return _whole_row(aggregates, function, node, table, names, key_names, written)
+            return _whole_row(aggregates, function, node, table, names, keys, written)
         if function.name == "percentiles":
             aggregates.signatures_for(function, node)
             return _percentiles(aggregates, node, names, written)
         value: plan.Scalar = aggregates.add(aggregates.invoke(function, node))
-        own = percentile_name(node) if function.name == "percentile" else aggregate_name(node)
+        own = "any_arg0" if function.name == "take_any" and argument_name(node.arguments[0]) is None else aggregate_name(node)
     else:
-        own = None
+        own = column_name(node)
         value = aggregates.bind(node)
     if len(written) > 1:
         raise Refused(unsupported("a list of names for one value", item.span))
@@ -173,37 +194,28 @@ def _whole_row(
     node: syntax.Call,
     table: Table,
     names: NewNames,
-    key_names: set[str],
+    keys: Sequence[plan.Scalar],
     written: list[str],
 ) -> list[tuple[plan.Attribute, plan.Scalar]]:
-    """`arg_max(by, a, b)` and the like: one Invoke for each column, all of which pick the same row.
-
-    The arguments of each are the place of its column among the values, then all values.
-    """
+    """`arg_max(by, a, b)` and the like: one Invoke for each column, all of which pick the same row."""
     aggregates.signatures_for(function, node)
     nodes: list[syntax.Scalar] = []
     own_names: list[str | None] = []
     for argument in node.arguments:
         if isinstance(argument, syntax.Star):
-            skipped = key_names | {name for name in own_names if name}
-            starred = [attribute.name for attribute in table.visible() if attribute.name not in skipped]
+            # Not what is there already: a key, or a value that is a column as it stands.
+            there = {value.attribute for value in (*keys, *aggregates.arguments.all(nodes)) if isinstance(value, plan.Reference)}
+            starred = [attribute.name for attribute in table.visible() if attribute not in there]
             nodes += [syntax.Name(argument.span, name) for name in starred]
             own_names += starred
-        elif isinstance(argument, syntax.Named):
-            nodes.append(argument.value)
-            own_names.append(argument.names[0].name)
         else:
-            nodes.append(argument)
-            own_names.append(automatic_name(argument))
-    values = aggregates.arguments.all(nodes)
-    if function.name in ("arg_max", "arg_min") and values[0].type is Type.DYNAMIC:
-        raise Refused(dynamic_key(function.name, aggregates.environment.written(nodes[0].span), nodes[0].span))
-    extreme = {"arg_max": "max_", "arg_min": "min_"}.get(function.name)
+            nodes.append(argument.value if isinstance(argument, syntax.Named) else argument)
+            own_names.append(argument_name(argument))
+    values = aggregates.row_values(function, nodes)
     outputs: list[tuple[plan.Attribute, plan.Scalar]] = []
-    for place, (value, own) in enumerate(zip(values, own_names, strict=True)):
-        name = written[place] if place < len(written) else names.automatic(own if own is not None else extreme if place == 0 else None)
-        invoke = plan.Invoke(function, (plan.Constant(Type.LONG, place), *values), value.type)
-        outputs.append((plan.Attribute(name, value.type), aggregates.add(invoke)))
+    for place, (value, own) in enumerate(zip(values, row_names(function, own_names), strict=True)):
+        name = written[place] if place < len(written) else names.automatic(own)
+        outputs.append((plan.Attribute(name, value.type), aggregates.add(of_row(function, place, values))))
     return outputs
 
 
@@ -220,11 +232,3 @@ def _percentiles(
         name = written[place] if place < len(written) else names.automatic(percentile_name(call))
         outputs.append((plan.Attribute(name, value.type), value))
     return outputs
-
-
-def percentile_name(node: syntax.Call) -> str:
-    """`percentile_x_99_9`."""
-    number = node.arguments[1]
-    shown = f"{number.value:g}".replace(".", "_") if isinstance(number, syntax.Literal) and isinstance(number.value, int | float) else ""
-    first = node.arguments[0]
-    return f"percentile_{(automatic_name(first) if not isinstance(first, syntax.Named) else None) or ''}_{shown}"

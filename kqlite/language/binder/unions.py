@@ -56,12 +56,12 @@ def _united(legs: list[tuple[Table, str]], kind: str, source_name: str | None) -
     if kind == "inner":
         everywhere = set.intersection(*({attribute.name for attribute in attributes} for attributes in visible))
         types = {name: seen for name, seen in types.items() if name in everywhere}
-    names = NewNames([name for name, seen in types.items() if len(seen) == 1])
+    names = NewNames()
     columns: list[plan.Attribute] = []
     wanted: list[tuple[str, Type]] = []
     for name, seen in types.items():
         for type_ in seen:
-            columns.append(plan.Attribute(name if len(seen) == 1 else names.automatic(f"{name}_{type_}"), type_))
+            columns.append(plan.Attribute(names.automatic(name if len(seen) == 1 else f"{name}_{type_}"), type_))
             wanted.append((name, type_))
     parts = []
     for (leg, label), attributes in zip(legs, visible, strict=True):

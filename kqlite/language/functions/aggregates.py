@@ -457,7 +457,7 @@ for _name, _doc, _result in (
         Function(
             name=_name,
             doc=_doc,
-            signatures=(Signature((_LONG,), Type.LONG),),
+            signatures=(Signature((Parameter("value", Type.INT),), Type.INT), Signature((_LONG,), Type.LONG)),
             sql={"duckdb": Custom(_name)},
             naming=Naming.FIRST_ARGUMENT,
             aggregate=True,

@@ -25,6 +25,7 @@ class Naming(Enum):
     FIRST_ARGUMENT = "the name of the first argument"
     FUNCTION_AND_ARGUMENT = "function_argument"
     PREFIX = "prefix_argument"
+    SORTED = "argument_sorted, where the call is all of the expression"
 
 
 @dataclass(frozen=True, slots=True)

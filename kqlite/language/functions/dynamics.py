@@ -164,7 +164,7 @@ for _name, _direction, _examples in (
             doc=f"The elements in {_direction} order, nulls last unless the second argument is false.",
             signatures=(Signature((dynamic("array"), Parameter("nulls_last", Type.BOOL, constant=True)), Type.DYNAMIC, optional=1),),
             sql={"duckdb": Custom(_name)},
-            naming=Naming.NONE,
+            naming=Naming.SORTED,
             shape=_form_of_first,
             examples=_examples,
             source=_page(_name),
