@@ -453,7 +453,7 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from kqlite.errors import InventoryError
-from kqlite.inventory import files
+from kqlite.inventory.imports import files
 files._SMALL_BYTES = int(sys.argv[4])
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), -1))
 try:

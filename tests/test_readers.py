@@ -143,8 +143,8 @@ IMPORT = """
 import sys
 from pathlib import Path
 from kqlite.errors import InventoryError
-from kqlite.inventory import files, readers
-readers._processes_for = lambda size: 2
+from kqlite.inventory.imports import files, worker_processes
+worker_processes._processes_for = lambda size: 2
 if sys.argv[3] != "-":
     import resource
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), -1))

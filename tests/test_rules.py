@@ -6,7 +6,7 @@ from kqlite.inventory.shapes.resource_tables import COLUMNS
 from kqlite.language import plan, rules
 from kqlite.language.binder import bind
 from kqlite.language.parser import parse
-from kqlite.language.schema import JSON, Leaf, Member, Object, Partition, Table
+from kqlite.language.schema import JSON, ORDERED_JSON, Leaf, Member, Object, Partition, Table
 from kqlite.language.types import Type
 
 TEXT = Leaf(Type.STRING)
@@ -134,7 +134,7 @@ def test_one_partition_keeps_its_form():
 
 
 def test_unlike_forms_become_json_and_absent_ones_do_not_count():
-    assert form_of("where type startswith 'microsoft.compute' | project properties.size") == JSON
+    assert form_of("where type startswith 'microsoft.compute' | project properties.size") == ORDERED_JSON
     assert form_of("where type startswith 'microsoft.compute' | project properties.power.level") == TEXT
 
 

@@ -9,11 +9,15 @@ from kqlite.language.functions.declare import Function, Naming
 
 def column_name(item: syntax.Scalar) -> str | None:
     """The name of the column that an item of a list makes; None makes it `Column1`, `Column2`, .."""
-    if isinstance(item, syntax.Call):
-        function = FUNCTIONS.find(item.function)
-        if function is not None and function.naming is Naming.SORTED:
-            return f"{_first_argument(item) or 'array0'}_sorted"
+    if isinstance(item, syntax.Call) and is_sort(item):
+        return f"{_first_argument(item) or 'array0'}_sorted"
     return automatic_name(item)
+
+
+def is_sort(item: syntax.Scalar) -> bool:
+    """Whether an item is a call of a function that sorts arrays: in `extend` its column makes way for one of its name instead of replacing it."""
+    function = FUNCTIONS.find(item.function) if isinstance(item, syntax.Call) else None
+    return function is not None and function.naming is Naming.SORTED
 
 
 def automatic_name(node: syntax.Scalar) -> str | None:

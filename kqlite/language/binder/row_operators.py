@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kqlite.language import plan, syntax
-from kqlite.language.binder.naming import column_name
+from kqlite.language.binder.naming import column_name, is_sort
 from kqlite.language.binder.scalars import ScalarBinder
 from kqlite.language.binder.scope import Muted, NewNames, Table
 from kqlite.language.diagnostics import Refused, dynamic_key, name_twice, no_columns_match, out_of_range, unsupported
@@ -66,7 +66,7 @@ def _definitions(
             name = item.names[0].name
         else:
             own = column_name(value_node)
-            name = own if own is not None and replaces else names.automatic(own)
+            name = own if own is not None and replaces and not is_sort(value_node) else names.automatic(own)
         try:
             defined.append((name, scalars.bind(value_node)))
         except Refused as refused:
