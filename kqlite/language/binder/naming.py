@@ -15,7 +15,7 @@ def column_name(item: syntax.Scalar) -> str | None:
 
 
 def is_sort(item: syntax.Scalar) -> bool:
-    """Whether an item is a call of a function that sorts arrays: in `extend` its column makes way for one of its name instead of replacing it."""
+    """Whether an item is a call that sorts arrays: in `extend` its column makes way for a column of its name and does not replace it."""
     function = FUNCTIONS.find(item.function) if isinstance(item, syntax.Call) else None
     return function is not None and function.naming is Naming.SORTED
 
