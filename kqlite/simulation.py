@@ -23,6 +23,8 @@ from kqlite.connection import Connection
 from kqlite.directory.data_directory import LOG, as_path
 from kqlite.errors import ClosedError
 from kqlite.orchestration import metrics
+from kqlite.orchestration.activity import Activity
+from kqlite.orchestration.activity_rates import checked_level
 from kqlite.orchestration.arm import Answer, FrontDoor
 from kqlite.orchestration.clock import SECOND, Clock, duration, to_datetime
 from kqlite.orchestration.control_plane import ControlPlane
@@ -54,6 +56,7 @@ class Simulation:
     synchronous: "FULL", or "NORMAL" where the last commits may be lost in a power cut.
     lag: how late the inventory shows a change: seconds, a timedelta, text ("30s", "1s..60s", "measured" as in the real service, any of
         them also after "per-resource"), or a `snapshotter.lag.Lag`.
+    activity: how busy the fleet is by itself: "none", "calm", "normal" or "wild", see the property. None: as it was left, at first "none".
     """
 
     def __init__(
@@ -66,9 +69,12 @@ class Simulation:
         features: Iterable[str] | str = "all",
         synchronous: str = "FULL",
         lag: Lag | float | timedelta | str = "measured",
+        activity: str | None = None,
         *,
         _log: EventLog | None = None,
     ) -> None:
+        if activity is not None:
+            checked_level(activity)
         if clock is not None and not isinstance(clock, Clock):
             raise TypeError(f"a simulation's clock is a kqlite.Clock, and not {clock!r}")
         _whole_number("seed", seed)
@@ -88,6 +94,9 @@ class Simulation:
         self._log: EventLog = MemoryLog() if log is None else log
         self._plane = ControlPlane(self._log, clock or Clock.manual(), seed, profile, subscriptions, names, saved)
         self._door = FrontDoor(self._plane)
+        self._activity = Activity(self._plane, self._door)
+        if activity is not None:
+            self._activity.set_level(activity)
 
     def __enter__(self) -> Self:
         self._check_open()
@@ -207,6 +216,21 @@ class Simulation:
         return self._plane.run_until(lambda: not fleet.open_operations, duration(limit))
 
     # What happens from outside
+
+    @property
+    def activity(self) -> str:
+        """How busy the fleet is by itself: "none", "calm", "normal" or "wild".
+
+        People stop, start and tag VMs, pipelines deploy, Azure evicts and maintains, and extensions fail, as often as
+        `orchestration.activity_rates` says. What is set holds from then on, and in a directory for those who continue it.
+        Setting it raises CoreError where there is no such level.
+        """
+        return self._activity.level
+
+    @activity.setter
+    def activity(self, level: str) -> None:
+        self._check_open()
+        self._activity.set_level(level)
 
     def feed_metric(self, resource_id: str, name: str, value: float) -> None:
         """From now on, and until the next value, the metric of a set (each instance shows it) or of one instance has this value.

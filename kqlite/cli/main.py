@@ -173,6 +173,11 @@ def _add_fleets(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="how late its inventory shows a change: 30s, 1s..60s, or measured as in the service; after 'per-resource' each on its own "
         "(default: measured)",
     )
+    simulate.add_argument(
+        "--activity",
+        choices=("none", "calm", "normal", "wild"),
+        help="how busy the fleet is by itself, from now on (default: as it was; at first normal with --vms, else none)",
+    )
     simulate.set_defaults(run=_simulate, parser=simulate)
 
     status = commands.add_parser(
@@ -331,6 +336,7 @@ def _simulate(options: argparse.Namespace) -> int:
                 speed=options.speed or 1.0,
                 faults=options.fault,
                 lag=options.lag,
+                activity=options.activity,
                 stopped=stopped,
                 progress=lambda share: bar(round(share * hours), hours),
                 begun=lambda now: _say_begun(options, now),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -11,14 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from kqlite.orchestration import metrics
+from kqlite.orchestration.activity import script
+from kqlite.orchestration.activity_rates import checked_level
 from kqlite.orchestration.clock import START, Clock, duration, to_datetime
 from kqlite.orchestration.errors import CoreError
 from kqlite.orchestration.events import Kind
 from kqlite.orchestration.log import UNFINISHED, RepeatedLog, SqliteLog, every_event
 from kqlite.orchestration.model import Type
 from kqlite.orchestration.scenario import Runner, Scenario, fault_of, parse
-from kqlite.simulation import LOG_NAME, Simulation, checked
+from kqlite.simulation import LOG_NAME, Simulation, checked, vm_profile
 from kqlite.snapshotter.lag import Lag
+
+_MEAN_CPU = 50
+"""Percent that the VMs of a set behind autoscale are busy, on average over a week and at the number with which it begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ def simulate(
     speed: float = 1.0,
     faults: Iterable[str] = (),
     lag: str = "measured",
+    activity: str | None = None,
     stopped: Callable[[], bool] = lambda: False,
     progress: Callable[[float], None] = lambda share: None,
     begun: Callable[[datetime], None] = lambda now: None,
@@ -58,17 +64,21 @@ def simulate(
     scenario: a scenario file to run first; vms: how many instances to begin with, in sets of up to 1,000 with autoscale; both only
     where the directory is empty, or where the same beginning was interrupted. days: so many simulated days as fast as possible; None:
     on the wall's clock, `speed` times as fast, until `stopped()` says so. faults: injected after the beginning, each as a scenario
-    writes it. lag: how late its inventory shows a change, as of `Simulation`. progress: told the share that is done, from 0 to 1, in a run
-    of `days`. begun: told the simulated time once a run on the wall's clock is under way.
+    writes it. lag: how late its inventory shows a change, as of `Simulation`. activity: how busy the fleet is by itself, as of
+    `Simulation`; None: as the last run left it, and at first "normal" with `vms`, else "none". progress: told the share that is done,
+    from 0 to 1, in a run of `days`. begun: told the simulated time once a run on the wall's clock is under way.
     Raises ScenarioError for a scenario that cannot be read or fails, CoreError for what is no fault.
     """
     start = time.perf_counter()
     text = Path(scenario).read_text(encoding="utf-8") if scenario is not None else ""
-    beginning = _Beginning(text, parse(text, Path(scenario).name) if scenario is not None else None, vms, seed)
+    level = checked_level(activity or ("normal" if vms else "none"))
+    beginning = _Beginning(text, parse(text, Path(scenario).name) if scenario is not None else None, vms, seed, level)
     specs = [fault_of(fault)[0] for fault in faults]
     Lag.of(lag)
     simulation, first, began = _begun(Path(directory), beginning, lag)
     with simulation:
+        if activity is not None:
+            simulation.activity = activity
         for spec in specs:
             simulation.inject(spec)
         if days is None:
@@ -91,13 +101,14 @@ class _Beginning:
     scenario: Scenario | None
     vms: int | None
     seed: int
+    activity: str
 
     @property
     def name(self) -> str:
         """What tells it from other beginnings; "" for one with nothing."""
         if self.scenario is None and not self.vms:
             return ""
-        return blake2b(f"{self.text} {self.vms} {self.seed}".encode(), digest_size=16).hexdigest()
+        return blake2b(f"{self.text} {self.vms} {self.seed} {self.activity}".encode(), digest_size=16).hexdigest()
 
     @property
     def options(self) -> dict[str, Any]:
@@ -132,30 +143,60 @@ def _begin(log: RepeatedLog, beginning: _Beginning) -> None:
         Runner(beginning.scenario, simulation, lambda: Simulation(**beginning.options, _log=log)).run()
     if beginning.vms:
         _populate(simulation, beginning.vms)
+    simulation.activity = beginning.activity
     log.finish()
 
 
 def _populate(simulation: Simulation, vms: int) -> None:
+    """So many VMs: of each thousand a fifth Spot, a fifth for developers, and the others behind autoscale."""
     for number in range((vms + 999) // 1000):
         count = min(1000, vms - number * 1000)
-        made = simulation.create_scale_set(f"set{number}", f"rg{number // 20}", capacity=count, domains=1 + number % 3, health=True)
-        rules = [_cpu_rule(made["id"], "GreaterThan", 70, "Increase"), _cpu_rule(made["id"], "LessThan", 25, "Decrease")]
-        capacity = {"minimum": str(max(1, count // 2)), "maximum": "1000", "default": str(count)}
-        body = {
-            "location": "eastus",
-            "properties": {
-                "enabled": True,
-                "targetResourceUri": made["id"],
-                "profiles": [{"name": "default", "capacity": capacity, "rules": rules}],
-            },
-        }
-        group = made["id"].partition("/providers/")[0]
-        checked(simulation.arm("PUT", f"{group}/providers/{Type.AUTOSCALE}/set{number}?api-version=2022-10-01", body))
+        group, domains, part = f"rg{number // 20}", 1 + number % 3, count // 5
+        _create_web(simulation, f"set{number}", group, count - 2 * part, domains)
+        if part:
+            spot = {"priority": "Spot", "evictionPolicy": "Deallocate", "billingProfile": {"maxPrice": -1}}
+            _create_set(simulation, f"spot{number}", group, part, domains, profile=spot)
+            _create_set(simulation, f"dev{number}", group, part, domains)
+
+
+def _create_set(
+    simulation: Simulation,
+    name: str,
+    group: str,
+    capacity: int,
+    domains: int,
+    *,
+    tags: Mapping[str, str] | None = None,
+    profile: Mapping[str, Any] | None = None,
+    health: bool = False,
+) -> dict[str, Any]:
+    """A scale set whose VMs run a script extension, which deployments use."""
+    whole = {**vm_profile(name, health=health), **(profile or {})}
+    known = whole.get("extensionProfile", {"extensions": []})["extensions"]
+    whole["extensionProfile"] = {"extensions": [*known, {"name": "deploy", "properties": script("Linux", "")}]}
+    return simulation.create_scale_set(name, group, capacity=capacity, domains=domains, tags=tags, profile=whole)
+
+
+def _create_web(simulation: Simulation, name: str, group_name: str, count: int, domains: int) -> None:
+    tags = {"kqlite:load": f"week {_MEAN_CPU * count}"}
+    made = _create_set(simulation, name, group_name, count, domains, tags=tags, health=True)
+    rules = [_cpu_rule(made["id"], "GreaterThan", 70, "Increase"), _cpu_rule(made["id"], "LessThan", 30, "Decrease")]
+    capacity = {"minimum": str(max(1, count // 2)), "maximum": "1000", "default": str(count)}
+    body = {
+        "location": "eastus",
+        "properties": {
+            "enabled": True,
+            "targetResourceUri": made["id"],
+            "profiles": [{"name": "default", "capacity": capacity, "rules": rules}],
+        },
+    }
+    group = made["id"].partition("/providers/")[0]
+    checked(simulation.arm("PUT", f"{group}/providers/{Type.AUTOSCALE}/{name}?api-version=2022-10-01", body))
 
 
 def _cpu_rule(scale_set: str, operator: str, threshold: int, direction: str) -> dict[str, Any]:
     window = {"timeGrain": "PT1M", "statistic": "Average", "timeWindow": "PT10M", "timeAggregation": "Average"}
-    action = {"direction": direction, "type": "ChangeCount", "value": "1", "cooldown": "PT10M"}
+    action = {"direction": direction, "type": "PercentChangeCount", "value": "5", "cooldown": "PT10M"}
     metric = {"metricName": metrics.CPU, "metricResourceUri": scale_set}
     return {"metricTrigger": {**metric, "operator": operator, "threshold": threshold, **window}, "scaleAction": action}
 

@@ -82,6 +82,19 @@ class FrontDoor:
                 self._plane.catch_up()
             return self._handle(method, path_and_query, body, headers, base, commit)
 
+    def perform(self, method: str, path: str, body: Any, api_version: str, actor: str) -> None:
+        """A request that the simulation itself makes in the middle of a step: what it asks for is validated and done as any other.
+
+        Nobody waits for an answer, so none is made, and the faults of the front door, which make callers wait, strike nobody. Nothing
+        is committed. Raises ArmError where it is refused.
+        """
+        plane = self._plane
+        route, call = find_route(plane.rec, method, path, {"api-version": api_version})
+        call.body, call.path = body, path
+        if route.is_locked:
+            check_locks(plane.rec, call)
+        plane.request(lambda rec: route.handle(rec, call), route.cause(call), commit=False, actor=actor)
+
     def _handle(self, method: str, path_and_query: str, body: Any, headers: Mapping[str, str] | None, base: str, commit: bool) -> Answer:
         self._requests += 1
         self._left = {}

@@ -41,6 +41,10 @@ def _never() -> bool:
     return False
 
 
+def _nothing(container: str, name: str, due: int) -> None:
+    """What a timer wakes where no front door is there through which activity could send requests."""
+
+
 class ControlPlane:
     """A simulation's state, its log and its clock.
 
@@ -156,19 +160,25 @@ class ControlPlane:
             Wake.RESTORE: in_container(spot.wake_restore),
             Wake.SPOT: lambda location, size, due: spot.wake(rec, location, size, due),
             Wake.AUTOSCALE: in_container(self._autoscale.wake),
+            Wake.ACTIVITY: _nothing,
+            Wake.RETURN: _nothing,
         }
+
+    def on(self, wake: Wake, handle: Callable[[str, str, int], None]) -> None:
+        """What a kind of timer wakes that comes from outside: `handle` gets container, name and time, and commits nothing."""
+        self._wakes[wake] = handle
 
     # A wish
 
-    def request(self, decide: Callable[[Recorder], Result], cause: str, commit: bool = True) -> Result:
-        """Run one decision for the user; what it changed is durable when this returns, or nothing was changed.
+    def request(self, decide: Callable[[Recorder], Result], cause: str, commit: bool = True, actor: str = "user") -> Result:
+        """Run one decision for a user; what it changed is durable when this returns, or nothing was changed.
 
-        commit: False leaves the commit to the caller, who must answer nobody before it.
+        commit: False leaves the commit to the caller, who must answer nobody before it. actor: which user, as events name it.
         """
         with self.lock, interrupted_later():
             mark = len(self.rec.pending)
             try:
-                with self.rec.because("user", cause):
+                with self.rec.because(actor, cause):
                     result = decide(self.rec)
             except Exception:
                 self.rec.take_back(mark)

@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 
 from kqlite.orchestration.model import Image
 
+USERS = ("user", "operator", "pipeline")
+"""Who sends requests: the user of this simulation, and the fleet's own people and pipelines (`activity`)."""
+
 
 class Kind(StrEnum):
     """What an event says about its resource."""
@@ -33,7 +36,7 @@ class Event(NamedTuple):
     name: the rest of the id: the resource's name in the casing of the request that made it, for an extension "{vm}/extensions/{name}".
     version: of the resource, 1 when it is created, one more at each event; a deletion counts.
     operation: the id of the operation this was done for, or "".
-    actor: who wanted it: "user", or the controller that closed a gap ("scale-set", "vm", "health", "repair", "autoscale", "spot",
+    actor: who wanted it: one of `USERS`, or the controller that closed a gap ("scale-set", "vm", "health", "repair", "autoscale", "spot",
         "maintenance", "feature", "fault").
     cause: the request or step that led to it ("virtualMachines/write", "boot", "AllocationFailed", ..).
     image: the resource after the event.

@@ -16,6 +16,7 @@ from kqlite.orchestration.azure_offerings import RACKS
 from kqlite.orchestration.clock import DAY, HOUR, MINUTE
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.model import (
+    ActivityState,
     Definition,
     FaultState,
     GroupState,
@@ -33,8 +34,9 @@ from kqlite.orchestration.vm_profiles import Facts, HealthProbe, facts_of, healt
 
 HISTORY = 13 * HOUR  # the longest window of an autoscale rule is 12 hours, and metrics come late
 OPERATIONS_KEPT = 10_000
-_ROOT_TYPES = (Type.SUBSCRIPTION, Type.FAULT, Type.METRIC, Type.DEFINITION, Type.NOTE)
+_ROOT_TYPES = (Type.SUBSCRIPTION, Type.FAULT, Type.METRIC, Type.DEFINITION, Type.NOTE, Type.ACTIVITY)
 _IMPLIED_TYPES = (Type.DISK, Type.NIC, Type.PUBLIC_IP)
+ACTIVITY = "activity"  # the name of the one image of its type
 _NOBODY: dict[str, Image] = {}
 
 canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
@@ -230,6 +232,11 @@ class Fleet:
     def size(self) -> int:
         """How many images are held."""
         return sum(len(images) for container in self.containers.values() for images in container.resources.values())
+
+    @property
+    def activity(self) -> ActivityState | None:
+        """How busy the fleet is; None where that was never said."""
+        return cast("ActivityState | None", self.root.get(Type.ACTIVITY, ACTIVITY))
 
     def container(self, id_: str) -> Container | None:
         """The group or subscription of this id; None where there is none."""

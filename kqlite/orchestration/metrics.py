@@ -10,6 +10,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 
+from kqlite.orchestration.activity_rates import load_factor
 from kqlite.orchestration.clock import HOUR, MINUTE, SECOND
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.model import MetricState, ScaleSetState, Type
@@ -58,7 +59,8 @@ def load(rec: Recorder, scale_set: ScaleSetState, time: int) -> float:
     """The whole load of a set, in percent of one instance: a day's wave with noise, scaled to the set's first capacity.
 
     The model is given by the tag `kqlite:load`: "constant 120", "wave 400 0.5" (mean, swing), "step 100 400 PT2H" (before, after, when
-    since the set was made); without a tag it is a wave that keeps about three instances at 40 percent.
+    since the set was made), "week 8000" (mean; days and weekends as the fleet's activity has them). Without a tag it is a wave that keeps
+    about three instances at 40 percent.
     """
     words = dict(scale_set.tags).get("kqlite:load", "").split() or ["wave"]
     kind, numbers = words[0], [_number(word) for word in words[1:]]
@@ -66,12 +68,23 @@ def load(rec: Recorder, scale_set: ScaleSetState, time: int) -> float:
     noise = 1 + 0.04 * (rec.chance.uniform("load", scale_set.uid, minute) - 0.5)
     if kind == "constant" and numbers:
         return numbers[0]
+    if kind == "week" and numbers:
+        return numbers[0] * _week(rec, scale_set, time) * noise
     if kind == "step" and len(numbers) >= 3:
         return numbers[0] if time - scale_set.created < numbers[2] * SECOND else numbers[1]
     mean = numbers[0] if numbers else 120.0
     swing = numbers[1] if len(numbers) > 1 else 0.5
     phase = rec.chance.uniform("phase", scale_set.uid)
     return max(0.0, mean * (1 + swing * math.sin(2 * math.pi * (time / (24 * HOUR) + phase))) * noise)
+
+
+def _week(rec: Recorder, scale_set: ScaleSetState, time: int) -> float:
+    activity = rec.fleet.activity
+    hour, part = divmod(time, HOUR)
+    before, after = (2 * rec.chance.uniform("wander", scale_set.uid, hour + step) - 1 for step in (0, 1))
+    wandered = before + (after - before) * part / HOUR
+    phase = rec.chance.uniform("phase", scale_set.uid)
+    return load_factor("none" if activity is None else activity.at(time), time, phase, wandered)
 
 
 def _number(word: str) -> float:

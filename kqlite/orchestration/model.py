@@ -48,6 +48,7 @@ class Type(Word):
     FAULT = "kqlite/faults"
     METRIC = "kqlite/metrics"
     NOTE = "kqlite/notes"
+    ACTIVITY = "kqlite/activity"
 
 
 class Provisioning(Word):
@@ -377,6 +378,27 @@ class MetricState(NamedTuple):
     value: float
 
 
+class ActivityState(NamedTuple):
+    """How busy the fleet is.
+
+    level: one of `activity_rates.LEVELS`. since: when it began. earlier: the levels before it, each with the time when it began, the
+    oldest first, as far as autoscale looks back. fault: the id of the fault by which extensions fail, "" at level "none".
+    """
+
+    name: str
+    version: int
+    level: str
+    since: int
+    earlier: tuple[tuple[int, str], ...]
+    fault: str
+
+    def at(self, time: int) -> str:
+        """The level that held at a time."""
+        if time >= self.since:
+            return self.level
+        return next((level for since, level in reversed(self.earlier) if since <= time), "none")
+
+
 class NoteState(NamedTuple):
     """An entry of the activity log about the resource `target`."""
 
@@ -404,6 +426,7 @@ Image = (
     | FaultState
     | MetricState
     | NoteState
+    | ActivityState
 )
 
 IMAGES: dict[str, type[Image]] = {
@@ -426,6 +449,7 @@ IMAGES: dict[str, type[Image]] = {
     Type.FAULT: FaultState,
     Type.METRIC: MetricState,
     Type.NOTE: NoteState,
+    Type.ACTIVITY: ActivityState,
 }
 
 _shared: dict[Any, Any] = {}

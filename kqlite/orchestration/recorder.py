@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
+from kqlite.orchestration.activity_rates import RETURN_HOURS
 from kqlite.orchestration.chance import Chance
+from kqlite.orchestration.clock import DAY, HOUR
 from kqlite.orchestration.errors import CoreError
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.fleet import Container, Fleet, canonical, content_key
@@ -22,6 +24,8 @@ from kqlite.orchestration.model import (
     Image,
     NoteState,
     OperationState,
+    Power,
+    Provisioning,
     ScaleSetState,
     SettingState,
     Type,
@@ -42,6 +46,12 @@ _DUE: dict[str, tuple[tuple[str, Wake], ...]] = {
 }
 AUTOSCALE_EVERY = 60 * 1_000_000
 SPOT_EVERY = 5 * AUTOSCALE_EVERY
+ACTIVITY_EVERY = 60 * 1_000_000
+
+
+def next_after(now: int, first: int, every: int) -> int:
+    """The first of the times `first`, `first + every`, .. that comes after now."""
+    return first + max(0, (now - first) // every + 1) * every
 
 
 class Recorder:
@@ -150,14 +160,44 @@ class Recorder:
                     self.timers.add(due, wake, _order(image), container.key, image.name.lower())  # type: ignore[union-attr]
         if type_ == Type.AUTOSCALE and previous is None:
             self.arm_autoscale(container, cast("SettingState", image))
-        elif type_ == Type.VM and (previous is None or "model" in previous):
-            self._arm_market(cast("VmState", image))
+        elif type_ == Type.VM:
+            if previous is None or "model" in previous:
+                self._arm_market(cast("VmState", image))
+            if previous is not None and "settled" in previous and self.fleet.activity is not None:
+                self.arm_return(container, cast("VmState", image))
+        elif type_ == Type.SCALE_SET and previous is None and self.fleet.activity is not None:
+            self.arm_activity(container, cast("ScaleSetState", image))
+        elif type_ == Type.ACTIVITY and previous is None:
+            self._arm_all_activity()
 
     def arm_autoscale(self, group: Container, setting: SettingState) -> None:
         """Wake autoscale at the setting's next look: one a minute, at a second of its own."""
-        offset = setting.uid % AUTOSCALE_EVERY
-        due = (self.now - offset) // AUTOSCALE_EVERY * AUTOSCALE_EVERY + AUTOSCALE_EVERY + offset
+        due = next_after(self.now, setting.uid % AUTOSCALE_EVERY, AUTOSCALE_EVERY)
         self.timers.add(due, Wake.AUTOSCALE, setting.uid, group.key, setting.name.lower())
+
+    def arm_activity(self, group: Container, scale_set: ScaleSetState) -> None:
+        """Wake activity at its next look at a scale set: one a minute, at a second of the set's own."""
+        due = next_after(self.now, scale_set.uid % ACTIVITY_EVERY, ACTIVITY_EVERY)
+        self.timers.add(due, Wake.ACTIVITY, scale_set.uid, group.key, scale_set.name.lower())
+
+    def arm_return(self, group: Container, vm: VmState) -> None:
+        """Wake whoever sees to a VM that was stopped or has failed; nobody sees to one that runs well."""
+        first = self.first_return(vm)
+        if first:
+            self.timers.add(next_after(self.now, first, DAY), Wake.RETURN, vm.uid, group.key, vm.name.lower())
+
+    def first_return(self, vm: VmState) -> int:
+        """When a person first sees to a VM; 0 where nobody needs to."""
+        if vm.step or not vm.settled or (vm.power not in (Power.STOPPED, Power.DEALLOCATED) and vm.provisioning != Provisioning.FAILED):
+            return 0
+        return vm.settled + round(self.chance.triangular(RETURN_HOURS, "return", vm.uid, vm.turn) * HOUR)
+
+    def _arm_all_activity(self) -> None:
+        for container in list(self.fleet.containers.values()):
+            for scale_set in container.of(Type.SCALE_SET).values():
+                self.arm_activity(container, cast("ScaleSetState", scale_set))
+            for vm in container.of(Type.VM).values():
+                self.arm_return(container, cast("VmState", vm))
 
     def _arm_market(self, vm: VmState) -> None:
         facts = self.fleet.facts(vm.model)
@@ -186,6 +226,8 @@ class Recorder:
                             self.timers.add(due, wake, _order(image), container.key, image.name.lower())  # type: ignore[union-attr]
             for setting in container.of(Type.AUTOSCALE).values():
                 self.arm_autoscale(container, cast("SettingState", setting))
+        if fleet.activity is not None:
+            self._arm_all_activity()
         for (location, size), bought in fleet.priced.items():
             if bought:
                 self.arm_market(location, size)

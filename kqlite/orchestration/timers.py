@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Wake(IntEnum):
-    """What a timer wakes; within one instant, lower numbers go first: faults, transitions, controllers, autoscale."""
+    """What a timer wakes; within one instant, lower numbers go first: faults, transitions, controllers, autoscale, activity."""
 
     FAULT = 0
     VM = 1
@@ -25,6 +25,8 @@ class Wake(IntEnum):
     SPOT = 8
     RESTORE = 9
     AUTOSCALE = 10
+    ACTIVITY = 11
+    RETURN = 12
 
 
 class Timer(NamedTuple):

@@ -20,7 +20,7 @@ from kqlite.inventory.shapes.documents import Value, ordered
 from kqlite.inventory.shapes.resource_tables import KEY_COLUMN, SEQUENCE_COLUMN
 from kqlite.orchestration.chance import derived_hex
 from kqlite.orchestration.clock import to_datetime
-from kqlite.orchestration.events import Event, Kind
+from kqlite.orchestration.events import USERS, Event, Kind
 from kqlite.orchestration.model import Type
 from kqlite.snapshotter.hot import NAME, HotLeaves, Move
 from kqlite.snapshotter.resource_rows import TENANT, Definitions, Row, id_of, place_of, row_before, row_of, table_of, timestamp
@@ -143,7 +143,7 @@ _TYPE_MARKS = {type_: derived_hex(0, type_)[:4] for type_ in map(str, Type)}
 @lru_cache(maxsize=10_000)
 def _terms(type_: str, kind: Kind, actor: str, cause: str) -> tuple[str, str, str, str]:
     """Type, kind of change, category and operation as a record names them."""
-    return type_.lower(), _WORDS[kind], "User" if actor == "user" else "System", _operation(cause, type_, kind)
+    return type_.lower(), _WORDS[kind], "User" if actor in USERS else "System", _operation(cause, type_, kind)
 
 
 def _operation(cause: str, type_: str, kind: Kind) -> str:

@@ -27,7 +27,7 @@ FOREVER = 1 << 62
 _LONGEST_DETOUR = 50
 """A notification that is reordered or doubled comes after at most so many others."""
 
-NEVER_SHOWN: frozenset[str] = frozenset({Type.OPERATION, Type.METRIC, Type.NOTE})
+NEVER_SHOWN: frozenset[str] = frozenset({Type.OPERATION, Type.METRIC, Type.NOTE, Type.ACTIVITY})
 """What the core records beside resources: it comes without images, which nobody looks at."""
 
 _NOT_DISTURBED = NEVER_SHOWN | {Type.DEFINITION, Type.FAULT}
