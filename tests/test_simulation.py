@@ -299,7 +299,8 @@ def test_a_log_that_was_begun_otherwise_is_not_repeated(tmp_path: Path) -> None:
 
 
 def test_faults_come_after_the_beginning(tmp_path: Path) -> None:
-    summary = simulate(tmp_path, vms=5, days=0.25, faults=["allocation region=eastus start=1h duration=1h", "rack_outage set=set0"])
+    faults = ["allocation region=eastus start=1h duration=1h", "rack_outage set=set0"]
+    summary = simulate(tmp_path, vms=5, days=0.25, faults=faults, activity="none")
     assert summary.faults == 2
     with pytest.raises(CoreError, match="no fault 'flood'"):
         simulate(tmp_path, days=0.1, faults=["flood"])

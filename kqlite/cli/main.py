@@ -9,6 +9,7 @@ import io
 import os
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -151,7 +152,10 @@ def _add_fleets(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "simulate",
         help="run scale sets and their machines",
         description="Runs a simulation of scale sets, or goes on with the one in the directory, for --days or until it is stopped.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
     )
+    simulate.add_argument("-h", "--help", action=_HelpWithRates, nargs=0, help="show this help message and exit")
     simulate.add_argument("directory", type=Path, metavar="DIR", help="where its log is kept, made if it does not exist")
     begin = simulate.add_mutually_exclusive_group()
     begin.add_argument("--scenario", type=Path, metavar="FILE", help="begin with the requests of a scenario file")
@@ -214,6 +218,17 @@ def _add_text(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a value for a name in the query: a number, true, false, or else a string",
     )
+
+
+class _HelpWithRates(argparse.Action):
+    """Reads the rates of activity only where they are asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from kqlite.orchestration.activity_rates import described
+
+        parser.epilog = f"--activity:\n{textwrap.indent(described(), '  ')}"
+        parser.print_help()
+        parser.exit()
 
 
 class _Version(argparse.Action):

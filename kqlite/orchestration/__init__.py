@@ -7,7 +7,7 @@ the fleet. Refuses: what the service of August 2021 refuses, in its words. It kn
 Read in this order: `events` and `model` (what is kept), `log`, `clock`, `timers`, `chance`, `fleet` (the state, indexed),
 `saved_state` (a quick start), `recorder` (the one way to change it), `errors`, `placement`, `control_plane` (the way in for a wish
 and for time), `requests` (wishes), `controllers` (what closes a gap by itself), `documents` (state as ARM shows it), `arm` (the
-front door) with `throttling` (how many requests it takes).
+front door) with `throttling` (how many requests it takes), `activity` and `activity_rates` (who sends requests when nobody else does).
 
 Source: Azure docs, "Preview: Flexible orchestration for virtual machine scale sets in Azure", 11 August 2021.
 """

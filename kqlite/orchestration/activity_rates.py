@@ -79,7 +79,7 @@ _NOISE = {"none": 0.0, "calm": 0.1, "normal": 0.2, "wild": 0.4}
 RETURN_HOURS = (0.5, 3.0, 14.0)
 """Hours until a person sees to a VM that was stopped, evicted or has failed: lowest, likeliest, highest. Once a day after that."""
 
-ROLLOUT = 3 * HOUR
+ROLLOUT = HOUR
 """How long a pipeline rolls out a release; VMs that are stopped until then stay behind."""
 
 ROLLOUT_SHARE = 0.05

@@ -275,6 +275,7 @@ class World:
 
     def check_quiet(self) -> None:
         """When nothing is asked for any more, everything comes to rest."""
+        self.simulation.activity = "none"
         self.simulation.advance("12h")
         assert self.simulation.settle("P2D")
         group = self.simulation.plane.fleet.container(RG)
@@ -298,9 +299,10 @@ def snapshot(fleet: Fleet) -> dict[str, Any]:
     return {"resources": resources, "members": members, "cores": {k: v for k, v in fleet.cores.items() if v}, "sequence": fleet.sequence}
 
 
-def run(seed: int, steps: int) -> Simulation:
+def run(seed: int, steps: int, activity: str = "none") -> Simulation:
     draw = random.Random(seed)
     world = World(seed)
+    world.simulation.activity = activity
     for _ in range(steps):
         world.do(draw)
         world.check()
