@@ -1,13 +1,16 @@
 """Activity: a fleet moves by itself, at the rates that are stated, and the same however time passes."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from kqlite.cli.main import main
 from kqlite.cli.simulate import _create_web, _populate, simulate
+from kqlite.connection import connect
 from kqlite.orchestration.activity import _begun, _poisson
 from kqlite.orchestration.activity_rates import FAILING_EXTENSIONS, KINDS, LEVELS, expected, load_factor
 from kqlite.orchestration.clock import DAY, HOUR, MINUTE, START
@@ -297,3 +300,17 @@ def test_help_tells_the_rates(capsys: pytest.CaptureFixture[str]) -> None:
     assert [words[0] for words in table] == [*(kind.name for kind in KINDS), "failing"]
     assert table[0] == ["stop", "VM", "0.1", "0.4", "1.5"]
     assert table[-1] == ["failing", "extension", "0.5%", "2.0%", "8.0%"]
+
+
+def test_status_counts_the_changes_of_the_last_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    simulate(tmp_path, vms=20, days=3, activity="wild")
+    assert main(["status", str(tmp_path)]) == 0
+    found = re.search(r"^activity    ([\d.]+) changes an hour over the last day$", capsys.readouterr().out, re.MULTILINE)
+    assert found
+    with connect(tmp_path) as connection:
+        changes = connection.query("resourcechanges | project time = todatetime(properties.changeAttributes.timestamp)").to_pylist()
+        until = connection.query("resources | count").snapshot.watermark
+    assert until is not None
+    last_day = sum(until - timedelta(days=1) < change["time"] for change in changes)
+    assert float(found[1]) == pytest.approx(last_day / 24, abs=0.1)
+    assert 0 < last_day < len(changes)

@@ -372,12 +372,13 @@ def _say_begun(options: argparse.Namespace, now: "datetime") -> None:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from kqlite.cli.status import as_json, as_text
+    from kqlite.cli.status import as_json, as_text, changes_per_hour
     from kqlite.connection import connect
 
     with connect(options.directory) as connection:
         stats = connection.stats()
-    print(as_json(stats) if options.format == "json" else as_text(stats))
+        per_hour = changes_per_hour(connection, None if stats.sequence is None else stats.watermark)
+    print(as_json(stats, per_hour) if options.format == "json" else as_text(stats, per_hour=per_hour))
     return 0
 
 

@@ -1,31 +1,58 @@
 """What `kqlite status` shows: an inventory's view of itself, for a reader or for a program."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from kqlite.directory.lock import Holder
 from kqlite.formats.terminal import age
 from kqlite.stats import Feed, Percentiles, Stats, to_json
 
+if TYPE_CHECKING:
+    from kqlite.connection import Connection
+
+_WINDOW = timedelta(days=1)
+_CHANGES = """
+union resourcechanges, resourcecontainerchanges
+| where todatetime(properties.changeAttributes.timestamp) > begin
+| count
+"""
 _LABEL_WIDTH = 12
 _SIZES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
-def as_json(stats: Stats) -> str:
-    """For a program; times in ISO 8601, spans in seconds."""
-    return json.dumps(to_json(stats), indent=2, ensure_ascii=False)
+def changes_per_hour(connection: Connection, watermark: datetime | None) -> float | None:
+    """How many changes of resources an hour the last day has; None for an inventory that is not fed by changes."""
+    if watermark is None:
+        return None
+    count = connection.query(_CHANGES, parameters={"begin": watermark - _WINDOW}).scalar()
+    assert isinstance(count, int)
+    return count / (_WINDOW / timedelta(hours=1))
 
 
-def as_text(stats: Stats, now: datetime | None = None) -> str:
-    """For a reader: a line for each thing that is known, then the types, largest first. now: of the wall's clock."""
-    lines = [f"{label:{_LABEL_WIDTH}}{text}" for label, text in _things(stats, now or datetime.now(UTC))]
+def as_json(stats: Stats, per_hour: float | None = None) -> str:
+    """For a program; times in ISO 8601, spans in seconds. per_hour: as of `changes_per_hour`."""
+    return json.dumps({**to_json(stats), "changesPerHour": per_hour}, indent=2, ensure_ascii=False)
+
+
+def as_text(stats: Stats, now: datetime | None = None, per_hour: float | None = None) -> str:
+    """For a reader: a line for each thing that is known, then the types, largest first.
+
+    Args:
+        stats: What the inventory says of itself.
+        now: The time of the wall's clock.
+        per_hour: Changes an hour, as of `changes_per_hour`.
+    """
+    lines = [f"{label:{_LABEL_WIDTH}}{text}" for label, text in _things(stats, now or datetime.now(UTC), per_hour)]
     if stats.types:
         lines += ["", *_types(stats)]
     return "\n".join(lines)
 
 
-def _things(stats: Stats, now: datetime) -> Iterator[tuple[str, str]]:
+def _things(stats: Stats, now: datetime, per_hour: float | None) -> Iterator[tuple[str, str]]:
     yield "held by", _holder(stats.holder, now)
     if stats.watermark is not None and stats.lag is not None:
         yield "watermark", f"{_time(stats.watermark)}, {age(stats.lag)} old"
@@ -33,6 +60,8 @@ def _things(stats: Stats, now: datetime) -> Iterator[tuple[str, str]]:
         yield from _feed(stats.feed, stats)
     elif stats.sequence is not None:
         yield "changes", f"up to {stats.sequence:,}"
+    if per_hour is not None:
+        yield "activity", f"{per_hour:,.1f} changes an hour over the last day"
 
 
 def _holder(holder: Holder | None, now: datetime) -> str:
