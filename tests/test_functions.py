@@ -9,10 +9,12 @@ import pytest
 
 import kqlite
 from kqlite.dialects.scalars import CUSTOM
+from kqlite.language import syntax
 from kqlite.language.functions import FUNCTIONS
 from kqlite.language.functions.declare import Custom, Example, Function
 from kqlite.language.functions.operators import OPERATORS
 from kqlite.language.functions.page import PAGE, page
+from kqlite.language.parser import parse
 from kqlite.language.types import Type
 
 
@@ -93,3 +95,51 @@ def test_operators_cannot_be_called() -> None:
 
 def test_the_page_is_fresh() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "renew it: python -m kqlite.language.functions.page"
+
+
+CONVERSIONS = {
+    Type.STRING: "tostring",
+    Type.LONG: "tolong",
+    Type.INT: "toint",
+    Type.REAL: "toreal",
+    Type.DATETIME: "todatetime",
+    Type.TIMESPAN: "totimespan",
+    Type.BOOL: "tobool",
+    Type.GUID: "toguid",
+    Type.DYNAMIC: "parse_json",
+}
+COLUMNS = "datatable(" + ", ".join(f"c_{type_}:{type_}" for type_ in CONVERSIONS) + ")[]"
+
+
+def _nested(function: Function) -> list[str]:
+    """The first example, and the example in itself one to five times: in its first argument that is no constant, if it has one."""
+    text = function.examples[0].call
+    (call,) = parse(f"print {text}").body.source.items
+    if not isinstance(call, syntax.Call):
+        return []
+    count = len(call.arguments)
+    fitting = [s for s in function.signatures if s.least <= count and (s.most is None or count <= s.most)]
+    for place in range(count):
+        parameter = fitting[0].parameter(place)
+        if not parameter.constant:
+            break
+    else:
+        return []
+    span = call.arguments[place].span
+    before, after = text[: span.start - len("print ")], text[span.end - len("print ") :]
+    calls = [text if parameter.type is None else f"{before}c_{parameter.type}{after}"]
+    for _ in range(5):
+        as_text = f"tostring({calls[-1]})" if parameter.type is Type.DYNAMIC else calls[-1]
+        inner = calls[-1] if parameter.type is None else f"{CONVERSIONS[parameter.type]}({as_text})"
+        calls.append(f"{before}{inner}{after}")
+    return calls
+
+
+SCALARS = [function for function in FUNCTIONS.all() if not (function.aggregate or function.window)]
+
+
+@pytest.mark.parametrize("function", SCALARS, ids=lambda function: function.name)
+def test_sql_grows_linearly_where_calls_are_nested(connection: kqlite.Connection, function: Function) -> None:
+    lengths = [len(connection.compile(f"{COLUMNS} | project value = {call}").sql) for call in _nested(function)]
+    growth = [longer - shorter for shorter, longer in zip(lengths, lengths[1:], strict=False)]
+    assert not growth or growth[-1] < 1.25 * growth[-2] + 100, lengths

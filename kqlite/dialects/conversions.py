@@ -172,6 +172,10 @@ def _nothing(type_: str) -> sql.Expression:
 
 def _from_json(value: sql.Expression, to: Type) -> sql.Expression:
     """By the kind of the JSON value; its text is read only for a JSON string."""
+    return sql.let("json", value, lambda json_: _from_one_json(json_, to))
+
+
+def _from_one_json(value: sql.Expression, to: Type) -> sql.Expression:
     text = sql.operation("->>", value, sql.Literal("$"))
     from_text = convert(text, Type.STRING, None, to)
     if to in (Type.DATETIME, Type.TIMESPAN, Type.GUID):
@@ -254,13 +258,17 @@ def _to_bool(value: sql.Expression, from_type: Type) -> sql.Expression:
         case Type.INT | Type.LONG | Type.REAL:
             return sql.operation("<>", value, sql.Literal(0))
         case Type.STRING:
-            return _template(
-                "CASE lower(trim({x})) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE ELSE {long} <> 0 END",
-                x=value,
-                long=_to_long(value, Type.STRING),
-            )
+            return sql.let("word", value, _bool_of_text)
         case _:
             return _nothing("BOOLEAN")
+
+
+def _bool_of_text(text: sql.Expression) -> sql.Expression:
+    return _template(
+        "CASE lower(trim({x})) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE ELSE {long} <> 0 END",
+        x=text,
+        long=_to_long(text, Type.STRING),
+    )
 
 
 def _to_datetime(value: sql.Expression, from_type: Type) -> sql.Expression:
@@ -302,10 +310,14 @@ def _to_timespan(value: sql.Expression, from_type: Type) -> sql.Expression:
 
 def _timespan_of_text(value: sql.Expression) -> sql.Expression:
     """`[-][d.]hh:mm[:ss[.fffffff]]`, or a number with a unit, or a number of days."""
+    return sql.let("span_text", value, _ticks_of_span_text)
+
+
+def _ticks_of_span_text(text: sql.Expression) -> sql.Expression:
     return sql.Case(
         (
-            (sql.call("regexp_full_match", value, sql.Literal(_CLOCK)), _template(_CLOCK_TICKS, x=value)),
-            (sql.call("regexp_full_match", value, sql.Literal(_WITH_UNIT)), _template(_UNIT_TICKS, x=value)),
+            (sql.call("regexp_full_match", text, sql.Literal(_CLOCK)), _template(_CLOCK_TICKS, x=text)),
+            (sql.call("regexp_full_match", text, sql.Literal(_WITH_UNIT)), _template(_UNIT_TICKS, x=text)),
         )
     )
 

@@ -1,7 +1,7 @@
 """The SQL tree: what a query is before it is text, which `sql_text` makes."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -177,6 +177,15 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Let:
+    """`body`, in which `Variable(name)` stands for `value`: the value is written once where its text is long."""
+
+    name: str
+    value: "Expression"
+    body: "Expression"
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CommaSeparated:
     """Several arguments for one hole of a template."""
 
@@ -205,6 +214,7 @@ Expression = (
     | Star
     | Scalar
     | Template
+    | Let
     | CommaSeparated
 )
 
@@ -307,6 +317,11 @@ def operation(operator: str, *operands: Expression) -> Operation:
     return Operation(operator, operands)
 
 
+def let(name: str, value: Expression, body: Callable[[Expression], Expression]) -> Let:
+    """`body` of a value that it uses several times, under a name that no `let` around it has."""
+    return Let(name, value, body(Variable(name)))
+
+
 def walk(expression: Expression) -> Iterator[Expression]:
     """An expression and all expressions in it; what stands in its subqueries is not among them."""
     yield expression
@@ -340,6 +355,8 @@ def _children(node: Expression) -> tuple[Expression, ...]:
             return (*(part for branch in node.branches for part in branch), *otherwise)
         case Lambda():
             return (node.body,)
+        case Let():
+            return (node.value, node.body)
         case ListOf() | CommaSeparated():
             return node.items
         case Struct():

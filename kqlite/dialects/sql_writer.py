@@ -24,6 +24,7 @@ from kqlite.dialects.sql import (
     IsNull,
     Joined,
     Lambda,
+    Let,
     ListOf,
     Literal,
     Name,
@@ -44,6 +45,7 @@ from kqlite.dialects.sql import (
     Window,
     With,
     fragments,
+    walk,
 )
 
 # Binding strengths, loosest first.
@@ -119,10 +121,32 @@ def _template_strength(text: str) -> int:
     return ATOM
 
 
+LONGEST_REPEATED = 240
+"""Characters of an expression that a template may repeat. The engine computes a repeated expression once, faster than through a list."""
+
+_BOUND = "bound"
+
+
+@cache
+def _repeated(text: str) -> tuple[str, ...]:
+    """The holes that stand more than once in a template."""
+    holes = [hole for _, hole in fragments(text) if hole is not None]
+    return tuple(hole for hole in dict.fromkeys(holes) if holes.count(hole) > 1)
+
+
+def _is_apart(expression: Expression) -> bool:
+    """Whether a subquery or a window stands in an expression."""
+    return any(
+        isinstance(node, Scalar | ArrayOf | Window) or (isinstance(node, In) and not isinstance(node.items, tuple))
+        for node in walk(expression)
+    )
+
+
 class _Writer:
     def __init__(self) -> None:
         self.parts: list[str] = []
         self.parameters: set[str] = set()
+        self.written: dict[str, str] = {}
 
     def put(self, text: str) -> None:
         self.parts.append(text)
@@ -237,7 +261,7 @@ class _Writer:
             case Name():
                 self.put(_identifier(node.table) + "." + _identifier(node.column))
             case Variable():
-                self.put(_identifier(node.name))
+                self.put(self.written.get(node.name) or _identifier(node.name))
             case Parameter():
                 self.parameters.add(node.name)
                 self.put("$" + node.name)
@@ -327,12 +351,59 @@ class _Writer:
             case CommaSeparated():
                 self.comma_separated(node.items)
             case Template():
-                for text, hole in fragments(node.text):
-                    self.put(text)
-                    if hole is not None:
-                        self.expression(node.holes[hole], ATOM)
+                self.template(node)
+            case Let():
+                self.let(node)
             case _:
                 assert_never(node)
+
+    def template(self, node: Template) -> None:
+        """Writes a template. An expression that fills a hole several times is written once where its text is long: a list of one struct
+        binds it, and a lambda's parameter stands for it. Calls within calls would grow exponentially otherwise.
+        """
+        repeated = {hole: self.text(node.holes[hole]) for hole in _repeated(node.text)}
+        bound = {
+            hole: text
+            for hole, text in repeated.items()
+            if len(text) > LONGEST_REPEATED and not isinstance(node.holes[hole], CommaSeparated)
+        }
+        if bound:
+            # A lambda cannot hold a subquery or a window.
+            bound |= {hole: self.text(value) for hole, value in node.holes.items() if hole not in bound and _is_apart(value)}
+            fields = ", ".join(f"{literal(hole)}: {text}" for hole, text in bound.items())
+            self.put(f"list_transform([{{{fields}}}], lambda {_BOUND}: ")
+        for text, hole in fragments(node.text):
+            self.put(text)
+            if hole in bound:
+                self.put(f"({_BOUND}).{quote(hole)}")
+            elif hole in repeated:
+                self.put(repeated[hole])
+            elif hole is not None:
+                self.expression(node.holes[hole], ATOM)
+        if bound:
+            self.put(")[1]")
+
+    def let(self, node: Let) -> None:
+        value = self.text(node.value)
+        is_long = len(value) > LONGEST_REPEATED
+        if is_long:
+            self.put(f"list_transform([{{'value': {value}}}], lambda {node.name}: ")
+        hidden = self.written.get(node.name)
+        self.written[node.name] = f"({node.name}).value" if is_long else value
+        self.expression(node.body)
+        del self.written[node.name]
+        if hidden is not None:
+            self.written[node.name] = hidden
+        if is_long:
+            self.put(")[1]")
+
+    def text(self, node: Expression) -> str:
+        """The text of an expression that stands in a template, instead of writing it."""
+        start = len(self.parts)
+        self.expression(node, ATOM)
+        text = "".join(self.parts[start:])
+        del self.parts[start:]
+        return text
 
     def call(self, node: Call) -> None:
         self.put(node.function + ("(DISTINCT " if node.distinct else "("))
@@ -362,6 +433,8 @@ def _strength(node: Expression) -> int:
             return LOOSEST
         case Template():
             return _template_strength(node.text)
+        case Let():
+            return _strength(node.body)
         case Literal(value=bool() | str() | None):
             return ATOM
         case Literal():

@@ -1,5 +1,7 @@
 """Functions of datetimes and timespans, on ticks where whole ticks will do, else through a TIMESTAMP."""
 
+from collections.abc import Sequence
+
 from kqlite.dialects import conversions, sql
 from kqlite.dialects.duckdb.strings import constant_text
 from kqlite.dialects.scalars import ScalarLowering, custom
@@ -208,7 +210,10 @@ def _fraction(ticks: sql.Expression, token: str) -> sql.Expression:
 def _format_datetime(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     tokens = datetime_tokens(constant_text(invoke.arguments[1]))
     assert tokens is not None
-    date = lowering.lower(invoke.arguments[0])
+    return sql.let("date", lowering.lower(invoke.arguments[0]), lambda date: _datetime_text(tokens, date))
+
+
+def _datetime_text(tokens: Sequence[str], date: sql.Expression) -> sql.Expression:
     pieces: list[sql.Expression] = []
     pattern = ""
     for token in tokens:
@@ -242,7 +247,10 @@ _TIMESPAN_PARTS = {
 def _format_timespan(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     tokens = timespan_tokens(constant_text(invoke.arguments[1]))
     assert tokens is not None
-    span = lowering.lower(invoke.arguments[0])
+    return sql.let("span", lowering.lower(invoke.arguments[0]), lambda span: _timespan_text(tokens, span))
+
+
+def _timespan_text(tokens: Sequence[str], span: sql.Expression) -> sql.Expression:
     pieces: list[sql.Expression] = [_template("CASE WHEN {t} < 0 THEN '-' WHEN {t} >= 0 THEN '' END", t=span)]
     for token in tokens:
         part = _TIMESPAN_PARTS.get(token[0])

@@ -228,10 +228,9 @@ def _pack_array(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression
 
 @custom("zip")
 def _zip(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
-    lists = [json_list(lowering, argument) for argument in invoke.arguments]
-    longest = sql.call("greatest", *(sql.call("len", each) for each in lists))
-    row = sql.call("to_json", sql.ListOf(tuple(_template("{list}[z]", list=each) for each in lists)))
-    return sql.call("list_transform", sql.call("generate_series", sql.Literal(1), longest), sql.Lambda("z", row))
+    together = sql.call("list_zip", *(json_list(lowering, argument) for argument in invoke.arguments))
+    row = sql.ListOf(tuple(_template(f"(z)[{place}]") for place in range(1, len(invoke.arguments) + 1)))
+    return sql.call("list_transform", together, sql.Lambda("z", sql.call("to_json", row)))
 
 
 @custom("range")
@@ -345,18 +344,23 @@ def _path(key: str) -> list[str]:
 @custom("bag_remove_keys")
 def _bag_remove_keys(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     bag, keys = invoke.arguments
-    document = lowering.json(bag)
     if isinstance(keys, plan.Constant):
-        for key in json.loads(str(keys.value)) if keys.value is not None else []:
-            document = _without(document, _path(str(key)))
-        return _template("CASE WHEN json_type({json}) = 'OBJECT' THEN {removed} END", json=lowering.json(bag), removed=document)
+        listed = json.loads(str(keys.value)) if keys.value is not None else []
+        return sql.let("bag", lowering.json(bag), lambda document: _without_keys(document, [str(key) for key in listed]))
     names = _template("list_transform({list}, lambda n: n ->> '$')", list=json_list(lowering, keys))
     kept = _template(
         "list_filter({entries}, lambda e: NOT coalesce(list_contains({names}, (e).k), FALSE))",
-        entries=entries(document),
+        entries=entries(lowering.json(bag)),
         names=names,
     )
     return bag_of(kept)
+
+
+def _without_keys(document: sql.Expression, keys: list[str]) -> sql.Expression:
+    removed = document
+    for key in keys:
+        removed = _without(removed, _path(key))
+    return _template("CASE WHEN json_type({json}) = 'OBJECT' THEN {removed} END", json=document, removed=removed)
 
 
 def _without(document: sql.Expression, path: list[str]) -> sql.Expression:

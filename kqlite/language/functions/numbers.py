@@ -273,3 +273,113 @@ scalar(
         source="Kusto Query Language reference, bitset_count_ones()",
     )
 )
+
+for _name, _sql, _doc, _examples in (
+    ("sin", "sin({value})", "The sine of an angle in radians", (Example("sin(0)", "0.0"), Example("sin(pi() / 2)", "1.0"))),
+    ("cos", "cos({value})", "The cosine of an angle in radians", (Example("cos(0)", "1.0"),)),
+    ("tan", "tan({value})", "The tangent of an angle in radians", (Example("tan(0)", "0.0"),)),
+    ("cot", "1 / tan({value})", "The cotangent of an angle in radians", (Example("cot(1.0)", "0.6420926159343306"),)),
+    (
+        "asin",
+        "CASE WHEN abs({value}) <= 1 THEN asin({value}) END",
+        "The angle in radians that has this sine; null where there is none",
+        (Example("asin(0)", "0.0"), Example("asin(2)", "null")),
+    ),
+    (
+        "acos",
+        "CASE WHEN abs({value}) <= 1 THEN acos({value}) END",
+        "The angle in radians that has this cosine; null where there is none",
+        (Example("acos(1)", "0.0"), Example("acos(-2)", "null")),
+    ),
+    ("atan", "atan({value})", "The angle in radians that has this tangent", (Example("atan(0.5)", "0.4636476090008061"),)),
+    ("degrees", "degrees({value})", "An angle in degrees that is given in radians", (Example("degrees(pi() / 4)", "45.0"),)),
+    ("radians", "radians({value})", "An angle in radians that is given in degrees", (Example("radians(180)", "3.141592653589793"),)),
+    ("gamma", "gamma({value})", "The gamma function", (Example("gamma(5)", "24.0"),)),
+    ("loggamma", "lgamma({value})", "The logarithm of the absolute value of the gamma function", (Example("loggamma(1)", "0.0"),)),
+):
+    scalar(
+        Function(
+            name=_name,
+            doc=f"{_doc}.",
+            signatures=(Signature((_REAL,), Type.REAL),),
+            sql={"duckdb": f"TRY({_sql})"},
+            naming=Naming.NONE if _name in ("cot", "degrees", "radians") else Naming.FIRST_ARGUMENT,
+            examples=_examples,
+            source=f"Kusto Query Language reference, {_name}()",
+        )
+    )
+
+scalar(
+    Function(
+        name="atan2",
+        doc="The angle in radians between the x axis and the line to a point.",
+        signatures=(Signature((real("y"), real("x")), Type.REAL),),
+        sql={"duckdb": "atan2({y}, {x})"},
+        naming=Naming.FIRST_ARGUMENT,
+        examples=(Example("atan2(1, 1)", "0.7853981633974483"), Example("atan2(0, -1)", "3.141592653589793")),
+        source="Kusto Query Language reference, atan2()",
+    )
+)
+
+_OVERFLOWING = "(CAST({value} AS HUGEINT) & 18446744073709551615::HUGEINT) << CAST({shift} % 64 AS INTEGER)"
+"""The 64 bits of a long, shifted within 128."""
+
+for _name, _sql, _doc, _examples in (
+    (
+        "binary_shift_left",
+        f"CAST(xor(({_OVERFLOWING}) & 18446744073709551615::HUGEINT, 9223372036854775808::HUGEINT) - 9223372036854775808::HUGEINT AS BIGINT)",
+        "to the left",
+        (Example("binary_shift_left(1, 2)", "4"), Example("binary_shift_left(3, 63)", "-9223372036854775808")),
+    ),
+    (
+        "binary_shift_right",
+        "CAST({value} AS BIGINT) >> CAST({shift} % 64 AS INTEGER)",
+        "to the right; the sign stays",
+        (Example("binary_shift_right(8, 2)", "2"), Example("binary_shift_right(-256, 2)", "-64")),
+    ),
+):
+    scalar(
+        Function(
+            name=_name,
+            doc=f"The bits of a value moved {_doc}: by the remainder of the count by 64; null for a negative count.",
+            signatures=(Signature((_LONG, long("shift")), Type.LONG),),
+            sql={"duckdb": f"CASE WHEN {{shift}} >= 0 THEN {_sql} END"},
+            naming=Naming.FIRST_ARGUMENT,
+            examples=(*_examples, Example(f"{_name}(1, -1)", "null"), Example(f"{_name}(4, 64)", "4")),
+            source=f"Kusto Query Language reference, {_name}()",
+        )
+    )
+
+scalar(
+    Function(
+        name="around",
+        doc="Whether a value is as near to a center as a distance allows; null where one of them is null.",
+        signatures=(
+            Signature((_LONG, long("center"), long("delta")), Type.BOOL),
+            Signature((_REAL, real("center"), real("delta")), Type.BOOL),
+            Signature((_TIMESPAN, Parameter("center", Type.TIMESPAN), Parameter("delta", Type.TIMESPAN)), Type.BOOL),
+            Signature((_DATETIME, Parameter("center", Type.DATETIME), Parameter("delta", Type.TIMESPAN)), Type.BOOL),
+        ),
+        sql={"duckdb": "TRY({value} BETWEEN {center} - {delta} AND {center} + {delta})"},
+        examples=(
+            Example("around(4, 5, 1)", "True"),
+            Example("around(datetime(2021-01-01 01:28), datetime(2021-01-01 01:30), 1m)", "False"),
+            Example("around(1.5, 1, 0.5)", "True"),
+            Example("around(1, 2, long(null))", "null"),
+        ),
+        source="Kusto Query Language reference, around()",
+    )
+)
+
+scalar(
+    Function(
+        name="rand",
+        doc="A random number from 0 to 1, or a whole one below a number, another one for each row.",
+        signatures=(Signature((long("below"),), Type.REAL, optional=1),),
+        sql={("duckdb", 0): "random()", "duckdb": "CASE WHEN {below} > 1 THEN floor(random() * {below}) ELSE random() END"},
+        nullable=False,
+        naming=Naming.FIRST_ARGUMENT,
+        examples=(Example("rand() < 1", "True"), Example("rand(3) in (0, 1, 2)", "True")),
+        source="Kusto Query Language reference, rand()",
+    )
+)
