@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 
@@ -141,5 +142,5 @@ SCALARS = [function for function in FUNCTIONS.all() if not (function.aggregate o
 @pytest.mark.parametrize("function", SCALARS, ids=lambda function: function.name)
 def test_sql_grows_linearly_where_calls_are_nested(connection: kqlite.Connection, function: Function) -> None:
     lengths = [len(connection.compile(f"{COLUMNS} | project value = {call}").sql) for call in _nested(function)]
-    growth = [longer - shorter for shorter, longer in zip(lengths, lengths[1:], strict=False)]
+    growth = [longer - shorter for shorter, longer in pairwise(lengths)]
     assert not growth or growth[-1] < 1.25 * growth[-2] + 100, lengths

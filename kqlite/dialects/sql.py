@@ -373,6 +373,11 @@ def all_of(conditions: Sequence[Expression]) -> Expression:
     return conditions[0] if len(conditions) == 1 else Operation("AND", tuple(conditions))
 
 
+def any_of(conditions: Sequence[Expression]) -> Expression:
+    """The disjunction of conditions, at least one."""
+    return conditions[0] if len(conditions) == 1 else Operation("OR", tuple(conditions))
+
+
 _HOLE = re.compile(r"\{(\w+)\}")
 
 

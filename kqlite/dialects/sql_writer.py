@@ -268,7 +268,9 @@ class _Writer:
             case Field():
                 if isinstance(node.base, Variable):
                     # Without parentheses DuckDB takes `e.name` for a field of a column `e`, if there is one.
-                    self.put("(" + _identifier(node.base.name) + ")")
+                    self.put("(")
+                    self.bare(node.base)
+                    self.put(")")
                 else:
                     self.expression(node.base, POSTFIX)
                 self.put("." + quote(node.name))

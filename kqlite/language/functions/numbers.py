@@ -321,13 +321,15 @@ scalar(
     )
 )
 
-_OVERFLOWING = "(CAST({value} AS HUGEINT) & 18446744073709551615::HUGEINT) << CAST({shift} % 64 AS INTEGER)"
-"""The 64 bits of a long, shifted within 128."""
+_64_BITS = "18446744073709551615::HUGEINT"
+_SIGN = "9223372036854775808::HUGEINT"
+_SHIFTED_LEFT = f"((CAST({{value}} AS HUGEINT) & {_64_BITS}) << CAST({{shift}} % 64 AS INTEGER)) & {_64_BITS}"
+"""In a number of 128 bits, since the engine refuses to lose any."""
 
 for _name, _sql, _doc, _examples in (
     (
         "binary_shift_left",
-        f"CAST(xor(({_OVERFLOWING}) & 18446744073709551615::HUGEINT, 9223372036854775808::HUGEINT) - 9223372036854775808::HUGEINT AS BIGINT)",
+        f"CAST(xor({_SHIFTED_LEFT}, {_SIGN}) - {_SIGN} AS BIGINT)",
         "to the left",
         (Example("binary_shift_left(1, 2)", "4"), Example("binary_shift_left(3, 63)", "-9223372036854775808")),
     ),

@@ -37,7 +37,8 @@ def _check_kind(kind: str) -> str | None:
     return None if kind in ("normal", "regex") else "neither `normal` nor `regex`"
 
 
-def _list_of_strings(arguments: Sequence[Scalar]) -> Shape:
+def list_of_strings(arguments: Sequence[Scalar]) -> Shape:
+    """The form of an array of texts."""
     return STRINGS
 
 
@@ -195,7 +196,7 @@ scalar(
         sql={("duckdb", 2): "string_split({text}, {delimiter})", "duckdb": Custom("split_one")},
         naming=Naming.FIRST_ARGUMENT,
         nullable=False,
-        shape=_list_of_strings,
+        shape=list_of_strings,
         examples=(
             Example('split("aa_bb", "_")', '["aa","bb"]'),
             Example('split("", "_")', '[""]'),
