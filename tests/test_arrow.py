@@ -27,11 +27,12 @@ def seen(request):
     """A function that gives a table's columns as KQL sees them: type, shape, values."""
 
     def look(table, name="t"):
+        store: ArrowStore | Store
         if request.param == "in place":
             store = ArrowStore({name: table})
         else:
-            store = Store.in_memory()
-            store.register(name, table, load=request.param == "loaded")
+            store = kept = Store.in_memory()
+            kept.register(name, table, load=request.param == "loaded")
         with store.snapshot() as snapshot:
             found = snapshot.catalog.table(name)
             [part] = found.partitions

@@ -56,7 +56,7 @@ class Scaled:
         return int(self.simulation.get(self.id)["sku"]["capacity"])
 
     def notes(self) -> list[str]:
-        return [event.image.text for event in self.simulation.events(limit=100_000) if event.kind is Kind.NOTED]  # type: ignore[union-attr]
+        return [event.image.text for event in self.simulation.events(limit=100_000) if event.kind is Kind.NOTED]
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_the_guard_stops_where_no_scale_out_would_follow() -> None:
     assert scaled_in(20, 30, out) == 27, "62 percent of 30 are 68.9 on 27 and 71.5 on 26"
 
 
-def at(*when: int) -> int:
-    return from_datetime(datetime(*when, tzinfo=UTC))  # type: ignore[arg-type]
+def at(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> int:
+    return from_datetime(datetime(year, month, day, hour, minute, tzinfo=UTC))
 
 
 def test_a_fixed_date_goes_before_a_recurrence_before_the_default() -> None:

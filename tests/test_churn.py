@@ -216,7 +216,7 @@ def test_a_type_that_grows_leaves_the_shared_partition():
         return [{"id": f"/g/{n}", "name": str(n), "type": GROWING, "properties": {"n": n, "l": [{"a": n}]}} for n in range(first, last)]
 
     store.apply([changes_of("resources", GROWING, rows(0, 900), range(1, 901))], NOON)
-    assert churning.sources(store) == {"resources": {GROWING}}
+    assert churning.sources(store) == {"resources": frozenset({GROWING})}
     with store.snapshot() as snapshot:
         store.apply([changes_of("resources", GROWING, rows(899, 1000), range(1001, 1102), {"/g/5": 1200})], NOON)
         assert snapshot.run('SELECT count(*) AS n FROM "resources"').to_pylist() == [{"n": 900}]

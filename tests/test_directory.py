@@ -230,7 +230,7 @@ def test_what_was_made_can_be_taken_back(tmp_path):
 def test_a_manifest_is_whole_at_every_moment(tmp_path):
     """Whoever opens while others make directories sees a whole one or none."""
     path = tmp_path / "i"
-    outcomes = []
+    outcomes: list[str] = []
 
     def look():
         while not outcomes or outcomes[-1] != "opened":

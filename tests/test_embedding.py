@@ -63,7 +63,27 @@ def subclasses(base):
         yield from subclasses(each)
 
 
-NONSENSE = (None, 5, -1, 2.5, float("nan"), True, "", "x", "\ud800", "'; drop", b"x", [], [1], {}, {"a": 1}, {1: 2}, (), object(), 10**30)
+NONSENSE: tuple = (
+    None,
+    5,
+    -1,
+    2.5,
+    float("nan"),
+    True,
+    "",
+    "x",
+    "\ud800",
+    "'; drop",
+    b"x",
+    [],
+    [1],
+    {},
+    {"a": 1},
+    {1: 2},
+    (),
+    object(),
+    10**30,
+)
 
 
 def calls(connection, simulation, rng):
@@ -387,7 +407,7 @@ def test_a_relation_of_duckdb_is_a_table():
 
 
 def test_rows_as_dicts_may_lack_members_and_hold_documents():
-    rows = [{"name": "a", "tags": {"env": "prod"}}, {"name": None}, {"tags": {"env": ["x", 1]}, "more": 1.5}]
+    rows: list[dict] = [{"name": "a", "tags": {"env": "prod"}}, {"name": None}, {"tags": {"env": ["x", 1]}, "more": 1.5}]
     with kqlite.connect() as connection:
         connection.register("mine", rows)
         assert connection.query("mine | project name, env = tostring(tags.env), more").to_pylist() == [

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -404,7 +405,7 @@ def test_rows_are_read_in_order_of_group_and_name(tmp_path, two_passes):
 def test_whoever_stops_taking_stops_the_maker():
     made = []
 
-    def numbers_():
+    def numbers_() -> Generator[int]:
         for number in range(1000):
             made.append(number)
             yield number

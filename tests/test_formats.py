@@ -45,7 +45,7 @@ MACHINES = table_of(
 
 
 def table_lines(columns: tuple[Schema, pa.Table], **how: object) -> list[str]:
-    return "".join(lay_out(*columns, **how).chunks()).splitlines()  # type: ignore[arg-type]
+    return "".join(lay_out(*columns, **how).chunks()).splitlines()
 
 
 # The text of one value
@@ -269,8 +269,8 @@ class Pipe(io.RawIOBase):
         self.bytes = b""
 
     def write(self, data: object) -> int:
-        self.bytes += bytes(data)  # type: ignore[call-overload]
-        return len(data)  # type: ignore[arg-type]
+        self.bytes += bytes(data)
+        return len(data)
 
     def writable(self) -> bool:
         return True

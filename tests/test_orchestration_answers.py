@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from test_orchestration_schema import API, COMPUTE, DISKS, NETWORK, RG, SETS, VMS, made, put, refusal
 
 from kqlite.orchestration.azure_offerings import find_size
 from kqlite.simulation import Simulation
+from tests.support.arm_requests import API, COMPUTE, DISKS, NETWORK, RG, SETS, VMS, made, put, refusal
 
 NICS, IPS = f"{NETWORK}/networkInterfaces", f"{NETWORK}/publicIPAddresses"
 LOCKS = "providers/Microsoft.Authorization/locks"

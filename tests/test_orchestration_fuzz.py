@@ -9,10 +9,10 @@ import random
 from typing import Any
 
 import pytest
-from test_orchestration_bad_input import COMPUTE, NETWORK, RG, SETS, VMS, requests
 
 from kqlite.orchestration.requests import schema
 from kqlite.simulation import Simulation
+from tests.support.arm_requests import COMPUTE, NETWORK, RG, SETS, VMS, requests
 
 SHAPES = {
     "virtualMachineScaleSets": "VirtualMachineScaleSet",
@@ -92,7 +92,7 @@ def deep(depth: int) -> Any:
     return value
 
 
-OTHERS = (None, True, False, [], {}, [None], [[]], [{}], {"": 1}, {"id": 1}, {"id": "x"}, deep(40), deep(300), list(range(200)))
+OTHERS: tuple = (None, True, False, [], {}, [None], [[]], [{}], {"": 1}, {"id": 1}, {"id": "x"}, deep(40), deep(300), list(range(200)))
 
 
 def other_case(text: str, draw: random.Random) -> str:
@@ -232,7 +232,7 @@ class Fuzzed:
         self.simulation.advance("1d")
         assert not self.simulation.plane.trouble
         assert self.simulation.inventory.query("resources | count").to_pylist()[0]["Count"] >= 0
-        assert not self.simulation.inventory.stats().feed.trouble  # type: ignore[union-attr]
+        assert not self.simulation.inventory.stats().feed.trouble
         return found
 
 

@@ -70,7 +70,7 @@ def test_protection_ends_when_it_is_taken_away_and_never_forbids_a_deletion() ->
     simulation.act(two, "delete")
     simulation.settle()
     assert names(simulation) == []
-    assert simulation.plane.fleet.container(RG).scale_set("web").protected == ()  # type: ignore[union-attr]
+    assert simulation.plane.fleet.container(RG).scale_set("web").protected == ()
 
 
 def test_a_protected_instance_is_not_repaired() -> None:

@@ -125,6 +125,7 @@ def test_the_log_syncs_at_each_commit(tmp_path: Path) -> None:
         assert simulation.log.setting("journal_mode") == "wal"
         assert simulation.log.setting("synchronous") == "2", "FULL"
     with Simulation(tmp_path, synchronous="NORMAL") as simulation:
+        assert isinstance(simulation.log, SqliteLog)
         assert simulation.log.setting("synchronous") == "1"
 
 
@@ -178,11 +179,16 @@ def fill(simulation: Simulation) -> None:
         simulation.create_vm(f"vm{number}")
 
 
+def database_of(simulation: Simulation) -> sqlite3.Connection:
+    assert isinstance(simulation.log, SqliteLog)
+    return simulation.log._db
+
+
 def test_a_full_disk_refuses_the_request_and_keeps_the_state(tmp_path: Path) -> None:
     with filled(tmp_path) as simulation:
         simulation.settle()
         before = simulation.instances("web")
-        database = simulation.log._db  # type: ignore[union-attr]
+        database = database_of(simulation)
         pages = database.execute("PRAGMA page_count").fetchone()[0]
         database.execute(f"PRAGMA max_page_count={pages}")
         with pytest.raises(LogError, match="could not be written"):
@@ -198,7 +204,7 @@ def test_a_full_disk_refuses_the_request_and_keeps_the_state(tmp_path: Path) -> 
 
 def test_time_taken_back_with_a_failed_commit_passes_again(tmp_path: Path) -> None:
     with filled(tmp_path) as simulation:
-        database = simulation.log._db  # type: ignore[union-attr]
+        database = database_of(simulation)
         now = simulation.now
         database.execute("PRAGMA query_only=1")
         with pytest.raises(LogError):

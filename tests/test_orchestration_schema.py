@@ -8,30 +8,7 @@ import pytest
 from kqlite.orchestration import azure_schema
 from kqlite.orchestration.requests import schema
 from kqlite.simulation import Simulation
-
-SUB = "/subscriptions/00000000-0000-0000-0000-000000000001"
-RG = f"{SUB}/resourceGroups/rg"
-COMPUTE, NETWORK = f"{RG}/providers/Microsoft.Compute", f"{RG}/providers/Microsoft.Network"
-SETS, VMS, DISKS = f"{COMPUTE}/virtualMachineScaleSets", f"{COMPUTE}/virtualMachines", f"{COMPUTE}/disks"
-API = "?api-version=2021-07-01"
-
-
-def made(profile: str = "ga") -> Simulation:
-    simulation = Simulation(seed=7, profile=profile, features="all")
-    simulation.create_group("rg")
-    return simulation
-
-
-def put(simulation: Simulation, path: str, body: Any, version: str = "2021-07-01") -> dict[str, Any]:
-    answer = simulation.arm("PUT", f"{path}?api-version={version}", body)
-    assert answer.status in (200, 201, 202), answer.body
-    return dict(answer.body)
-
-
-def refusal(simulation: Simulation, path: str, body: Any, version: str = "2021-07-01") -> tuple[int, str, str, str]:
-    answer = simulation.arm("PUT", f"{path}?api-version={version}", body)
-    error = answer.body["error"]
-    return answer.status, error["code"], error.get("target", ""), error["message"]
+from tests.support.arm_requests import API, COMPUTE, DISKS, NETWORK, RG, SETS, VMS, made, put, refusal
 
 
 def shapes(shape: Any, seen: set[int]) -> Iterator[Any]:

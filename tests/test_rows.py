@@ -18,7 +18,7 @@ from kqlite.inventory.store.store import Store
 from kqlite.language.types import Type as ColumnType
 from kqlite.orchestration.clock import to_datetime
 from kqlite.orchestration.events import Event, Kind
-from kqlite.orchestration.model import IMAGES, Type
+from kqlite.orchestration.model import IMAGES, Type, VmState
 from kqlite.simulation import Simulation
 from kqlite.snapshotter.change_records import TABLES, ChangeRecords
 from kqlite.snapshotter.folding import Folder
@@ -458,7 +458,8 @@ def test_leaves_of_the_same_sequence_number_are_written() -> None:
     events = all_events(simulation)
     folder, store = Folder(definitions_of(events)), Store.in_memory()
     [machine] = [event for event in living(events) if event.type == Type.VM]
-    stopped = machine._replace(image=machine.image._replace(power="stopped"))  # type: ignore[arg-type]
+    assert isinstance(machine.image, VmState)
+    stopped = machine._replace(image=machine.image._replace(power="stopped"))
     store.apply(folder.fold([*events[: machine.sequence - 1], stopped], complete=False), to_datetime(events[-1].time))
     for told, power in ((machine, "running"), (machine._replace(sequence=machine.sequence - 1, image=stopped.image), "running")):
         store.apply(folder.fold_released([told]), to_datetime(events[-1].time))
@@ -541,6 +542,6 @@ def test_texts_that_json_escapes_make_their_leaf_not_plain() -> None:
     for change in Folder(definitions_of(events)).fold(events):
         if change.resource_type.endswith("/extensions"):
             [row] = documents(change.rows, change.partition)
-            type_leaf = change.shapes["properties"].member("type")  # type: ignore[union-attr]
+            type_leaf = change.shapes["properties"].member("type")
             assert row["properties"]["type"] == 't"'
-            assert not type_leaf.shape.plain  # type: ignore[union-attr]
+            assert not type_leaf.shape.plain

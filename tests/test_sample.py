@@ -273,7 +273,7 @@ def test_a_store_takes_the_whole_inventory(rows):
     store = Store.in_memory()
     seen: list[tuple[int, int]] = []
     load_sample(store, VMS, 7, lambda done, total: seen.append((done, total)))
-    loaded = []
+    loaded: list[dict] = []
     with store.snapshot() as snapshot:
         for partitions in snapshot.catalog.resources.values():
             for partition in partitions:
@@ -282,7 +282,7 @@ def test_a_store_takes_the_whole_inventory(rows):
     store.close()
     assert {row["id"]: row for row in loaded} == {row["id"]: row for row in rows}
     assert shapes[f"resources/{VM}"] == {VM}
-    assert len(shapes["resources"]) > 20
+    assert len(shapes["resources"] or ()) > 20
     assert seen == sorted(seen)
     assert seen[-1] == (VMS, VMS)
 

@@ -21,6 +21,11 @@ def make(options: dict, directory: Path | None = None) -> Simulation:
     return Simulation(directory, clock=clock, **({"features": ()} | options))
 
 
+def close(runner: Runner) -> None:
+    assert isinstance(runner.simulation, Simulation)
+    runner.simulation.close()
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_scenario(path: Path, tmp_path: Path) -> None:
     scenario = parse(path.read_text(), path.name)
@@ -29,12 +34,12 @@ def test_scenario(path: Path, tmp_path: Path) -> None:
     simulation = make(scenario.options, directory)
 
     def restarted() -> Simulation:
-        runner.simulation.close()
+        close(runner)
         return make(scenario.options, directory)
 
     runner = Runner(scenario, simulation, restarted)
     runner.run()
-    runner.simulation.close()
+    close(runner)
     assert runner.expectations > 0, "a scenario that expects nothing shows nothing"
 
 

@@ -30,7 +30,7 @@ def test_a_manual_clock_starts_on_the_pages_day_and_moves_when_told() -> None:
 def test_what_is_no_duration_is_refused(by: object) -> None:
     simulation = Simulation()
     with pytest.raises(DurationError):
-        simulation.advance(by)  # type: ignore[arg-type]
+        simulation.advance(by)
     assert simulation.now == datetime(2021, 8, 11, tzinfo=UTC)
 
 
@@ -101,7 +101,7 @@ def test_a_metric_is_a_number(value: object) -> None:
     simulation = Simulation(features="all")
     made = simulation.create_scale_set("web")
     with pytest.raises(CoreError, match="a metric's value is a number"):
-        simulation.feed_metric(made["id"], "Percentage CPU", value)  # type: ignore[arg-type]
+        simulation.feed_metric(made["id"], "Percentage CPU", value)
 
 
 def test_a_metric_of_nothing_is_refused() -> None:

@@ -61,7 +61,7 @@ json_texts = st.recursive(
 
 def literal(type_: Type, values: st.SearchStrategy[object]) -> st.SearchStrategy[syntax.Literal]:
     null = st.nothing() if type_ is Type.STRING else st.none()
-    return (values | null).map(lambda value: syntax.Literal(NOWHERE, type_, value))  # type: ignore[arg-type]
+    return (values | null).map(lambda value: syntax.Literal(NOWHERE, type_, value))
 
 
 leaves: st.SearchStrategy[syntax.Scalar] = st.one_of(

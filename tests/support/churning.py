@@ -130,7 +130,7 @@ class Stream:
         return self._noted(id_, known.type, row, cold=True)
 
     def _created(self, id_: str, type_: str) -> Event:
-        row = {"id": id_, "name": id_.rpartition("/")[2], "type": self._random.choice((type_, _SPELLED[type_]))}
+        row: dict = {"id": id_, "name": id_.rpartition("/")[2], "type": self._random.choice((type_, _SPELLED[type_]))}
         row["properties"] = {"extended": {"instanceView": {"powerState": {}}}} if type_ == VM else {}
         for _ in range(3):
             self._cold(row)
@@ -243,18 +243,22 @@ def _changes(type_: str, events: list[Event], step: Step, known: Mapping[str, Ev
         if event.row is None:
             deleted[event.id] = max(event.sequence, deleted.get(event.id, 0))
     since = [event.since for event in upserts] if step.promised else None
-    change = changes_of("resources", type_, [event.row for event in upserts], [event.sequence for event in upserts], deleted, since)
+    change = changes_of("resources", type_, _rows(upserts), [event.sequence for event in upserts], deleted, since)
     if not alone:
         return change
-    leaves = changes_of("resources", type_, [event.row for event in alone], [event.sequence for event in alone])
+    leaves = changes_of("resources", type_, _rows(alone), [event.sequence for event in alone])
     names = ["_key", "_seq", *(hot_column(path) for path in HOT_LEAVES[type_])]
-    shapes = {name: join(change.shapes.get(name), shape) for name, shape in leaves.shapes.items()}
-    held = hold(change.shapes | shapes, HOT_LEAVES[type_])
+    shapes: dict = {name: join(change.shapes.get(name), shape) for name, shape in leaves.shapes.items()}
+    held = hold({**change.shapes, **shapes}, HOT_LEAVES[type_])
     builder = BatchBuilder(partition("", held, change.types))
     if not set(names) <= set(builder.schema.names):
         return _changes(type_, events, replace(step, leaves=False), known)
-    whole, patch = (builder.build([event.row for event in some], [event.sequence for event in some]) for some in (upserts, alone))
+    whole, patch = (builder.build(_rows(some), [event.sequence for event in some]) for some in (upserts, alone))
     return replace(change, shapes=held, types=change.types | leaves.types, rows=whole, hot=patch.select(names))
+
+
+def _rows(events: list[Event]) -> list[dict]:
+    return [event.row for event in events if event.row is not None]
 
 
 def _shows_in_leaves_alone(event: Event, known: Event | None) -> bool:

@@ -142,4 +142,5 @@ def tell(line: object) -> None:
 if __name__ == "__main__":
     faulthandler.register(signal.SIGUSR1)
     use_table(Path(sys.argv[1]))
-    {"holder": hold, "asker": ask}[sys.argv[2]](*sys.argv[3:])
+    roles: dict[str, Any] = {"holder": hold, "asker": ask}
+    roles[sys.argv[2]](*sys.argv[3:])

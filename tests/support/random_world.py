@@ -207,8 +207,8 @@ class World:
             live = list(fleet.members(group, key))
             assert len(live) <= 1000
             counts = [0] * scale_set.domains
-            for vm in live:
-                counts[vm.domain] += 1
+            for member in live:
+                counts[member.domain] += 1
             assert counts == membership.domains, "counters drifted"
             assert membership.busy == sum(vm.work == "set" for vm in self.of(group, key))
             assert membership.repairing == sum(vm.work == "repair" for vm in self.of(group, key))
@@ -225,8 +225,8 @@ class World:
             assert bool(vm.step) == (vm.step != ""), "steps are words"
             assert not vm.step or vm.due or vm.step == "outage", f"{vm.step} never ends"
         for type_ in (Type.DISK, Type.NIC):
-            for image in group.of(type_).values():
-                assert not image.vm or group.vm(image.vm) is not None, "something hangs on a VM that is gone"
+            for attached in group.of(type_).values():
+                assert not attached.vm or group.vm(attached.vm) is not None, "something hangs on a VM that is gone"
 
     @staticmethod
     def of(group: Any, key: str) -> list[Any]:

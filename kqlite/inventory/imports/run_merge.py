@@ -3,7 +3,7 @@
 import threading
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -242,7 +242,7 @@ def _drop_superseded(types: Sequence[_Type]) -> None:
         newest[key] = number, type_
 
 
-def ahead(items: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+def ahead(items: "Iterator[pa.RecordBatch]") -> "Generator[pa.RecordBatch]":
     """The items, made by a thread of its own a few ahead of whoever takes them."""
     queue: Queue[pa.RecordBatch | BaseException | None] = Queue(_BATCHES_AHEAD)
     stopped = threading.Event()
