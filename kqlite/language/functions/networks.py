@@ -232,7 +232,7 @@ for _name, _what, _examples in (
         )
     )
 
-for _name, _what, _examples in (
+for _name, _what, _several in (
     (
         "has_any_ipv4",
         "one of several IPv4 addresses",
@@ -260,7 +260,7 @@ for _name, _what, _examples in (
             ),
             sql={"duckdb": Custom(_name)},
             nullable=False,
-            examples=_examples,
+            examples=_several,
             source=_page(_name),
         )
     )
