@@ -17,7 +17,7 @@ from kqlite.language.binder import EVERYTHING, Scope, bind
 from kqlite.language.parser import parse
 from kqlite.language.schema import Catalog
 from kqlite.language.types import Type
-from kqlite.parameters import NOW, ticks_of, typed, variable
+from kqlite.parameters import NOW, ParameterError, parameter_name, ticks_of, typed, variable
 from kqlite.result import Result, SnapshotInfo
 
 if TYPE_CHECKING:
@@ -105,11 +105,14 @@ class Engine:
                 sql = compiled.sql
                 bound: dict[str, object] = {NOW: ticks_of(now), **scope.variables()}
                 bound.update((variable(name), value.bound) for name, value in values.items())
+                missing = sorted(name for name in compiled.variables if name not in bound)
+                if missing:
+                    raise ParameterError(f"the query wants a value for {', '.join(f'`{parameter_name(name)}`' for name in missing)}")
                 table = snapshot.run(sql, {name: bound[name] for name in compiled.variables})
                 info = SnapshotInfo(snapshot.catalog.version, snapshot.watermark, now, sequence_of(snapshot.position))
         except InternalError as error:
             raise InternalError(error.reason, text, sql) from error.__cause__
-        return Result(table, compiled.schema, compiled.shapes, info, perf_counter() - started)
+        return Result(table, compiled.schema, compiled.shapes, info, perf_counter() - started, compiled.plan.chart)
 
     def _time(self, asked: datetime | None, watermark: datetime | None) -> datetime:
         if asked is None:

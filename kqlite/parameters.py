@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from kqlite.errors import KqliteError
+from kqlite.language.plan import parameter_variable
 from kqlite.language.types import TICKS_PER_DAY, TICKS_PER_SECOND, UNIX_EPOCH_TICKS, Type
 
 NOW = "now"
@@ -29,7 +30,12 @@ class Parameter:
 
 def variable(name: str) -> str:
     """The variable of a plan that holds the parameter `name`."""
-    return f"p_{name}"
+    return parameter_variable(name)
+
+
+def parameter_name(variable: str) -> str:
+    """The parameter that a variable of a plan holds."""
+    return variable.removeprefix(parameter_variable(""))
 
 
 def typed(parameters: Mapping[str, object]) -> dict[str, Parameter]:

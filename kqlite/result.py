@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from kqlite.language.plan import Chart
 from kqlite.language.schema import Column, Schema, Shape
 from kqlite.language.types import UNIX_EPOCH_TICKS, Type
 
@@ -39,7 +40,15 @@ class SnapshotInfo:
 class Result:
     """Rows of an answer. Iterating gives each as a dict of Python objects."""
 
-    def __init__(self, table: "pa.Table", schema: Schema, shapes: Mapping[str, Shape], snapshot: SnapshotInfo, seconds: float):
+    def __init__(
+        self,
+        table: "pa.Table",
+        schema: Schema,
+        shapes: Mapping[str, Shape],
+        snapshot: SnapshotInfo,
+        seconds: float,
+        chart: Chart | None = None,
+    ):
         """table: columns in the order of `schema`, under any names, as the engine gives them. shapes: of each dynamic column."""
         self._table = table
         self.schema = schema
@@ -47,6 +56,8 @@ class Result:
         self._shapes = shapes
         self.snapshot = snapshot
         self.elapsed = timedelta(seconds=seconds)
+        self.chart = chart
+        """How `render` at the end of the query wants the rows drawn, by `.kind` and `.properties`; None where it says nothing."""
 
     def to_arrow(self, shaped: bool = False, ticks: bool = False) -> "pa.Table":
         """The rows as an Arrow table, whose schema depends on the query alone.

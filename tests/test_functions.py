@@ -15,6 +15,7 @@ from kqlite.language.functions import FUNCTIONS
 from kqlite.language.functions.declare import Custom, Example, Function
 from kqlite.language.functions.operators import OPERATORS
 from kqlite.language.functions.page import PAGE, page
+from kqlite.language.functions.windows import PARTS
 from kqlite.language.parser import parse
 from kqlite.language.types import Type
 
@@ -34,6 +35,8 @@ def test_example(connection: kqlite.Connection, function: Function, example: Exa
     rows = None if example.rows is None else _table(example)
     if function.aggregate:
         query = f"{rows} | summarize value = {example.call}"
+    elif function.window:
+        query = f"{rows or 'print x = 1'} | serialize value = {example.call} | project value"
     elif rows is not None:
         query = f"{rows} | project value = {example.call}"
     else:
@@ -86,7 +89,7 @@ def test_declaration_is_complete(function: Function) -> None:
 
 
 def test_every_lowering_is_declared() -> None:
-    named = {chosen.name for function in ALL for chosen in function.sql.values() if isinstance(chosen, Custom)}
+    named = {chosen.name for function in (*ALL, *PARTS) for chosen in function.sql.values() if isinstance(chosen, Custom)}
     assert {name.removesuffix(" as condition") for name in CUSTOM} == named
 
 

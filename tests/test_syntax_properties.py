@@ -134,8 +134,25 @@ def operators_of(scalars: st.SearchStrategy[object]) -> st.SearchStrategy[object
             several(nodes(syntax.Expanded, items, st.none() | types)),
             st.none() | scalars,
         ),
+        nodes(syntax.Lookup, parameters("kind"), scalars, several(scalars)),
+        nodes(
+            syntax.ProjectReorder,
+            several(nodes(syntax.Reordered, patterns.map(lambda p: p[0]), st.none() | st.sampled_from(["asc", "desc", "granny-desc"]))),
+        ),
+        nodes(syntax.Serialize, several(items, least=0)),
+        nodes(syntax.Sample, scalars),
+        nodes(syntax.SampleDistinct, scalars, scalars),
+        nodes(syntax.As, names),
+        nodes(syntax.Invoke, calls_of(scalars)),
+        *(nodes(kind) for kind in (syntax.GetSchema, syntax.Consume)),
+        nodes(syntax.Render, st.just("timechart"), several(items, least=0)),
         nodes(syntax.Parse, st.sampled_from(["parse", "parse-where"]), parameters("kind", "flags"), scalars, several(parts)),
     )
+
+
+def calls_of(scalars: st.SearchStrategy[object]) -> st.SearchStrategy[syntax.Node]:
+    functions = words.filter(lambda word: word not in TYPE_WORDS)
+    return nodes(syntax.Call, functions, several(items_of(scalars), least=0), st.just(NOWHERE))
 
 
 def unions_of(scalars: st.SearchStrategy[object]) -> st.SearchStrategy[syntax.Node]:
@@ -184,7 +201,7 @@ def larger(scalars: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
         nodes(syntax.Unary, st.sampled_from("+-"), scalars),
         nodes(syntax.MemberAccess, scalars, words, st.just(NOWHERE)),
         nodes(syntax.IndexAccess, scalars, indices),
-        nodes(syntax.Call, words.filter(lambda word: word not in TYPE_WORDS), several(items_of(scalars), least=0), st.just(NOWHERE)),
+        calls_of(scalars),
         pipelines_of(scalars),
     )
 
@@ -195,7 +212,19 @@ bodies = st.one_of(
     nodes(syntax.Pipeline, scalars.filter(lambda scalar: not isinstance(scalar, syntax.Pipeline)), st.just(())),
     nodes(syntax.Pipeline, st.none(), st.lists(operators_of(scalars), min_size=1, max_size=3).map(tuple)),
 )
-queries = nodes(syntax.Query, st.lists(nodes(syntax.Let, names, scalars), max_size=2).map(tuple), bodies)
+defaults = st.none() | literal(Type.LONG, st.integers(0, 9)) | literal(Type.STRING, texts)
+columns = several(nodes(syntax.ColumnDeclaration, words, types))
+scalar_parameters = nodes(syntax.ScalarParameter, words, types, defaults)
+parameter_lists = several(scalar_parameters | nodes(syntax.TableParameter, words, st.none() | columns), least=0)
+function_bodies = nodes(syntax.Query, st.lists(nodes(syntax.Let, names, scalars), max_size=1).map(tuple), bodies).filter(
+    lambda query: query.body.source is not None
+)
+statements = st.one_of(
+    nodes(syntax.Let, names, scalars | nodes(syntax.Function, st.booleans(), parameter_lists, function_bodies)),
+    nodes(syntax.QueryParameters, several(scalar_parameters)),
+    nodes(syntax.Set, st.just("notruncation"), defaults),
+)
+queries = nodes(syntax.Query, st.lists(statements, max_size=2).map(tuple), bodies)
 
 
 @settings(max_examples=300, deadline=None)

@@ -14,6 +14,7 @@ from kqlite.errors import InternalError, InventoryError, KqliteError
 from kqlite.inventory.shapes import shapes
 from kqlite.language.binder import Scope
 from kqlite.language.diagnostics import Diagnostic, KqlError
+from kqlite.language.plan import Chart
 from kqlite.language.schema import Column, Schema
 from kqlite.language.source import Span
 from kqlite.language.types import Type
@@ -92,6 +93,7 @@ def answer_of(result: Result) -> "pa.Table":
         "watermark": None if snapshot.watermark is None else snapshot.watermark.isoformat(),
         "snapshotTime": snapshot.snapshot_time.isoformat(),
         "sequence": snapshot.sequence,
+        "chart": None if result.chart is None else [result.chart.kind, dict(result.chart.properties)],
     }
     return table.replace_schema_metadata({_ANSWER: json.dumps(metadata)})
 
@@ -110,7 +112,8 @@ def result_of(answer: "pa.Table", text: str, seconds: float) -> Result:
         document["sequence"],
     )
     shapes_of = {name: shapes.from_json(shape) for name, shape in document["shapes"].items()}
-    return Result(answer.replace_schema_metadata(None), _schema_from_json(document["schema"]), shapes_of, snapshot, seconds)
+    chart = None if document["chart"] is None else Chart(*document["chart"])
+    return Result(answer.replace_schema_metadata(None), _schema_from_json(document["schema"]), shapes_of, snapshot, seconds, chart)
 
 
 def explained_to_json(explained: Explained) -> dict[str, Any]:

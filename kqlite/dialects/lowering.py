@@ -216,7 +216,9 @@ class RelationLowering:
         columns = dict(block.columns)
         for attribute, value in relation.outputs:
             columns[attribute] = scalars.lower(value)
-        return replace(block, columns=columns, closed=block.closed or plan.counts_rows(relation))
+        if not plan.counts_rows(relation):
+            return replace(block, columns=columns)
+        return replace(block, columns=columns, closed=True, order=_order_as_counted(block.order))
 
     def _grows(self, block: Block, relation: plan.Project) -> bool:
         """Whether putting the block's expressions into the new columns repeats too much of them."""
@@ -383,6 +385,11 @@ class RelationLowering:
             columns[attribute] = finish(sql.Name(alias, name))
         where = sql.all_of(block.where) if block.where else None
         return Block(sql.Derived(sql.Select(tuple(items), block.from_, where), alias), columns)
+
+
+def _order_as_counted(order: tuple[sql.Ordering, ...]) -> tuple[sql.Ordering, ...]:
+    """The order of rows that have been counted, by their numbers: rows with equal keys stay as the window functions saw them."""
+    return (sql.Ordering(sql.Window(sql.call("row_number"), order_by=order), True, True),) if order else ()
 
 
 _JOIN_KINDS = {

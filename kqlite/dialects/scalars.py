@@ -45,7 +45,7 @@ class ScalarLowering:
     """Lowers scalars over the columns of one SELECT.
 
     columns: the expression for each attribute in reach. query_of: lowers a relation that stands inside a scalar. order: what
-    the rows are sorted by, for aggregates that depend on it.
+    the rows are sorted by, for aggregates that depend on it. partition: what window functions start anew for.
     """
 
     def __init__(
@@ -53,10 +53,12 @@ class ScalarLowering:
         columns: Mapping[plan.Attribute, sql.Expression],
         query_of: Callable[[plan.Relation], sql.Query],
         order: tuple[sql.Ordering, ...] = (),
+        partition: tuple[sql.Expression, ...] = (),
     ):
         self.columns = columns
         self.query_of = query_of
         self.order = order
+        self.partition = partition
 
     def lower(self, scalar: plan.Scalar) -> sql.Expression:
         """The value in its own form: of a dynamic a struct, list, native scalar, or JSON text."""
@@ -87,6 +89,9 @@ class ScalarLowering:
                 return self._in_table(scalar)
             case plan.Gathered():
                 return sql.ArrayOf(self.query_of(scalar.relation))
+            case plan.FirstValue():
+                value = sql.Scalar(self.query_of(scalar.relation))
+                return sql.or_empty(value) if scalar.type is Type.STRING else value
             case plan.Within():
                 allowed = sql.Cast(sql.Parameter(scalar.variable), "VARCHAR[]")
                 return sql.call("list_contains", allowed, sql.call("lower", self.lower(scalar.value)))

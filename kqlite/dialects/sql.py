@@ -110,11 +110,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Window:
-    """A call over the rows around each row."""
+    """A call over the rows around each row. so_far: over those up to this one, of equal keys too."""
 
     call: Call
     partition_by: tuple["Expression", ...] = ()
     order_by: tuple["Ordering", ...] = ()
+    so_far: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

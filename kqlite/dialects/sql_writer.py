@@ -315,6 +315,8 @@ class _Writer:
                 if node.order_by:
                     self.put(" ORDER BY ")
                     self.orderings(node.order_by)
+                if node.so_far:
+                    self.put(" ROWS UNBOUNDED PRECEDING")
                 self.put(")")
             case Case():
                 self.put("CASE")

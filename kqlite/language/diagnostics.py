@@ -156,8 +156,11 @@ def unknown_column(name: str, span: Span, in_scope: Iterable[str]) -> Diagnostic
     return Diagnostic("KQL201", f"no column `{name}` in scope", span, did_you_mean(name, in_scope))
 
 
+UNKNOWN_TABLE = "KQL202"
+
+
 def unknown_table(name: str, span: Span, known: Iterable[str]) -> Diagnostic:
-    return Diagnostic("KQL202", f"no table `{name}`", span, did_you_mean(name, known))
+    return Diagnostic(UNKNOWN_TABLE, f"no table `{name}`", span, did_you_mean(name, known))
 
 
 def unknown_function(name: str, span: Span, known: Iterable[str]) -> Diagnostic:
@@ -190,6 +193,25 @@ def not_common(name: str, side: str, span: Span, known: Iterable[str]) -> Diagno
 
 def let_twice(name: str, span: Span) -> Diagnostic:
     return Diagnostic("KQL210", f"`{name}` is bound twice by `let`", span)
+
+
+def unknown_argument(function: str, name: str, span: Span, known: Iterable[str]) -> Diagnostic:
+    return Diagnostic("KQL211", f"`{function}` has no parameter `{name}`", span, did_you_mean(name, known))
+
+
+def used_too_often(name: str, most: int, span: Span) -> Diagnostic:
+    times = "once" if most == 1 else f"{most:,} times"
+    return Diagnostic("KQL212", f"`{name}` is used here, and names of this kind may be used {times} in all", span)
+
+
+def row_value_in_table(name: str, span: Span) -> Diagnostic:
+    return Diagnostic("KQL213", f"`{name}` depends on the row, and a table inside an expression is the same for each row", span)
+
+
+def not_serialized(function: str, span: Span) -> Diagnostic:
+    return Diagnostic(
+        "KQL214", f"`{function}` looks at the rows around, which are in no order here", span, "`sort by` or `serialize` first"
+    )
 
 
 # 3xx: types

@@ -140,6 +140,8 @@ def show_scalar(scalar: plan.Scalar, names: _Names) -> str:
             return f"({show_scalar(scalar.value, names)} in table)"
         case plan.Gathered():
             return "array of table"
+        case plan.FirstValue():
+            return "value of table"
         case plan.Within():
             return f"({show_scalar(scalar.value, names)} within ${scalar.variable})"
     raise AssertionError(scalar)

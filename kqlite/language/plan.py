@@ -331,6 +331,17 @@ class Gathered(Scalar):
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
+class FirstValue(Scalar):
+    """The only column of a relation of one row, or of none: then it is null, or `''`."""
+
+    relation: "Relation"
+
+    @property
+    def type(self) -> Type:
+        return self.relation.attributes[0].type
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Within(Scalar):
     """Whether a string is, without regard to case, in the list of strings in lower case that is bound as `variable` when the query runs."""
 
@@ -348,6 +359,11 @@ class Within(Scalar):
     @property
     def children(self) -> tuple[Scalar, ...]:
         return (self.value,)
+
+
+def parameter_variable(name: str) -> str:
+    """The variable that holds the caller's parameter `name`."""
+    return f"p_{name}"
 
 
 def walk(scalar: Scalar) -> Iterator[Scalar]:
@@ -635,10 +651,19 @@ class MvExpand(OverOne):
 
 
 @dataclass(frozen=True, slots=True)
+class Chart:
+    """How `render` wants the rows drawn, which changes none of them. kind: `timechart`, ..; properties: text by name."""
+
+    kind: str
+    properties: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A bound query: its rows, whose attributes are the columns of the result."""
 
     relation: Relation
+    chart: Chart | None = None
 
     @property
     def schema(self) -> Schema:

@@ -288,6 +288,21 @@ class ProjectRename(Node):
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Reordered(Node):
+    """One item of `project-reorder`. direction: `asc`, `desc`, `granny-asc`, `granny-desc` for the columns a pattern matches, or None."""
+
+    pattern: Name
+    direction: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ProjectReorder(Node):
+    """`project-reorder a, b* asc`."""
+
+    items: tuple[Reordered, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SortKey(Node):
     """ascending: None where nothing is said (which is descending). nulls_first: None where nothing is said."""
 
@@ -340,7 +355,7 @@ class Summarize(Node):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Union(Node):
-    """`T | union (U), V`; as a source its own table is None. legs: names, calls and pipelines."""
+    """`T | union (U), V*`; as a source its own table is None. legs: names, patterns (names with `*`), calls and pipelines."""
 
     parameters: tuple[Parameter, ...]
     legs: tuple[Scalar, ...]
@@ -349,6 +364,15 @@ class Union(Node):
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Join(Node):
     """conditions: names, or Binary("==", $left.a, $right.b), where `$left` and `$right` are Names; `and` gives a Chain."""
+
+    parameters: tuple[Parameter, ...]
+    right: Scalar
+    conditions: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Lookup(Node):
+    """parameters: kind. conditions: as those of Join."""
 
     parameters: tuple[Parameter, ...]
     right: Scalar
@@ -385,6 +409,60 @@ class Parse(Node):
     pattern: tuple[Star | Literal | ColumnDeclaration, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Serialize(Node):
+    """`serialize` and `serialize a = e`: the rows keep the order in which they come."""
+
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Sample(Node):
+    """`sample n`."""
+
+    count: Scalar
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class SampleDistinct(Node):
+    """`sample-distinct n of column`."""
+
+    count: Scalar
+    column: Item
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class GetSchema(Node):
+    """`getschema`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class As(Node):
+    """`as T`: a name for the table so far."""
+
+    name: Name
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Invoke(Node):
+    """`invoke f(..)`: a function whose first argument is the table so far."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Consume(Node):
+    """`consume`: no rows."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Render(Node):
+    """`render timechart with (title = 'x', ..)`. properties: what is written behind it, a list of columns as items without a name."""
+
+    chart: str
+    properties: tuple[Item, ...]
+
+
 Operator = (
     Where
     | Extend
@@ -392,6 +470,7 @@ Operator = (
     | ProjectAway
     | ProjectKeep
     | ProjectRename
+    | ProjectReorder
     | Sort
     | Take
     | Top
@@ -400,8 +479,17 @@ Operator = (
     | Summarize
     | Union
     | Join
+    | Lookup
     | MvExpand
     | Parse
+    | Serialize
+    | Sample
+    | SampleDistinct
+    | GetSchema
+    | As
+    | Invoke
+    | Consume
+    | Render
 )
 Source = Print | Range | Datatable | Union
 
@@ -411,15 +499,62 @@ Source = Print | Range | Datatable | Union
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Let(Node):
-    """`let name = value;`, a scalar or a table."""
+    """`let name = value;`, a scalar, a table or a function."""
 
     name: Name
-    value: Scalar | Pipeline
+    value: "Scalar | Pipeline | Function"
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ScalarParameter(Node):
+    """`name: type = default`, of a function or of the query. default: a constant, or None where there is none."""
+
+    name: str
+    type: Type
+    default: Scalar | None
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class TableParameter(Node):
+    """`name: (a: long, ..)`, or `name: (*)`, for which columns is None."""
+
+    name: str
+    columns: tuple[ColumnDeclaration, ...] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Function(Node):
+    """`(a: long, b: string = 'x') { body }`. is_view: written with `view`, so that wildcards and `search` find it."""
+
+    is_view: bool
+    parameters: tuple[ScalarParameter | TableParameter, ...]
+    body: "Query"
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class QueryParameters(Node):
+    """`declare query_parameters(a: long = 5);`."""
+
+    parameters: tuple[ScalarParameter, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Set(Node):
+    """`set option = value;`: options tell a cluster how to work and change no answer."""
+
+    option: str
+    value: Scalar | None
+
+
+Statement = Let | QueryParameters | Set
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Query(Node):
-    """statements run before the last one, `body`, which is the answer. A query that is a bare scalar has it as `source` of the body."""
+    """A whole query, or the body of a function.
 
-    statements: tuple[Let, ...]
+    statements run before the last one, `body`, which is the answer. A query that is a bare scalar has it as `source` of the body.
+    """
+
+    statements: tuple[Statement, ...]
     body: Pipeline

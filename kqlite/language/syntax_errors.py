@@ -1,9 +1,10 @@
 """What is said about a token that does not fit, and where to go on after it."""
 
 import re
+from collections.abc import Callable
 
 from kqlite.language import diagnostics
-from kqlite.language.automaton import END, Automaton, Token
+from kqlite.language.automaton import END, Automaton, Table, Token
 from kqlite.language.diagnostics import Diagnostic, did_you_mean
 from kqlite.language.source import Span
 
@@ -12,24 +13,18 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-OPERATORS = _words("""
-    where filter extend project project-away project-keep project-rename sort order take limit top count distinct summarize union join
-    mv-expand mvexpand parse parse-where
+OTHER_OPERATORS = _words("""
+    assert-schema evaluate execute-and-cache externaldata facet find fork graph-mark-components graph-match graph-merge
+    graph-shortest-paths graph-to-table graph-where-edges graph-where-nodes inline macro-expand make-graph make-series
+    materialize mv-apply parse-kv partition partition-by project-by-names project-smart reduce
+    scan search top-hitters top-nested
 """)
-"""The words with which a stage of a query may begin."""
-
-UNSUPPORTED_OPERATORS = _words("""
-    as assert-schema consume evaluate execute-and-cache externaldata facet find fork getschema graph-mark-components graph-match graph-merge
-    graph-shortest-paths graph-to-table graph-where-edges graph-where-nodes inline invoke lookup macro-expand make-graph make-series
-    materialize mv-apply parse-kv partition partition-by project-by-names project-reorder project-smart reduce render
-    sample sample-distinct scan search serialize top-hitters top-nested
-""")
-"""Operators of KQL that kqlite does not run."""
+"""Operators of KQL that the grammar does not have."""
 
 _UNSUPPORTED_SOURCES = _words("search find externaldata evaluate graph macro-expand")
-_UNSUPPORTED_STATEMENTS = _words("set declare alias restrict")
+_UNSUPPORTED_STATEMENTS = _words("declare alias restrict")
 
-# What a terminal is in KQL words. Plain words and marks stand for themselves.
+# What a terminal is in KQL words, where its own text or its name (`PROJECT_AWAY` is `project-away`) does not say it.
 WORDS = {
     "NAME": "a name",
     "STRING": "a string",
@@ -44,16 +39,9 @@ WORDS = {
     "BETWEEN": "`between`",
     "EQUALS": "`==`",
     "ORDERS": "`<`",
-    "PROJECT": "`project`",
-    "PROJECT_AWAY": "`project-away`",
-    "PROJECT_KEEP": "`project-keep`",
-    "PROJECT_RENAME": "`project-rename`",
-    "MV_EXPAND": "`mv-expand`",
-    "PARSE": "`parse`",
-    "TOP": "`top`",
-    "PRINT": "`print`",
-    "RANGE": "`range`",
-    "DATATABLE": "`datatable`",
+    "QUERY_PARAMETERS": "`declare query_parameters`",
+    "LAMBDA": "`(`",
+    "GRANNY": "`granny-asc`",
     "PARAMETER": "a parameter such as `kind=`",
     "FLAGS": "a parameter such as `flags=`",
     "HINT": "a hint",
@@ -61,25 +49,27 @@ WORDS = {
     END: "the end of the query",
 }
 
-# Where all of the first are expected, the phrase is said, and none of the second beside it.
-_OPERATOR_WORDS = _words("""
-    WHERE FILTER EXTEND PROJECT PROJECT_AWAY PROJECT_KEEP PROJECT_RENAME SORT ORDER TAKE LIMIT TOP COUNT DISTINCT SUMMARIZE UNION JOIN
-    MV_EXPAND PARSE
-""")
 _LITERAL_WORDS = _words("STRING INT REAL TIMESPAN TYPED DYNAMIC SIGN TRUE FALSE TITLE_TRUE TITLE_FALSE UPPER_TRUE UPPER_FALSE")
 _OPERAND_WORDS = _LITERAL_WORDS | _words("NAME STAR TYPEOF PRINT RANGE DATATABLE UNION LPAR LSQB")
 _JSON_WORDS = _LITERAL_WORDS | _words("NULL LSQB LBRACE")
 _AFTER_OPERAND = _words("MATCHES AMONG BETWEEN EQUALS ORDERS SIGN STAR SLASH PERCENT COLON AND OR DOT LSQB LPAR EQUAL")
-_PHRASES = (
-    ({"LET", "NAME"}, _OPERAND_WORDS | _OPERATOR_WORDS | {"LET", "VBAR"}, "a table, a value or an operator"),
-    ({"STRING", "NULL", "LBRACE"}, _JSON_WORDS, "a JSON value"),
-    ({"NAME", "STRING", "INT", "TYPEOF"}, _OPERAND_WORDS, "an expression"),
-    ({"WHERE", "EXTEND", "TAKE"}, _OPERATOR_WORDS, "an operator such as `where`"),
-    ({"EQUALS", "AND", "OR"}, _AFTER_OPERAND, "an operator such as `==`"),
-    ({"AND", "OR"}, _AFTER_OPERAND, "`and`"),
-    ({"SIGN", "STAR"}, _AFTER_OPERAND, "an operator such as `+`"),
-    ({"DOT", "LSQB"}, {"DOT", "LSQB", "LPAR"}, ""),
-)
+_STATEMENT_WORDS = _words("LET SET QUERY_PARAMETERS VBAR")
+
+
+def _phrases(operators: frozenset[str]) -> tuple[tuple[set[str] | frozenset[str], set[str] | frozenset[str], str], ...]:
+    """Where all of the first are expected, the phrase is said, and none of the second beside it."""
+    return (
+        ({"LET", "NAME"}, _OPERAND_WORDS | operators | _STATEMENT_WORDS, "a table, a value or an operator"),
+        ({"STRING", "NULL", "LBRACE"}, _JSON_WORDS, "a JSON value"),
+        ({"NAME", "STRING", "INT", "TYPEOF"}, _OPERAND_WORDS, "an expression"),
+        ({"WHERE", "EXTEND", "TAKE"}, operators, "an operator such as `where`"),
+        ({"EQUALS", "AND", "OR"}, _AFTER_OPERAND, "an operator such as `==`"),
+        ({"AND", "OR"}, _AFTER_OPERAND, "`and`"),
+        ({"SIGN", "STAR"}, _AFTER_OPERAND, "an operator such as `+`"),
+        ({"DOT", "LSQB"}, {"DOT", "LSQB", "LPAR"}, ""),
+    )
+
+
 _CONTINUATIONS = ("an operator such as `==`", "`and`", "an operator such as `+`")
 """Said last: they are what a user knows, and the closing bracket or the `by` that is missing is not."""
 
@@ -92,7 +82,34 @@ _LANDMARK = re.compile(
     r"|[()\[\]{}|;]"
 )
 _WORD = re.compile(r"\s*([\w-]+)")
-_FUNCTION = re.compile(r"\s*let\s+\w+\s*=\s*(?:view\s*)?\((?:[^()]|\([^()]*\))*\)\s*\{")
+
+
+def operator_terminals(table: Table) -> frozenset[str]:
+    """The terminals with which a stage of a query may begin."""
+    parsed = Automaton(table, "T |", _Nothing(), 10)
+    parsed.run()
+    return frozenset(table.expected(parsed.states_before))
+
+
+OTHER_SPELLINGS = frozenset({"mvexpand", "parse-where"})
+"""Words of operators whose terminals have another name."""
+
+
+def operator_words(table: Table) -> frozenset[str]:
+    """The words with which a stage of a query may begin."""
+    names = {name: text for text, name in table.lexer.keywords.items()}
+    return OTHER_SPELLINGS.union(names.get(terminal) or _word_of(terminal) for terminal in operator_terminals(table))
+
+
+def _word_of(terminal: str) -> str:
+    return terminal.lower().replace("_", "-")
+
+
+class _Nothing:
+    """Builds nothing of what is read."""
+
+    def __getattr__(self, method: str) -> Callable[..., None]:
+        return lambda children, start, end: None
 
 
 class SyntaxErrors:
@@ -102,6 +119,8 @@ class SyntaxErrors:
         self._automaton = automaton
         self._text = automaton.text
         self._lexer = automaton.table.lexer
+        self._operators = operator_words(automaton.table)
+        self._phrases_said = _phrases(operator_terminals(automaton.table))
         self._names = {name: text for text, name in (self._lexer.keywords | self._lexer.punctuation).items()}
         self._resume_at: int | None = 0
         self._resume_marks = "|;)]}"
@@ -122,7 +141,7 @@ class SyntaxErrors:
             if bracket := self._open_bracket(expected):
                 return bracket
         if "WHERE" in expected and "NAME" not in expected and (word := self._word_at(token.start)):
-            return diagnostics.unknown_operator(word, Span(token.start, token.start + len(word)), OPERATORS)
+            return diagnostics.unknown_operator(word, Span(token.start, token.start + len(word)), self._operators)
         found = "the end of the query" if token.terminal == END else f"`{_shortened(token.text)}`"
         return diagnostics.unexpected(found, self._phrases(expected), span, self._hint(token, expected))
 
@@ -154,7 +173,7 @@ class SyntaxErrors:
     def _unsupported(self, token: Token, span: Span) -> Diagnostic | None:
         """The refusal where what does not fit is KQL that kqlite does not run."""
         word = self._word_at(token.start)
-        if word in UNSUPPORTED_OPERATORS and self._text[: token.start].rstrip().endswith("|"):
+        if word in OTHER_OPERATORS and self._text[: token.start].rstrip().endswith("|"):
             return diagnostics.unsupported(f"the operator `{word}`", Span(token.start, token.start + len(word)))
         start = self._statement_start(token.start)
         if start == token.start and token.terminal != END and self._automaton.table.expected(self._automaton.states_before) == {END}:
@@ -168,16 +187,11 @@ class SyntaxErrors:
         if first in _UNSUPPORTED_STATEMENTS:
             self._resume_at, self._resume_marks, self.refused_from = start, ";", start
             return diagnostics.unsupported(f"the statement `{first}`", Span(start, start + len(first)))
-        if first == "let" and _FUNCTION.match(self._text, start):
-            self._resume_at, self._resume_marks, self.refused_from = start, ";", start
-            return diagnostics.unsupported("a function defined by `let`", Span(start, start + len(first)))
         stage = self._stage_start(token.start)
         first = self._word_at(stage)
         if first in _UNSUPPORTED_SOURCES and not self._text[:stage].rstrip().endswith("|"):
             self._resume_at = self.refused_from = stage
             return diagnostics.unsupported(f"the operator `{first}`", Span(stage, stage + len(first)))
-        if first == "union" and token.text == "*":
-            return diagnostics.unsupported("a wildcard among the tables of `union`", span, "name each table")
         return None
 
     def _open_bracket(self, expected: set[str]) -> Diagnostic | None:
@@ -241,7 +255,7 @@ class SyntaxErrors:
         stage = self._stage_start(token.start)
         first = self._word_at(stage)
         between = self._text[stage + len(first) : token.start]
-        return did_you_mean(first, OPERATORS) if first and first not in OPERATORS and between and not between.strip() else None
+        return did_you_mean(first, self._operators) if first and first not in self._operators and between and not between.strip() else None
 
     def _phrases(self, expected: set[str]) -> list[str]:
         """What may come next, in KQL words, the most telling first."""
@@ -249,7 +263,7 @@ class SyntaxErrors:
         if END in left:
             left.discard("SEMICOLON")
         phrases = []
-        for signs, covered, phrase in _PHRASES:
+        for signs, covered, phrase in self._phrases_said:
             if signs <= left:
                 left -= covered
                 phrases.append(phrase)
@@ -260,7 +274,7 @@ class SyntaxErrors:
         return starts + words + [phrase for phrase in phrases if phrase in _CONTINUATIONS]
 
     def word(self, terminal: str) -> str:
-        return WORDS.get(terminal) or f"`{self._names[terminal]}`"
+        return WORDS.get(terminal) or f"`{self._names.get(terminal) or _word_of(terminal)}`"
 
 
 def deepest_place(text: str, start: int, end: int) -> Span:

@@ -49,8 +49,28 @@ class TreeBuilder:
             body = syntax.Pipeline(body.span, body, ())
         return syntax.Query(span, tuple(statements), body)
 
+    body = query
+
     def let(self, children: Children, start: int, end: int) -> syntax.Let:
         return syntax.Let(Span(start, end), *children)
+
+    def function(self, children: Children, start: int, end: int) -> syntax.Function:
+        view, _, *parameters, body = children
+        return syntax.Function(Span(start, end), view is not None, tuple(parameters), body)
+
+    def scalar_parameter(self, children: Children, start: int, end: int) -> syntax.ScalarParameter:
+        name, type_, default = children
+        return syntax.ScalarParameter(Span(start, end), name.name, type_, default)
+
+    def table_parameter(self, children: Children, start: int, end: int) -> syntax.TableParameter:
+        name, *columns = children
+        return syntax.TableParameter(Span(start, end), name.name, None if isinstance(columns[0], syntax.Star) else tuple(columns))
+
+    def query_parameters(self, children: Children, start: int, end: int) -> syntax.QueryParameters:
+        return syntax.QueryParameters(Span(start, end), tuple(children[1:]))
+
+    def set(self, children: Children, start: int, end: int) -> syntax.Set:
+        return syntax.Set(Span(start, end), children[1], children[2])
 
     def implicit(self, children: Children, start: int, end: int) -> syntax.Pipeline:
         return syntax.Pipeline(Span(start, end), None, tuple(children))
@@ -94,6 +114,12 @@ class TreeBuilder:
     def project_rename(self, children: Children, start: int, end: int) -> syntax.ProjectRename:
         return syntax.ProjectRename(Span(start, end), tuple(children[1:]))
 
+    def project_reorder(self, children: Children, start: int, end: int) -> syntax.ProjectReorder:
+        return syntax.ProjectReorder(Span(start, end), tuple(children[1:]))
+
+    def reordered(self, children: Children, start: int, end: int) -> syntax.Reordered:
+        return syntax.Reordered(Span(start, end), *children)
+
     def sort(self, children: Children, start: int, end: int) -> syntax.Sort:
         return syntax.Sort(Span(start, end), _without_hints(children))
 
@@ -128,6 +154,10 @@ class TreeBuilder:
         parameters, (right, *conditions) = _split_parameters(children)
         return syntax.Join(Span(start, end), parameters, right, tuple(conditions))
 
+    def lookup(self, children: Children, start: int, end: int) -> syntax.Lookup:
+        parameters, (right, *conditions) = _split_parameters(children)
+        return syntax.Lookup(Span(start, end), parameters, right, tuple(conditions))
+
     def mv_expand(self, children: Children, start: int, end: int) -> syntax.MvExpand:
         keyword, *between, limit = children
         parameters, items = _split_parameters(between)
@@ -145,6 +175,32 @@ class TreeBuilder:
     def parsed(self, children: Children, start: int, end: int) -> syntax.ColumnDeclaration:
         name, type_ = children
         return syntax.ColumnDeclaration(Span(start, end), name.name, type_ or Type.STRING)
+
+    def serialize(self, children: Children, start: int, end: int) -> syntax.Serialize:
+        return syntax.Serialize(Span(start, end), tuple(item for item in children if item is not None))
+
+    def sample(self, children: Children, start: int, end: int) -> syntax.Sample:
+        return syntax.Sample(Span(start, end), children[1])
+
+    def sample_distinct(self, children: Children, start: int, end: int) -> syntax.SampleDistinct:
+        return syntax.SampleDistinct(Span(start, end), *children[1:])
+
+    def getschema(self, children: Children, start: int, end: int) -> syntax.GetSchema:
+        return syntax.GetSchema(Span(start, end))
+
+    def as_(self, children: Children, start: int, end: int) -> syntax.As:
+        return syntax.As(Span(start, end), *_without_hints(children))
+
+    def invoke(self, children: Children, start: int, end: int) -> syntax.Invoke:
+        return syntax.Invoke(Span(start, end), *children)
+
+    def consume(self, children: Children, start: int, end: int) -> syntax.Consume:
+        return syntax.Consume(Span(start, end))
+
+    def render(self, children: Children, start: int, end: int) -> syntax.Render:
+        chart, *properties = children
+        named = [_as_item(item) if isinstance(item, syntax.Parameter) else item for item in properties if item is not None]
+        return syntax.Render(Span(start, end), chart, tuple(named))
 
     def parameter(self, children: Children, start: int, end: int) -> syntax.Parameter:
         name, value = children
@@ -230,8 +286,6 @@ class TreeBuilder:
         name, *arguments = children
         if name.name == "externaldata":
             self.diagnostics.append(diagnostics.unsupported("the operator `externaldata`", name.span))
-        elif name.name == "materialize":
-            self.diagnostics.append(diagnostics.unsupported("`materialize`", name.span, "it changes no answer, so leave it out"))
         if (type_ := ALIASES.get(name.name)) in _CONVERSIONS and type_:
             hint = f"`{_CONVERSIONS[type_]}()` converts a value"
             self.diagnostics.append(diagnostics.bad_literal(type_.value, self._text[start:end], Span(start, end), hint))
@@ -396,6 +450,12 @@ def _json_string(text: str) -> str:
 def _without_hints(children: Children) -> tuple[Any, ...]:
     """Hints say how a cluster shall work; they change no answer."""
     return tuple(child for child in children if not isinstance(child, syntax.Parameter))
+
+
+def _as_item(parameter: syntax.Parameter) -> syntax.Named:
+    """`kind=stacked` behind `render` as what stands in the parentheses."""
+    name = syntax.Name(parameter.span, parameter.name)
+    return syntax.Named(parameter.span, (name,), syntax.Name(parameter.value_span, parameter.value))
 
 
 def _split_parameters(children: Children) -> tuple[tuple[syntax.Parameter, ...], tuple[Any, ...]]:

@@ -17,14 +17,40 @@ _BINARIES = {"==": _EQUALITY, "!=": _EQUALITY, "<": _RELATION, "<=": _RELATION, 
 
 def show(query: syntax.Query) -> str:
     """The query as text, one operator a line."""
-    return "".join(f"let {_name(statement.name.name)} = {_value(statement.value)};\n" for statement in query.statements) + _pipeline(
-        query.body
-    )
+    return "".join(f"{_statement(statement)};\n" for statement in query.statements) + _pipeline(query.body)
 
 
 def show_scalar(scalar: syntax.Scalar) -> str:
     """An expression as text."""
     return _scalar(scalar, _OR)
+
+
+def _statement(statement: syntax.Statement) -> str:
+    match statement:
+        case syntax.Let():
+            value = statement.value
+            shown = _function(value) if isinstance(value, syntax.Function) else _value(value)
+            return f"let {_name(statement.name.name)} = {shown}"
+        case syntax.QueryParameters():
+            return f"declare query_parameters({', '.join(map(_taken, statement.parameters))})"
+        case syntax.Set():
+            return f"set {statement.option}" + ("" if statement.value is None else f" = {_scalar(statement.value, _UNARY)}")
+
+
+def _function(function: syntax.Function) -> str:
+    view = "view " if function.is_view else ""
+    return f"{view}({', '.join(map(_taken, function.parameters))}) {{ {show(function.body)} }}"
+
+
+def _taken(parameter: syntax.ScalarParameter | syntax.TableParameter) -> str:
+    if isinstance(parameter, syntax.TableParameter):
+        return f"{_name(parameter.name)}: ({'*' if parameter.columns is None else _columns(parameter.columns)})"
+    default = "" if parameter.default is None else f" = {_scalar(parameter.default, _UNARY)}"
+    return f"{_name(parameter.name)}: {parameter.type}{default}"
+
+
+def _columns(columns: Iterable[syntax.ColumnDeclaration]) -> str:
+    return ", ".join(f"{_name(column.name)}: {column.type}" for column in columns)
 
 
 def _value(value: syntax.Scalar) -> str:
@@ -46,8 +72,7 @@ def _source(source: syntax.Scalar | syntax.Source) -> str:
             start, stop, step = (_scalar(value, _OR) for value in (source.start, source.stop, source.step))
             return f"range {_name(source.column.name)} from {start} to {stop} step {step}"
         case syntax.Datatable():
-            columns = ", ".join(f"{_name(column.name)}: {column.type}" for column in source.columns)
-            return f"datatable({columns})[{_items(source.values)}]"
+            return f"datatable({_columns(source.columns)})[{_items(source.values)}]"
         case syntax.Union():
             return _operator(source)
         case _:
@@ -71,6 +96,9 @@ def _operator(operator: syntax.Operator) -> str:
             return f"project-keep {_patterns(operator.patterns)}"
         case syntax.ProjectRename():
             return f"project-rename {_items(operator.items)}"
+        case syntax.ProjectReorder():
+            items = (" ".join(filter(None, [_patterns([item.pattern]), item.direction])) for item in operator.items)
+            return f"project-reorder {', '.join(items)}"
         case syntax.Sort():
             return f"sort by {', '.join(map(_sort_key, operator.keys))}"
         case syntax.Take():
@@ -81,20 +109,37 @@ def _operator(operator: syntax.Operator) -> str:
             return "count"
         case syntax.Distinct():
             return f"distinct {_items(operator.items)}"
+        case syntax.Serialize():
+            return f"serialize {_items(operator.items)}".rstrip()
+        case syntax.Sample():
+            return f"sample {_scalar(operator.count, _OR)}"
+        case syntax.SampleDistinct():
+            return f"sample-distinct {_scalar(operator.count, _OR)} of {_item(operator.column)}"
+        case syntax.GetSchema():
+            return "getschema"
+        case syntax.As():
+            return f"as {_name(operator.name.name)}"
+        case syntax.Invoke():
+            return f"invoke {_scalar(operator.call, _POSTFIX)}"
+        case syntax.Consume():
+            return "consume"
+        case syntax.Render():
+            return f"render {operator.chart}" + (f" with ({_items(operator.properties)})" if operator.properties else "")
         case _:
             return _wide_operator(operator)
 
 
-def _wide_operator(operator: syntax.Summarize | syntax.Union | syntax.Join | syntax.MvExpand | syntax.Parse) -> str:
+def _wide_operator(operator: syntax.Summarize | syntax.Union | syntax.Join | syntax.Lookup | syntax.MvExpand | syntax.Parse) -> str:
     match operator:
         case syntax.Summarize():
             by = f"by {_items(operator.by)}" if operator.by else ""
             return " ".join(filter(None, ["summarize", _items(operator.aggregates), by]))
         case syntax.Union():
-            return " ".join(["union", *map(_parameter, operator.parameters), ", ".join(_scalar(leg, _POSTFIX) for leg in operator.legs)])
-        case syntax.Join():
+            return " ".join(["union", *map(_parameter, operator.parameters), ", ".join(map(_leg, operator.legs))])
+        case syntax.Join() | syntax.Lookup():
             conditions = ", ".join(map(_item, operator.conditions))
-            return " ".join(["join", *map(_parameter, operator.parameters), _scalar(operator.right, _POSTFIX), "on", conditions])
+            word = "join" if isinstance(operator, syntax.Join) else "lookup"
+            return " ".join([word, *map(_parameter, operator.parameters), _scalar(operator.right, _POSTFIX), "on", conditions])
         case syntax.MvExpand():
             items = ", ".join(_item(item.value) + (f" to typeof({item.to_type})" if item.to_type else "") for item in operator.items)
             limit = [] if operator.limit is None else [f"limit {_scalar(operator.limit, _OR)}"]
@@ -106,6 +151,10 @@ def _wide_operator(operator: syntax.Summarize | syntax.Union | syntax.Join | syn
             )
             value = _scalar(operator.value, _OR)
             return " ".join([operator.keyword, *map(_parameter, operator.parameters), value, "with", *parts])
+
+
+def _leg(leg: syntax.Scalar) -> str:
+    return _patterns([leg]) if isinstance(leg, syntax.Name) and "*" in leg.name else _scalar(leg, _POSTFIX)
 
 
 def _sort_key(key: syntax.SortKey) -> str:

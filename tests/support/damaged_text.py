@@ -9,6 +9,11 @@ WRITTEN = [
     "resources | summarize count(), (a, b) = arg_max(t, *) by tostring(tags.env), bin(t, 1d) | where * has 'x' // end",
     "union kind=inner withsource=S (A | take 1), B | where not(x in~ ('a', \"b\")) and y !between (1d .. 2h) or z matches regex @'a\\d'",
     "print dynamic({\"a\": [1, -2.5, datetime(2020-01-01), null], 'b': {}}), guid(74be27de-1e4e-49d9-b579-fe0b331d3642), h'x' \"y\"",
+    "let f = view (a: long, b: string = 'x', T: (*), U: (c: long)) { let n = -1; T | where a > n }; f(1, T = U) | invoke g()",
+    "let g = () { 1; }; print g()",
+    "declare query_parameters(a: long = -5, ['b c']: string); set x = 5d; set notruncation; union T*, U | as hint.materialized=true V",
+    "T | lookup kind=inner (U) on a, $left.b == $right.c | project-reorder b* granny-asc, a desc, c | serialize n = f() | sample 3",
+    "T | sample-distinct 5 of ['a b'] | getschema | consume | render timechart kind=stacked with (title = 'x', ycolumns = a, b)",
 ]
 
 PIECES = r"""

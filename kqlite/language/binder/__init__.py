@@ -1,8 +1,8 @@
 """Syntax tree + catalog + scope -> plan. After it, nothing looks up a name.
 
-Read `scope.py` (what names mean), `scalars.py` (expressions), then `tables.py` (sources and the way through a pipeline) and a
-module for each family of operators: `rows.py`, `summarize.py`, `joins.py`, `unions.py`, `expand.py`. Whatever is wrong becomes
-a Diagnostic; all of them leave together.
+Read `scope.py` (what names mean), `scalars.py` (expressions), then `pipeline.py` (sources and the way through a pipeline),
+`definitions.py` (what statements define) and a module for each family of operators: `row_operators.py`, `summarize.py`, `joins.py`,
+`unions.py`, `mv_expand.py`, `parse.py`, `serialize.py`. Whatever is wrong becomes a Diagnostic; all of them leave together.
 """
 
 from kqlite.language.binder.pipeline import bind

@@ -1,6 +1,6 @@
-"""The operator join."""
+"""The operators join and lookup."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kqlite.language import plan, syntax
@@ -36,29 +36,45 @@ KINDS = {
 """Every spelling of a kind. Source: Kusto docs, "join operator"."""
 
 
+LOOKUP_KINDS = {kind: kind for kind in ("leftouter", "inner")}
+
+
 def join(binder: "TableBinder", node: syntax.Join, table: Table) -> Table:
     right = binder.table(node.right)
-    kind = _kind(node.parameters)
+    kind = _kind(node.parameters, "join", "innerunique", KINDS)
+    return _result(kind, table, right, _conditions(binder, node.conditions, table, right))
+
+
+def lookup(binder: "TableBinder", node: syntax.Lookup, table: Table) -> Table:
+    """A join that does not repeat the keys."""
+    right = binder.table(node.right)
+    kind = _kind(node.parameters, "lookup", "leftouter", LOOKUP_KINDS)
+    conditions = _conditions(binder, node.conditions, table, right)
+    keys = {scalar.attribute for _, key in conditions for scalar in plan.walk(key) if isinstance(scalar, plan.Reference)}
+    return _result(kind, table, right, conditions, without=keys)
+
+
+def _conditions(binder: "TableBinder", nodes: Sequence[syntax.Item], left: Table, right: Table) -> list[tuple[plan.Scalar, plan.Scalar]]:
     conditions: list[tuple[plan.Scalar, plan.Scalar]] = []
-    for condition in _flat(node.conditions):
+    for condition in _flat(nodes):
         try:
-            conditions.append(_condition(condition, table, right))
+            conditions.append(_condition(condition, left, right))
         except Refused as refused:
             binder.problems.add(refused.diagnostic)
         except Muted:
             pass
-    return _result(kind, table, right, conditions)
+    return conditions
 
 
-def _kind(parameters: Sequence[syntax.Parameter]) -> str:
-    kind = "innerunique"
+def _kind(parameters: Sequence[syntax.Parameter], operator: str, kind: str, known: Mapping[str, str]) -> str:
+    """The kind that the parameters name; `kind` where they name none."""
     for parameter in parameters:
         if parameter.name == "kind":
-            if parameter.value not in KINDS:
-                raise Refused(unsupported_join_kind(parameter.value, parameter.value_span, KINDS))
-            kind = KINDS[parameter.value]
+            if parameter.value not in known:
+                raise Refused(unsupported_join_kind(parameter.value, parameter.value_span, known))
+            kind = known[parameter.value]
         elif not parameter.name.startswith("hint."):
-            raise Refused(unknown_parameter("join", parameter.name, parameter.span))
+            raise Refused(unknown_parameter(operator, parameter.name, parameter.span))
     return kind
 
 
@@ -123,8 +139,14 @@ def _equality(
     return left_key, right_key
 
 
-def _result(kind: str, left: Table, right: Table, conditions: list[tuple[plan.Scalar, plan.Scalar]]) -> Table:
-    """All columns of the left side, then all of the right, whose names make way; one side alone for semi and anti joins."""
+def _result(
+    kind: str,
+    left: Table,
+    right: Table,
+    conditions: list[tuple[plan.Scalar, plan.Scalar]],
+    without: Collection[plan.Attribute] = (),
+) -> Table:
+    """All columns of the left side, then those of the right but `without` some, whose names make way; of a semi or anti join one side."""
     one_sided = {"leftsemi": left, "leftanti": left, "rightsemi": right, "rightanti": right}.get(kind)
     if one_sided is not None:
         outputs = [(attribute, attribute) for attribute in one_sided.visible()]
@@ -132,7 +154,7 @@ def _result(kind: str, left: Table, right: Table, conditions: list[tuple[plan.Sc
     else:
         outputs = [(attribute, attribute) for attribute in left.visible()]
         names = NewNames([attribute.name for attribute, _ in outputs])
-        for attribute in right.visible():
+        for attribute in (attribute for attribute in right.visible() if attribute not in without):
             outputs.append((plan.Attribute(names.automatic(attribute.name), attribute.type), attribute))
         broken = left.broken | right.broken
     return Table(plan.Join(kind, left.relation, right.relation, tuple(conditions), tuple(outputs)), broken)

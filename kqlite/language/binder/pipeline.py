@@ -1,11 +1,14 @@
 """Sources, statements, and the way through a pipeline."""
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from kqlite.language import plan, schema, syntax
-from kqlite.language.binder import joins, mv_expand, parse, row_operators, summarize, unions
+from kqlite.language.binder import definitions, joins, mv_expand, parse, row_operators, serialize, summarize, unions
+from kqlite.language.binder.definitions import MOST_USES, Definitions, TableDefinition
 from kqlite.language.binder.operators import arithmetic, convert
 from kqlite.language.binder.scalars import Environment, ScalarBinder
 from kqlite.language.binder.scope import (
@@ -23,10 +26,13 @@ from kqlite.language.binder.scope import (
 from kqlite.language.diagnostics import (
     KqlError,
     Refused,
-    let_twice,
+    not_constant,
     scalar_for_table,
+    unknown_function,
     unknown_table,
     unsupported,
+    used_too_often,
+    wrong_arity,
     wrong_count_of_values,
     wrong_operands,
 )
@@ -46,10 +52,11 @@ def bind(
     text: what `query` was parsed from, for messages. parameters: the types of values that the caller binds by name. Raises
     KqlError with everything that is wrong.
     """
-    binder = TableBinder(text, catalog, scope, dict(parameters or {}))
+    given = {name: plan.Variable(plan.parameter_variable(name), type_) for name, type_ in (parameters or {}).items()}
+    binder = TableBinder(Shared(text, catalog, scope), Definitions(dict(given)))
     try:
         for statement in query.statements:
-            binder.let(statement)
+            definitions.define(binder, statement)
         table = binder.pipeline(query.body)
         visible = table.visible()
         relation = table.relation
@@ -62,37 +69,100 @@ def bind(
         pass
     if binder.problems.found:
         raise KqlError(text, binder.problems.found)
-    return plan.Plan(relation)
+    return plan.Plan(relation, _chart(query.body))
+
+
+def _chart(body: syntax.Pipeline) -> plan.Chart | None:
+    """What `render` at the end of a query asks for: values as text, a list of columns by their names."""
+    render = body.operators[-1] if body.operators else None
+    if not isinstance(render, syntax.Render):
+        return None
+    properties: dict[str, str] = {}
+    for item in render.properties:
+        name = item.names[0].name if isinstance(item, syntax.Named) else list(properties)[-1] if properties else ""
+        value = item.value if isinstance(item, syntax.Named) else item
+        shown = value.name if isinstance(value, syntax.Name) else str(value.value) if isinstance(value, syntax.Literal) else ""
+        properties[name] = shown if isinstance(item, syntax.Named) else f"{properties.get(name, '')},{shown}"
+    return plan.Chart(render.chart, properties)
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all binders of one query share. text: of the query. uses: how often tables and functions of `let` have been used."""
+
+    text: str
+    catalog: Catalog
+    scope: Scope
+    problems: Problems = field(default_factory=Problems)
+    uses: int = 0
+
+    def count_use(self, name: str, span: Span) -> None:
+        self.uses += 1
+        if self.uses > MOST_USES:
+            raise Refused(used_too_often(name, MOST_USES, span))
 
 
 class TableBinder:
-    """Binds tables: what a pipeline starts from, and operator after operator."""
+    """Binds tables: what a pipeline starts from, and operator after operator.
 
-    def __init__(self, text: str, catalog: Catalog, scope: Scope, parameters: Mapping[str, Type]):
-        self.catalog = catalog
-        self.scope = scope
-        self.problems = Problems()
-        self.tables: dict[str, syntax.Scalar | syntax.Pipeline] = {}
-        self.values: dict[str, plan.Scalar] = {name: plan.Variable(f"p_{name}", type_) for name, type_ in parameters.items()}
-        self.environment = Environment(self.problems, self.table, self.values, self.is_table, text)
+    definitions: what names mean here. frozen: whether values that depend on a row are out of reach, because a table inside an expression
+    is the same for each row.
+    """
+
+    def __init__(self, shared: Shared, definitions: Definitions, frozen: bool = False):
+        self.shared = shared
+        self.definitions = definitions
+        self.catalog, self.scope, self.problems = shared.catalog, shared.scope, shared.problems
+        self.environment = Environment(
+            self.problems,
+            self.table_inside_expression,
+            definitions.values,
+            self.is_table,
+            shared.text,
+            self._call_for_value,
+            definitions.functions,
+            frozen,
+        )
+
+    def within(self, definitions: Definitions) -> "TableBinder":
+        """A binder for another place of the same query."""
+        return TableBinder(self.shared, definitions, self.environment.frozen)
 
     # Names
 
-    def let(self, statement: syntax.Let) -> None:
-        """Binds a value at once; keeps a table to be bound at each use."""
-        name = statement.name.name
-        if name in self.tables or (name in self.values and not isinstance(self.values[name], plan.Variable)):
-            raise Refused(let_twice(name, statement.name.span))
-        value = statement.value
-        is_table = isinstance(value, syntax.Pipeline) or (isinstance(value, syntax.Name) and self.is_table(value.name))
-        if is_table:
-            self.tables[name] = value
-            self.table(value)
-        else:
-            self.values[name] = ScalarBinder(Columns(), self.environment).bind(value)
+    def is_table(self, node: syntax.Scalar | syntax.Source | None) -> bool:
+        """Whether what stands here is a table."""
+        match node:
+            case syntax.Pipeline():
+                return bool(node.operators) or self.is_table(node.source)
+            case syntax.Name():
+                return self._is_table_name(node.name)
+            case syntax.Call() if node.function in self.definitions.functions:
+                return definitions.answers_with_table(self, node.function)
+            case syntax.Call(function="materialize", arguments=(inner,)):
+                return not isinstance(inner, syntax.Named) and self.is_table(inner)
+            case syntax.Call():
+                return node.function == "table"
+            case None | syntax.Print() | syntax.Range() | syntax.Datatable() | syntax.Union():
+                return True
+            case _:
+                return False
 
-    def is_table(self, name: str) -> bool:
-        return name in self.tables or (name not in self.values and self._visible_table(name) is not None)
+    def _is_table_name(self, name: str) -> bool:
+        known = self.definitions
+        if name in known.functions:
+            return not known.functions[name].node.parameters and definitions.answers_with_table(self, name)
+        return name in known.tables or (name not in known.values and self._visible_table(name) is not None)
+
+    def table_names(self, pattern: str) -> list[str]:
+        """The tables and views whose names match a pattern with `*`; tables of the inventory in any case."""
+        expression = re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
+        views = [name for name, function in self.definitions.functions.items() if function.node.is_view and not function.node.parameters]
+        tables = [name for name in self.catalog.names() if (table := self._visible_table(name)) is not None and _fits(expression, table)]
+        return [name for name in views if expression.fullmatch(name)] + tables
+
+    def _call_for_value(self, call: syntax.Call, scalars: ScalarBinder) -> plan.Scalar:
+        return definitions.call_for_value(self, call, scalars)
 
     def _visible_table(self, name: str) -> schema.Table | None:
         table = self.catalog.table(name)
@@ -105,9 +175,13 @@ class TableBinder:
     def pipeline(self, node: syntax.Pipeline) -> Table:
         """The table that comes out of a pipeline."""
         table = self.source(node)
-        for operator in node.operators:
-            table = self.operator(operator, table)
+        for place, operator in enumerate(node.operators):
+            table = self.operator(operator, table, replace(node, operators=node.operators[:place]))
         return table
+
+    def table_inside_expression(self, node: syntax.Scalar) -> Table:
+        """A table inside an expression: it is the same for each row, so no value that depends on the row is in reach."""
+        return TableBinder(self.shared, self.definitions, frozen=True).table(node)
 
     def table(self, node: syntax.Scalar) -> Table:
         """A table that stands where a scalar could."""
@@ -120,10 +194,22 @@ class TableBinder:
         match source:
             case None:
                 return self._catalog_table(DEFAULT_TABLE, Span(node.span.start, node.span.start))
-            case syntax.Name() if source.name in self.tables or source.name not in self.values:
-                if source.name in self.tables:
-                    return self.table(self.tables[source.name])
+            case syntax.Name() if source.name in self.definitions.tables:
+                return definitions.table_named(self, source.name, source.span)
+            case syntax.Name() if source.name in self.definitions.functions and self.is_table(source):
+                return definitions.call_for_table(self, syntax.Call(source.span, source.name, (), source.span))
+            case syntax.Name() if source.name in self.definitions.functions:
+                raise Refused(wrong_arity(source.name, 0, self.definitions.functions[source.name].signature, source.span))
+            case syntax.Name() if source.name not in self.definitions.values:
                 return self._catalog_table(source.name, source.span)
+            case syntax.Call() if source.function in self.definitions.functions and self.is_table(source):
+                return definitions.call_for_table(self, source)
+            case syntax.Call(function="materialize") if self.is_table(source):
+                [inner] = source.arguments
+                assert not isinstance(inner, syntax.Named)
+                return self.table(inner)
+            case syntax.Call(function="table"):
+                return self._table_by_text(source)
             case syntax.Pipeline():
                 return self.pipeline(source)
             case syntax.Print():
@@ -143,10 +229,17 @@ class TableBinder:
                 value = ScalarBinder(Columns(), self.environment).bind(source)
                 raise Refused(scalar_for_table(str(value.type), source.span))
 
+    def _table_by_text(self, call: syntax.Call) -> Table:
+        """`table('resources')`."""
+        name = call.arguments[0] if call.arguments else None
+        if not isinstance(name, syntax.Literal) or not isinstance(name.value, str):
+            raise Refused(not_constant("the name of a table", call.span))
+        return self._catalog_table(name.value, name.span)
+
     def _catalog_table(self, name: str, span: Span) -> Table:
         table = self._visible_table(name)
         if table is None:
-            raise Refused(unknown_table(name, span, [*self.tables, *self.catalog.names()]))
+            raise Refused(unknown_table(name, span, [*self.definitions.tables, *self.definitions.functions, *self.catalog.names()]))
         columns = tuple(plan.Attribute(column.name, column.type) for column in table.columns)
         relation: plan.Relation = plan.Scan(table, table.partitions, columns)
         if table.scoped:
@@ -155,7 +248,7 @@ class TableBinder:
                 restricted = self.scope.subscriptions if variable == SUBSCRIPTIONS else self.scope.resource_groups
                 if restricted is not None:
                     relation = plan.Filter(relation, plan.Within(plan.Reference(by_name[column]), variable))
-        return Table(relation, hidden=frozenset(column.name for column in table.columns if column.hidden))
+        return Table(relation, hidden=frozenset(column.name for column in table.columns if column.hidden), label=table.name)
 
     def _print(self, items: tuple[syntax.Item, ...]) -> Table:
         bound = []
@@ -200,8 +293,11 @@ class TableBinder:
 
     # Operators
 
-    def operator(self, node: syntax.Operator, table: Table) -> Table:
-        """One operator over a table. What is wrong inside is reported, and binding goes on where the columns are still known."""
+    def operator(self, node: syntax.Operator, table: Table, before: syntax.Pipeline | None = None) -> Table:
+        """One operator over a table. What is wrong inside is reported, and binding goes on where the columns are still known.
+
+        before: the pipeline so far, for operators that give it a name.
+        """
         match node:
             case syntax.Where():
                 return row_operators.where(self, node, table)
@@ -215,6 +311,8 @@ class TableBinder:
                 return row_operators.project_keep(node, table)
             case syntax.ProjectRename():
                 return row_operators.project_rename(self, node, table)
+            case syntax.ProjectReorder():
+                return row_operators.project_reorder(node, table)
             case syntax.Sort():
                 return row_operators.sort(self, node, table)
             case syntax.Take():
@@ -231,9 +329,39 @@ class TableBinder:
                 return unions.bind(self, node, table)
             case syntax.Join():
                 return joins.join(self, node, table)
+            case syntax.Lookup():
+                return joins.lookup(self, node, table)
             case syntax.MvExpand():
                 return mv_expand.mv_expand(self, node, table)
             case syntax.Parse():
                 return parse.parse(self, node, table)
+            case syntax.Serialize():
+                return serialize.serialize(self, node, table)
+            case syntax.Sample():
+                return serialize.sample(self, node, table)
+            case syntax.SampleDistinct():
+                return summarize.sample_distinct(self, node, table)
+            case syntax.GetSchema():
+                return row_operators.getschema(table)
+            case syntax.As():
+                self.definitions.tables[node.name.name] = TableDefinition(before, self.definitions.copy(), label=node.name.name)
+                return replace(table, label=node.name.name)
+            case syntax.Invoke():
+                return self._invoke(node, table, before)
+            case syntax.Consume():
+                return table.over(plan.Filter(table.relation, plan.Constant(Type.BOOL, False)))
+            case syntax.Render():
+                return table
             case _:
                 assert_never(node)
+
+    def _invoke(self, node: syntax.Invoke, table: Table, before: syntax.Pipeline | None) -> Table:
+        """`T | invoke f(x)` is `f(T, x)`."""
+        call = node.call
+        if call.function not in self.definitions.functions:
+            raise Refused(unknown_function(call.function, call.name_span, self.definitions.functions))
+        return definitions.call_for_table(self, call, TableDefinition(before, self.definitions.copy(), bound=table))
+
+
+def _fits(expression: re.Pattern[str], table: schema.Table) -> bool:
+    return bool(expression.fullmatch(table.name) or (table.scoped and re.fullmatch(expression.pattern.lower(), table.name.lower())))

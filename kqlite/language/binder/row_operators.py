@@ -8,6 +8,7 @@ from kqlite.language import plan, syntax
 from kqlite.language.binder.naming import column_name, is_sort
 from kqlite.language.binder.scalars import ScalarBinder
 from kqlite.language.binder.scope import Muted, NewNames, Table
+from kqlite.language.binder.windows import filtered, projected
 from kqlite.language.diagnostics import Refused, dynamic_key, name_twice, no_columns_match, out_of_range, unsupported
 from kqlite.language.source import Span
 from kqlite.language.types import Type
@@ -38,7 +39,7 @@ def where(binder: "TableBinder", node: syntax.Where, table: Table) -> Table:
         return table
     except Muted:
         return table
-    return table.over(plan.Filter(table.relation, condition))
+    return table.over(filtered(table.relation, condition))
 
 
 def _definitions(
@@ -90,7 +91,7 @@ def extend(binder: "TableBinder", node: syntax.Extend, table: Table) -> Table:
             outputs.append((plan.Attribute(attribute.name, value.type), value))
     outputs += [(plan.Attribute(name, value.type), value) for name, value in values.items()]
     return Table(
-        plan.Project(table.relation, tuple(outputs)),
+        projected(table.relation, outputs),
         (table.broken - {name for name, _ in defined}) | broken,
         table.hidden - {name for name, _ in defined},
     )
@@ -108,7 +109,7 @@ def project(binder: "TableBinder", node: syntax.Project, table: Table) -> Table:
     for name, value in defined:
         kept = isinstance(value, plan.Reference) and value.attribute.name == name
         outputs.append((value.attribute if kept and isinstance(value, plan.Reference) else plan.Attribute(name, value.type), value))
-    return Table(plan.Project(table.relation, tuple(outputs)), frozenset(broken))
+    return Table(projected(table.relation, outputs), frozenset(broken))
 
 
 def _matching(patterns: tuple[syntax.Name, ...], table: Table) -> list[plan.Attribute]:
@@ -151,6 +152,52 @@ def project_rename(binder: "TableBinder", node: syntax.ProjectRename, table: Tab
     return Table(plan.Project(table.relation, tuple(outputs)), table.broken, table.hidden - set(new_names))
 
 
+def project_reorder(node: syntax.ProjectReorder, table: Table) -> Table:
+    """The listed columns first, then the others as they stand; a direction sorts the columns that a pattern matches."""
+    placed: dict[plan.Attribute, None] = {}
+    for item in node.items:
+        matched = _matching((item.pattern,), table)
+        if item.direction is not None:
+            by_number = item.direction.startswith("granny")
+            key = _numbers_by_value if by_number else lambda name: [name]
+            matched.sort(key=lambda attribute: key(attribute.name), reverse=item.direction.endswith("desc"))
+        placed.update(dict.fromkeys(matched))
+    placed.update(dict.fromkeys(table.relation.attributes))
+    return Table(keep(table.relation, placed), table.broken, table.hidden)
+
+
+def _numbers_by_value(name: str) -> list[object]:
+    """A key by which `a20` comes before `a100`."""
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
+
+
+def getschema(table: Table) -> Table:
+    """A row for each column."""
+    names = ("ColumnName", "ColumnOrdinal", "DataType", "ColumnType")
+    columns = tuple(plan.Attribute(name, Type.LONG if name == "ColumnOrdinal" else Type.STRING) for name in names)
+    rows = []
+    for ordinal, attribute in enumerate(table.visible()):
+        texts = (attribute.name, _DATA_TYPES[attribute.type], str(attribute.type))
+        name, data_type, column_type = (plan.Constant(Type.STRING, text) for text in texts)
+        rows.append((name, plan.Constant(Type.LONG, ordinal), data_type, column_type))
+    in_order = plan.SortKey(plan.Reference(columns[1]), ascending=True, nulls_first=True)
+    return Table(plan.Sort(plan.Rows(columns, tuple(rows)), (in_order,)))
+
+
+_DATA_TYPES = {
+    Type.BOOL: "System.SByte",
+    Type.INT: "System.Int32",
+    Type.LONG: "System.Int64",
+    Type.REAL: "System.Double",
+    Type.STRING: "System.String",
+    Type.DATETIME: "System.DateTime",
+    Type.TIMESPAN: "System.TimeSpan",
+    Type.GUID: "System.Guid",
+    Type.DYNAMIC: "System.Object",
+}
+"""The .NET type of each type. Source: Kusto docs, "getschema operator", "Scalar data types"."""
+
+
 def sort_keys(binder: "TableBinder", keys: tuple[syntax.SortKey, ...], table: Table, operator: str) -> tuple[plan.SortKey, ...]:
     """Keys as the plan has them: descending unless said, nulls first when ascending and last when descending unless said."""
     scalars = ScalarBinder(table.columns, binder.environment)
@@ -182,17 +229,17 @@ def sort(binder: "TableBinder", node: syntax.Sort, table: Table) -> Table:
     return table.over(plan.Sort(table.relation, keys))
 
 
-def _count(binder: "TableBinder", node: syntax.Scalar, operator: str, table: Table) -> int:
+def row_count(binder: "TableBinder", node: syntax.Scalar, operator: str, table: Table) -> int:
     constant = ScalarBinder(table.columns, binder.environment).constant(node, f"the number of rows of `{operator}`", Type.LONG)
     return max(0, int(constant.value or 0))
 
 
 def take(binder: "TableBinder", node: syntax.Take, table: Table) -> Table:
-    return table.over(plan.Take(table.relation, _count(binder, node.count, "take", table)))
+    return table.over(plan.Take(table.relation, row_count(binder, node.count, "take", table)))
 
 
 def top(binder: "TableBinder", node: syntax.Top, table: Table) -> Table:
-    count = _count(binder, node.count, "top", table)
+    count = row_count(binder, node.count, "top", table)
     if len(node.keys) > 1:
         raise Refused(out_of_range("`top` sorts by one key", node.keys[1].span))
     keys = sort_keys(binder, node.keys, table, "top")

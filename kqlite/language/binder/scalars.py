@@ -1,6 +1,6 @@
 """Scalars of the syntax tree to scalars of the plan: names are resolved, types checked, conversions written out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from kqlite.language.binder.operators import (
     string_operator,
 )
 from kqlite.language.binder.scope import Columns, Muted, Problems
+from kqlite.language.binder.windows import composed
 from kqlite.language.diagnostics import (
     Diagnostic,
     Refused,
@@ -28,6 +29,8 @@ from kqlite.language.diagnostics import (
     bad_regex,
     not_a_condition,
     not_constant,
+    not_serialized,
+    row_value_in_table,
     table_for_scalar,
     undecided,
     unknown_column,
@@ -64,14 +67,18 @@ class Environment:
     """What an expression may use besides columns.
 
     values: scalars by name, from `let` and from the caller's parameters. bind_table: binds a table that stands inside an
-    expression. text: of the query, for hints.
+    expression. text: of the query, for hints. call: binds the call of a function of `let`. functions: the names of these. frozen: whether
+    values that depend on a row are out of reach.
     """
 
     problems: Problems
     bind_table: "Callable[[syntax.Scalar], Table]"
     values: Mapping[str, plan.Scalar] = field(default_factory=dict)
-    is_table: Callable[[str], bool] = lambda name: False
+    is_table: Callable[[syntax.Scalar], bool] = lambda node: False
     text: str = ""
+    call: "Callable[[syntax.Call, ScalarBinder], plan.Scalar] | None" = None
+    functions: Collection[str] = ()
+    frozen: bool = False
 
     def written(self, span: Span) -> str:
         """What the query says at a place, on one line."""
@@ -173,8 +180,10 @@ class ScalarBinder:
             return self.reference(attribute, node)
         value = self.environment.values.get(node.name)
         if value is not None:
+            if self.environment.frozen and depends_on_row(value):
+                raise Refused(row_value_in_table(node.name, node.span))
             return value
-        if self.environment.is_table(node.name):
+        if self.environment.is_table(node):
             raise Refused(table_for_scalar(node.span))
         raise Refused(unknown_column(node.name, node.span, [*self.columns.names(), *self.environment.values]))
 
@@ -300,9 +309,9 @@ class ScalarBinder:
         return opposite(found) if operator.startswith("!") else found
 
     def _is_table(self, node: syntax.Scalar) -> bool:
-        if isinstance(node, syntax.Pipeline):
-            return True
-        return isinstance(node, syntax.Name) and self.columns.find(node.name) is None and self.environment.is_table(node.name)
+        if isinstance(node, syntax.Name) and self.columns.find(node.name) is not None:
+            return False
+        return isinstance(node, syntax.Pipeline) or self.environment.is_table(node)
 
     def _in_table(self, node: syntax.InList) -> plan.Scalar:
         value = self.bind(node.value)
@@ -352,11 +361,19 @@ class ScalarBinder:
     # Calls
 
     def _call(self, node: syntax.Call) -> plan.Scalar:
+        if node.function in self.environment.functions and self.environment.call is not None:
+            if self.environment.is_table(node):
+                raise Refused(table_for_scalar(node.span))
+            return self.environment.call(node, self)
+        if node.function == "toscalar":
+            return self._toscalar(node)
         function = FUNCTIONS.find(node.function)
         if function is None:
             raise Refused(self._unknown_function(node))
         if function.aggregate:
             return self.aggregate(function, node)
+        if function.window and function.name != "row_number" and not self.columns.serialized:
+            raise Refused(not_serialized(node.function, node.name_span))
         if function.name == "pack_all":
             return self.pack_all(function, node)
         if function.name == "extract" and len(node.arguments) == 4:
@@ -367,10 +384,26 @@ class ScalarBinder:
             raise Refused(unsupported(f"`{function.name}` of several arrays", node.span))
         if function.name in _CHOICES:
             return self._choice(function, arguments, node)
-        return self.apply(function, signatures, arguments, node)
+        call = self.apply(function, signatures, arguments, node)
+        return composed(call, node.span) if function.window else call
+
+    def _toscalar(self, node: syntax.Call) -> plan.Scalar:
+        """The first column of the first row of a table; a value that is the same for each row is itself."""
+        if len(node.arguments) != 1 or isinstance(node.arguments[0], syntax.Named):
+            raise Refused(wrong_arity("toscalar", len(node.arguments), "(table)", node.span))
+        [inner] = node.arguments
+        assert not isinstance(inner, syntax.Named)
+        if not self._is_table(inner):
+            return ScalarBinder(Columns(), self.environment).bind(inner)
+        table = self.environment.bind_table(inner)
+        first = table.visible()[0]
+        # A document is made whole before it is taken as one value.
+        value = plan.AsJson(plan.Reference(first)) if first.type is Type.DYNAMIC else plan.Reference(first)
+        column = plan.Attribute(first.name, first.type)
+        return plan.FirstValue(plan.Take(plan.Project(table.relation, ((column, value),)), 1))
 
     def _unknown_function(self, node: syntax.Call) -> Diagnostic:
-        return unknown_function(node.function, node.name_span, FUNCTIONS.names())
+        return unknown_function(node.function, node.name_span, [*FUNCTIONS.names(), *self.environment.functions])
 
     def _expanded(self, arguments: Sequence[syntax.Item]) -> Sequence[syntax.Item]:
         """Arguments with `*` replaced by every column."""
@@ -448,6 +481,11 @@ class ScalarBinder:
             if place not in chosen and argument.type is not Type.BOOL:
                 raise Refused(not_a_condition(str(argument.type), node.arguments[place].span))
         return plan.Invoke(function, tuple(arguments), returns)
+
+
+def depends_on_row(value: plan.Scalar) -> bool:
+    """Whether a value is made of columns."""
+    return any(isinstance(scalar, plan.Reference) for scalar in plan.walk(value))
 
 
 _IMPOSSIBLE = 1000

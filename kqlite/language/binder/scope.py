@@ -58,11 +58,15 @@ EVERYTHING = Scope()
 class Columns:
     """The columns that an expression may name, in order.
 
-    broken: names of columns whose definitions were wrong. hidden: names of columns that may be named but are not shown.
+    broken: names of columns whose definitions were wrong. hidden: names of columns that may be named but are not shown. serialized: whether
+    the rows have an order, which window functions want.
     """
 
-    def __init__(self, attributes: Iterable[plan.Attribute] = (), broken: Iterable[str] = (), hidden: Iterable[str] = ()):
+    def __init__(
+        self, attributes: Iterable[plan.Attribute] = (), broken: Iterable[str] = (), hidden: Iterable[str] = (), serialized: bool = False
+    ):
         self.attributes = tuple(attributes)
+        self.serialized = serialized
         self.broken = frozenset(broken)
         self.hidden = frozenset(hidden)
         self._by_name = {attribute.name: attribute for attribute in self.attributes}
@@ -93,16 +97,18 @@ class Columns:
 class Table:
     """A relation that is being built, as the next operator sees it.
 
-    broken: names of columns whose definitions were wrong. hidden: names of columns that may be named but are not shown.
+    broken: names of columns whose definitions were wrong. hidden: names of columns that may be named but are not shown. label: the name by
+    which `withsource` and `search` know it, None where nothing gives it one.
     """
 
     relation: plan.Relation
     broken: frozenset[str] = frozenset()
     hidden: frozenset[str] = frozenset()
+    label: str | None = None
 
     @property
     def columns(self) -> Columns:
-        return Columns(self.relation.attributes, self.broken, self.hidden)
+        return Columns(self.relation.attributes, self.broken, self.hidden, serialized=bool(self.relation.order))
 
     def visible(self) -> tuple[plan.Attribute, ...]:
         return self.columns.visible()

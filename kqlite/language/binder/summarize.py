@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from kqlite.language import plan, syntax
 from kqlite.language.binder.naming import aggregate_name, argument_name, column_name, percentile_name, row_names
-from kqlite.language.binder.row_operators import refuse_twice
+from kqlite.language.binder.row_operators import refuse_twice, row_count
 from kqlite.language.binder.scalars import Environment, ScalarBinder
 from kqlite.language.binder.scope import Columns, Muted, NewNames, Table
 from kqlite.language.diagnostics import (
@@ -121,6 +121,16 @@ def distinct(binder: "TableBinder", node: syntax.Distinct, table: Table) -> Tabl
     names = NewNames(name.name for item in items if isinstance(item, syntax.Named) for name in item.names)
     keys, broken = _keys(binder, tuple(items), table, names, "distinct")
     return Table(plan.Aggregate(table.relation, tuple(keys), ()), frozenset(broken))
+
+
+def sample_distinct(binder: "TableBinder", node: syntax.SampleDistinct, table: Table) -> Table:
+    """Any values of a column, each once."""
+    count = row_count(binder, node.count, "sample-distinct", table)
+    column = node.column.value if isinstance(node.column, syntax.Named) else node.column
+    if not isinstance(column, syntax.Name):
+        raise Refused(unsupported("anything but a column in `sample-distinct`", column.span, "make one by `extend`"))
+    values = distinct(binder, syntax.Distinct(node.span, (column,)), table)
+    return values.over(plan.Take(values.relation, count))
 
 
 def summarize(binder: "TableBinder", node: syntax.Summarize, table: Table) -> Table:

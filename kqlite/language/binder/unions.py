@@ -1,10 +1,11 @@
 """The operator union."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kqlite.language import plan, syntax
 from kqlite.language.binder.scope import NewNames, Table
-from kqlite.language.diagnostics import Refused, unknown_parameter, unsupported
+from kqlite.language.diagnostics import UNKNOWN_TABLE, Refused, unknown_parameter, unknown_table
 from kqlite.language.types import Type
 
 if TYPE_CHECKING:
@@ -25,26 +26,36 @@ def bind(binder: "TableBinder", node: syntax.Union, first: Table | None) -> Tabl
                 pass
             case _:
                 raise Refused(unknown_parameter("union", f"{parameter.name}={parameter.value}", parameter.span))
-    legs = [] if first is None else [(first, "union_arg0")]
+    tables = [] if first is None else [first]
     missing: Refused | None = None
-    for leg in node.legs:
-        if isinstance(leg, syntax.Name) and "*" in leg.name:
-            raise Refused(unsupported("a wildcard among the tables of `union`", leg.span))
+    for leg in named_tables(binder, node.legs):
         try:
-            table = binder.table(leg)
+            tables.append(binder.table(leg))
         except Refused as refused:
-            if not (fuzzy and isinstance(leg, syntax.Name)):
+            if not (fuzzy and refused.diagnostic.code == UNKNOWN_TABLE):
                 raise
             missing = refused
-            continue
-        legs.append((table, leg.name if isinstance(leg, syntax.Name) else f"union_arg{len(legs)}"))
-    if not legs:
+    if not tables:
         assert missing is not None
         raise missing
-    return _united(legs, kind, source_name)
+    return united([(table, table.label or f"union_arg{place}") for place, table in enumerate(tables)], kind, source_name)
 
 
-def _united(legs: list[tuple[Table, str]], kind: str, source_name: str | None) -> Table:
+def named_tables(binder: "TableBinder", legs: Iterable[syntax.Scalar]) -> list[syntax.Scalar]:
+    """The legs, with the tables that a name with `*` stands for in its place."""
+    found: list[syntax.Scalar] = []
+    for leg in legs:
+        if not (isinstance(leg, syntax.Name) and "*" in leg.name):
+            found.append(leg)
+            continue
+        names = binder.table_names(leg.name)
+        if not names:
+            raise Refused(unknown_table(leg.name, leg.span, ()))
+        found += [syntax.Name(leg.span, name) for name in names]
+    return found
+
+
+def united(legs: list[tuple[Table, str]], kind: str, source_name: str | None) -> Table:
     """Columns in the order in which their names first appear; one column for each type where the types of a name differ."""
     visible = [leg.visible() for leg, _ in legs]
     types: dict[str, list[Type]] = {}

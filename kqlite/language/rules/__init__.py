@@ -16,4 +16,4 @@ def apply(bound: plan.Plan) -> plan.Plan:
     relation = bound.relation
     for rule in RULES:
         relation = rule(relation)
-    return plan.Plan(relation)
+    return plan.Plan(relation, bound.chart)

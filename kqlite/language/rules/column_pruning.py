@@ -12,7 +12,7 @@ from dataclasses import replace
 from kqlite.language import plan
 from kqlite.language.rules.branches import Branch, Need, Needs, Steps, merged, written_leaves
 from kqlite.language.rules.late_materialization import Picking, fetched
-from kqlite.language.rules.partition_pruning import conjuncts, decided
+from kqlite.language.rules.partition_pruning import conjuncts, decided, prune_partitions
 from kqlite.language.rules.rebuild import rebuild
 from kqlite.language.schema import JSON, JsonLeaf, Object, Partition, Shape
 from kqlite.language.types import Type
@@ -54,15 +54,20 @@ def _rewrite(scalar: plan.Scalar, given: Mapping[Need, plan.Scalar]) -> plan.Sca
     if isinstance(scalar, plan.Path) and isinstance(scalar.base, plan.Reference):
         return given[scalar.base.attribute, scalar.steps]
     if isinstance(scalar, plan.InTable):
-        return replace(scalar, value=_rewrite(scalar.value, given), relation=narrow(scalar.relation))
-    if isinstance(scalar, plan.Gathered):
-        return replace(scalar, relation=narrow(scalar.relation))
+        return replace(scalar, value=_rewrite(scalar.value, given), relation=_inside_expression(scalar.relation))
+    if isinstance(scalar, plan.Gathered | plan.FirstValue):
+        return replace(scalar, relation=_inside_expression(scalar.relation))
     rebuilt = rebuild(scalar, lambda child: _rewrite(child, given))
     if isinstance(rebuilt, plan.Invoke) and (rebuilt.function.aggregate or rebuilt.returns is Type.DYNAMIC):
         # What may come out again, or be kept, must be whole: a document's hot leaves lie beside its struct.
         whole = tuple(plan.AsJson(a) if isinstance(a, plan.Document) else a for a in rebuilt.arguments)
         return replace(rebuilt, arguments=whole)
     return rebuilt
+
+
+def _inside_expression(relation: plan.Relation) -> plan.Relation:
+    """A relation that stands in a scalar, which the rules before have not seen."""
+    return narrow(prune_partitions(relation))
 
 
 def _handed_on(value: plan.Scalar, steps: Steps) -> Need | None:
@@ -184,8 +189,10 @@ def _constant_rows(relation: plan.Rows | plan.Series, needs: Needs) -> Branch:
     renewed = {attribute: plan.Attribute(attribute.name, attribute.type, _form(attribute.type)) for attribute in relation.attributes}
     given = {(attribute, steps): _into(plan.Reference(renewed[attribute]), steps) for attribute, steps in needs}
     if isinstance(relation, plan.Series):
-        return Branch(replace(relation, column=renewed[relation.column]), given)
-    return Branch(plan.Rows(tuple(renewed.values()), relation.rows), given)
+        start, stop, step = (_rewrite(bound, {}) for bound in (relation.start, relation.stop, relation.step))
+        return Branch(plan.Series(renewed[relation.column], start, stop, step), given)
+    rows = tuple(tuple(value if isinstance(value, plan.Constant) else _rewrite(value, {}) for value in row) for row in relation.rows)
+    return Branch(plan.Rows(tuple(renewed.values()), rows), given)
 
 
 def _form(type_: Type) -> Shape | None:
