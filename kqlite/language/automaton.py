@@ -151,7 +151,9 @@ Build = Callable[[list[Any], int, int], Any]
 class Automaton:
     """One parse: the stacks, and the loop over the text. It stops at a token that does not fit, and goes on when the stacks are mended."""
 
-    def __init__(self, table: Table, text: str, builder: object, max_depth: int):
+    def __init__(self, table: Table, text: str, builder: object, max_depth: int, trace: list[Token] | None = None):
+        """trace: where each token goes that is read; None for nowhere."""
+        self._trace = trace
         self.table = table
         self.text = text
         self.position = 0
@@ -178,7 +180,7 @@ class Automaton:
             lexer.narrow_states,
         )
         states, values, starts, ends, depths = self.states, self._values, self._starts, self._ends, self._depths
-        end_state, max_stack = table.end, self._max_stack
+        end_state, max_stack, trace = table.end, self._max_stack, self._trace
         state = states[-1]
         while True:
             row = rows[state]
@@ -217,6 +219,8 @@ class Automaton:
                 action = rows[state].get(terminal)
             if action is None:
                 return self._misfit(before)
+            if trace is not None:
+                trace.append(Token(terminal, word, start, end))
             state = action
             states.append(state)
             values.append(word)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kqlite.bundled import bundled
 from kqlite.language import diagnostics, syntax
-from kqlite.language.automaton import END, Automaton, Rule, Table, TooDeep
+from kqlite.language.automaton import END, Automaton, Rule, Table, Token, TooDeep
 from kqlite.language.diagnostics import Diagnostic, KqlError
 from kqlite.language.tree_builder import TreeBuilder
 
@@ -39,10 +39,20 @@ def parse(text: str) -> syntax.Query:
 
     Raises KqlError with up to MOST_ERRORS diagnostics: what is no KQL (1xx), and what is KQL and kqlite does not run (4xx).
     """
+    return _parse(text, None)
+
+
+def tokens_of(text: str) -> tuple[syntax.Query, list[Token]]:
+    """The syntax tree of a query and its tokens in order, comments left out. Raises as `parse` does."""
+    tokens: list[Token] = []
+    return _parse(text, tokens), tokens
+
+
+def _parse(text: str, trace: list[Token] | None) -> syntax.Query:
     if len(text) > MAX_LENGTH:
         raise KqlError(text, [diagnostics.query_too_long(len(text), MAX_LENGTH)])
     builder = TreeBuilder(text)
-    automaton = Automaton(table(), text, builder, MAX_DEPTH)
+    automaton = Automaton(table(), text, builder, MAX_DEPTH, trace)
     found = builder.diagnostics
     try:
         query = _run(automaton, found)
