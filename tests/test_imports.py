@@ -38,7 +38,7 @@ IMPORTS = {
     "aio": {"access", "connection", "language", "result", "stats"},
     "simulation": {"access", "connection", "directory", "orchestration", "snapshotter"},
     "repl": {"formats"},
-    "cli": {"connection", "directory", "formats", "inventory", "orchestration", "repl", "simulation", "snapshotter", "stats"},
+    "cli": {"connection", "directory", "formats", "inventory", "language", "orchestration", "repl", "simulation", "snapshotter", "stats"},
     "__init__": {
         "access",
         "connection",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kqlite.language import syntax
 from kqlite.language.diagnostics import KqlError
+from kqlite.language.formatter import format_query
 from kqlite.language.parser import parse
 from kqlite.language.types import TICKS_PER_DAY, Type
 from kqlite.language.unparse import show
@@ -231,6 +232,14 @@ queries = nodes(syntax.Query, st.lists(statements, max_size=2).map(tuple), bodie
 @given(queries)
 def test_a_printed_tree_parses_to_itself(query: syntax.Query) -> None:
     assert without_spans(parse(show(query))) == query
+
+
+@settings(max_examples=200, deadline=None)
+@given(queries, st.sampled_from([20, 60, 100]))
+def test_a_query_laid_out_means_the_same_and_stays_so(query: syntax.Query, width: int) -> None:
+    laid_out = format_query(show(query), width)
+    assert without_spans(parse(laid_out)) == query
+    assert format_query(laid_out, width) == laid_out
 
 
 @pytest.mark.parametrize("text", WRITTEN)

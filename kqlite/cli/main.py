@@ -116,6 +116,24 @@ def _parser() -> argparse.ArgumentParser:
     _add_text(explain)
     explain.set_defaults(run=_explain, parser=explain)
 
+    fmt = commands.add_parser(
+        "fmt",
+        help="lay out queries in one way",
+        description="Lays out the query in each file in one way, and changes nothing but white space. Comments stay.",
+    )
+    fmt.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="files of a query each, and folders of such .kql files; - and none: standard input to standard output",
+    )
+    fmt.add_argument(
+        "--check", action="store_true", help="write nothing; name the files that would change, and exit with 1 if there are any"
+    )
+    fmt.add_argument("--diff", action="store_true", help="write nothing; print what would change, and exit with 1 if anything would")
+    fmt.add_argument("--width", type=_count, default=100, metavar="N", help="columns of a line (default: 100)")
+    fmt.set_defaults(run=_fmt, parser=fmt)
+
     sample = commands.add_parser(
         "sample",
         help="write a realistic inventory",
@@ -369,6 +387,12 @@ def _say_begun(options: argparse.Namespace, now: "datetime") -> None:
     said = f"simulates from {now:%Y-%m-%d %H:%M:%S} UTC on{pace}; other processes can ask {options.directory}, and Ctrl-C ends it"
     print(said, file=sys.stderr, flush=True)
     keep_for_good()
+
+
+def _fmt(options: argparse.Namespace) -> int:
+    from kqlite.cli.fmt import fmt
+
+    return fmt(options.paths, width=options.width, check=options.check, diff=options.diff)
 
 
 def _status(options: argparse.Namespace) -> int:

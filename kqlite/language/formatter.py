@@ -16,9 +16,11 @@ changes: before the formatter gives its text it reads it again and compares the 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
+from itertools import chain
 
 from kqlite.language import syntax
 from kqlite.language.automaton import Token
@@ -28,6 +30,7 @@ WIDTH = 100
 """Columns after which a line is broken where it can be."""
 
 _INDENT = 4
+_EMPTY_LINE = re.compile(r"\n[ \t\r]*\n")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _PARAMETERS = ("PARAMETER", "HINT", "FLAGS")
 _CLAUSES = ("BY", "ON", "WITH", "OF")
@@ -40,6 +43,7 @@ class _Atom:
     """A token, or a literal that stays as it is.
 
     Args:
+        is_apart: Whether an empty line stands somewhere before it.
         before: The comments on the lines in front of it.
         after: The comment behind it on its line, "" where there is none.
     """
@@ -47,6 +51,7 @@ class _Atom:
     terminal: str
     text: str
     start: int
+    is_apart: bool = False
     before: list[str] = field(default_factory=list)
     after: str = ""
 
@@ -83,13 +88,13 @@ class _Hints:
     Args:
         calls: Where the name of each called function ends.
         literals: Start and end of each `dynamic(..)`, whose inside is no KQL.
-        colons: Where `:` is an operator between two values.
+        operators: Where an operator between two values stands: a `:` there is none of a column's type.
         unary: Where a sign belongs to the one value after it.
     """
 
     calls: frozenset[int]
     literals: dict[int, int]
-    colons: frozenset[int]
+    operators: frozenset[int]
     unary: frozenset[int]
 
 
@@ -134,18 +139,18 @@ def _plain(atom: _Atom) -> str:
 
 
 def _hints(query: syntax.Query) -> _Hints:
-    calls, colons, unary, literals = set(), set(), set(), {}
+    calls, operators, unary, literals = set(), set(), set(), {}
     for node in _nodes(query):
         match node:
             case syntax.Call():
                 calls.add(node.name_span.end)
             case syntax.DynamicLiteral():
                 literals[node.span.start] = node.span.end
-            case syntax.Binary(operator=":"):
-                colons.add(node.operator_span.start)
+            case syntax.Binary():
+                operators.add(node.operator_span.start)
             case syntax.Unary():
                 unary.add(node.span.start)
-    return _Hints(frozenset(calls), literals, frozenset(colons), frozenset(unary))
+    return _Hints(frozenset(calls), literals, frozenset(operators), frozenset(unary))
 
 
 def _nodes(value: object) -> Iterator[syntax.Node]:
@@ -171,7 +176,8 @@ def _atoms(text: str, tokens: Sequence[Token], hints: _Hints) -> list[_Atom]:
             behind, own = "", [comment for comment in (behind, *own) if comment]
         else:
             atoms[-1].after = behind
-        atom = _Atom(token.terminal, token.text, token.start, own)
+        is_apart = bool(_EMPTY_LINE.search(text, end, token.start))
+        atom = _Atom(token.terminal, token.text, token.start, is_apart, own)
         end = token.end
         if token.start in hints.literals:
             end = hints.literals[token.start]
@@ -219,10 +225,6 @@ def _is_text(item: _Item, *texts: str) -> bool:
 
 def _first(item: _Item) -> _Atom:
     return item if isinstance(item, _Atom) else item.open
-
-
-def _last(item: _Item) -> _Atom:
-    return item if isinstance(item, _Atom) else item.close
 
 
 def _all(items: Sequence[_Item]) -> Iterator[_Atom]:
@@ -306,7 +308,7 @@ class _Writer:
             return False
         if ":" in (left.text, right.text):
             colon = left if left.text == ":" else right
-            return colon.start in self._hints.colons
+            return colon.start in self._hints.operators
         if right.text == "(":
             ends = left.start + len(left.text)
             return not (ends in self._hints.calls or left.terminal in ("TYPEOF", "DATATABLE", "QUERY_PARAMETERS", "COUNT"))
@@ -335,6 +337,8 @@ class _Writer:
         for number, statement in enumerate(_split(items, ";")):
             if number:
                 self.newline(indent)
+                if statement and _first(statement[0]).is_apart:
+                    self._lines.append("")
             self.pipeline(statement, indent)
 
     def pipeline(self, items: Sequence[_Item], indent: int) -> None:
@@ -359,7 +363,7 @@ class _Writer:
         first, *clauses = _clauses(items)
         broken = self._list(first, indent)
         for clause in clauses:
-            if broken or not self._room(clause):
+            if broken or not self._room(clause) or (self._before is not None and self._before.after):
                 self.newline(indent + _INDENT)
                 self._list(clause, indent + _INDENT)
             else:
@@ -421,7 +425,7 @@ class _Writer:
             self.statements(group.items, inner)
         else:
             parts = [part for part in _split(group.items, ",") if part]
-            rows = [sum(parts[start : start + group.row], []) for start in range(0, len(parts), group.row)] if group.row else parts
+            rows = [list(chain(*parts[start : start + group.row])) for start in range(0, len(parts), group.row)] if group.row else parts
             for row in rows:
                 self.newline(inner)
                 self.expression(row, inner)
