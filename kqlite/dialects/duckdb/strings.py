@@ -224,16 +224,6 @@ def _countof(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
 # Others
 
 
-@custom("url_encode_component")
-def _url_encode_component(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
-    """DuckDB writes the hexadecimal digits of `%3A` large, KQL small; a letter behind `%` and one more digit is one of them."""
-    template = (
-        "array_to_string(list_transform(string_split(url_encode({url}), '%'), lambda part, i:"
-        " CASE WHEN i = 1 THEN part ELSE lower(left(part, 2)) || substring(part, 3) END), '%')"
-    )
-    return sql.Template(template, {"url": lowering.lower(invoke.arguments[0])})
-
-
 @custom("strcat_array")
 def _strcat_array(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     """Null elements count as empty; DuckDB would leave them out."""

@@ -376,7 +376,7 @@ class ScalarBinder:
             raise Refused(not_serialized(node.function, node.name_span))
         if function.name == "pack_all":
             return self.pack_all(function, node)
-        if function.name == "extract" and len(node.arguments) == 4:
+        if function.name in ("extract", "extract_json") and len(node.arguments) == len(function.signatures[0].parameters) + 1:
             return self._extract_typed(node)
         signatures = self.signatures_for(function, node)
         arguments = self.all(self._expanded(node.arguments))
@@ -418,11 +418,11 @@ class ScalarBinder:
         return expanded
 
     def _extract_typed(self, node: syntax.Call) -> plan.Scalar:
-        """`extract(regex, group, text, typeof(long))`: what was found, converted."""
-        wanted = node.arguments[3]
+        """`extract(regex, group, text, typeof(long))`, `extract_json(path, text, typeof(long))`: what was found, converted."""
+        *arguments, wanted = node.arguments
         if not isinstance(wanted, syntax.TypeLiteral):
             raise Refused(wrong_argument(node.function, "type", "typeof(..)", "value", wanted.span))
-        return convert(self._call(replace(node, arguments=node.arguments[:3])), wanted.type)
+        return convert(self._call(replace(node, arguments=tuple(arguments))), wanted.type)
 
     def pack_all(self, function: Function, node: syntax.Call) -> plan.Scalar:
         """`pack_all()` as a call with name, value, name, value, .. of every column that is shown, behind its flag."""

@@ -2,7 +2,7 @@
 this package loads them all.
 """
 
-from kqlite.language.functions import aggregates, conversions, datetimes, dynamics, logic, networks, numbers, strings, windows
+from kqlite.language.functions import aggregates, conversions, datetimes, dynamics, encodings, logic, networks, numbers, parsing, strings, windows
 from kqlite.language.functions.declare import FUNCTIONS
 
-__all__ = ["FUNCTIONS", "aggregates", "conversions", "datetimes", "dynamics", "logic", "networks", "numbers", "strings", "windows"]
+__all__ = ["FUNCTIONS", "aggregates", "conversions", "datetimes", "dynamics", "encodings", "logic", "networks", "numbers", "parsing", "strings", "windows"]
