@@ -363,8 +363,8 @@ def _children(node: Expression) -> tuple[Expression, ...]:
         case Struct():
             return tuple(value for _, value in node.fields)
         case Template():
-            # A hole that stands twice in the text is written twice.
-            return tuple(node.holes[hole] for _, hole in fragments(node.text) if hole is not None)
+            # A hole that stands twice in the text is one expression, which the writer writes once if it is long.
+            return tuple(node.holes[hole] for hole in dict.fromkeys(hole for _, hole in fragments(node.text)) if hole is not None)
         case _:
             return ()
 

@@ -373,7 +373,8 @@ class _Writer:
         }
         if bound:
             # A lambda cannot hold a subquery or a window.
-            bound |= {hole: self.text(value) for hole, value in node.holes.items() if hole not in bound and _is_apart(value)}
+            others = {hole for _, hole in fragments(node.text) if hole is not None and hole not in bound}
+            bound |= {hole: self.text(node.holes[hole]) for hole in sorted(others) if _is_apart(node.holes[hole])}
             fields = ", ".join(f"{literal(hole)}: {text}" for hole, text in bound.items())
             self.put(f"list_transform([{{{fields}}}], lambda {_BOUND}: ")
         for text, hole in fragments(node.text):

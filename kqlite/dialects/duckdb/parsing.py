@@ -51,13 +51,13 @@ def _query_bag(query: sql.Expression) -> sql.Expression:
 
 @custom("parse_url")
 def _parse_url(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
-    parts = _template(
-        "regexp_extract({url}, {shape}, {names})", url=lowering.lower(invoke.arguments[0]), shape=sql.Literal(_URL), names=_names(_URL_PARTS)
-    )
+    holes = {"url": lowering.lower(invoke.arguments[0]), "shape": sql.Literal(_URL), "names": _names(_URL_PARTS)}
+    parts = sql.Template("regexp_extract({url}, {shape}, {names})", holes)
     template = (
-        "json_object('Fragment', ({p}).fragment, 'Host', ({p}).host, 'Password', ({p}).password, 'Path', nullif(({p}).path, '/'),"
+        "json_object('Fragment', ({p}).fragment, 'Host', ({p}).host, 'Password', ({p}).password,"
+        " 'Path', CASE ({p}).path WHEN '/' THEN '' ELSE ({p}).path END,"
         " 'Port', ({p}).port, 'Query Parameters', {query}, 'Scheme', ({p}).scheme, 'Username', ({p}).username)"
-    ).replace("nullif(({p}).path, '/')", "CASE ({p}).path WHEN '/' THEN '' ELSE ({p}).path END")
+    )
     return sql.let("url", parts, lambda url: _template(template, p=url, query=_query_bag(sql.Field(url, "query"))))
 
 

@@ -5,7 +5,7 @@ from kqlite.dialects.duckdb.operators import texts_of
 from kqlite.dialects.scalars import ScalarLowering, custom
 from kqlite.language import plan
 from kqlite.language.functions.regexes import group_count, rewritten
-from kqlite.language.functions.strings import extracted_groups
+from kqlite.language.functions.strings import SIZE_UNITS, extracted_groups
 from kqlite.language.types import Type
 
 
@@ -240,3 +240,87 @@ def _strcat_array(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expressi
         fold = sql.Template("list_reduce({list}, lambda joined, t: joined || {separator} || t)", {"list": elements, "separator": separator})
         joined = sql.Template("CASE WHEN len({list}) > 0 THEN {fold} END", {"list": elements, "fold": fold})
     return sql.call("coalesce", joined, sql.Literal(""))
+
+
+@custom("translate")
+def _translate(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    """DuckDB deletes what has no counterpart."""
+    search, replacement, text = (lowering.lower(argument) for argument in invoke.arguments)
+    template = (
+        "translate({text}, {search}, CASE WHEN {replacement} = '' THEN '' ELSE rpad({replacement},"
+        " CAST(greatest(length({search}), length({replacement})) AS INTEGER), right({replacement}, 1)) END)"
+    )
+    return sql.Template(template, {"text": text, "search": search, "replacement": replacement})
+
+
+@custom("regex_quote")
+def _regex_quote(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    return _quoted(lowering.lower(invoke.arguments[0]))
+
+
+def _quoted(text: sql.Expression) -> sql.Expression:
+    special = sql.Literal(r"([\\.+*?()|\[\]{}^$#&~-])")
+    return sql.call("regexp_replace", text, special, sql.Literal(r"\\\1"), sql.Literal("g"))
+
+
+@custom("indexof_regex")
+def _indexof_regex(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    """What lies before the nth match: the parts between the matches, and the matches before it."""
+    text, pattern, *rest = invoke.arguments
+    given = [lowering.lower(argument) for argument in rest]
+    start = given[0] if given else sql.Literal(0, wide=True)
+    length = given[1] if len(given) > 1 else sql.Literal(-1)
+    occurrence = given[2] if len(given) > 2 else sql.Literal(1)
+    searched = "CASE WHEN {length} < 0 THEN substring({text}, {start} + 1) ELSE substring({text}, {start} + 1, {length}) END"
+    holes = {"text": lowering.lower(text), "start": start, "length": length, "occurrence": occurrence}
+    part = sql.Template(searched, holes)
+    found = sql.Template(
+        "{'matches': regexp_extract_all({part}, {regex}), 'parts': string_split_regex({part}, {regex})}",
+        {"part": part, "regex": sql.Literal(_pattern(pattern))},
+    )
+    template = (
+        "CASE WHEN {start} < 0 OR {length} < -1 OR {occurrence} < 1 THEN NULL"
+        " WHEN len(({found}).matches) < {occurrence} THEN CAST(-1 AS BIGINT)"
+        " ELSE {start} + CAST(length(array_to_string(({found}).parts[1:{occurrence}], ''))"
+        " + length(array_to_string(({found}).matches[1:{occurrence} - 1], '')) AS BIGINT) END"
+    )
+    return sql.Template(template, {**holes, "found": found})
+
+
+@custom("replace_strings")
+def _replace_strings(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    """Each pair replaces in what the pairs before it left: the text is a list of segments, which are replaced or not."""
+    text, lookups, rewrites = invoke.arguments
+    split = (
+        "flatten(list_transform(string_split((s).t, (pair)[1]), lambda part, i: CASE WHEN i = 1 THEN [{'t': part, 'done': FALSE}]"
+        " ELSE [{'t': coalesce((pair)[2], ''), 'done': TRUE}, {'t': part, 'done': FALSE}] END))"
+    )
+    template = (
+        "array_to_string(list_transform(list_reduce("
+        "coalesce(list_filter(list_zip({lookups}, {rewrites}), lambda pair: (pair)[1] <> ''), []),"
+        " lambda segments, pair: flatten(list_transform(segments, lambda s: CASE WHEN (s).done THEN [s] ELSE " + split + " END)),"
+        " [{'t': {text}, 'done': FALSE}]), lambda s: (s).t), '')"
+    )
+    holes = {"text": lowering.lower(text), "lookups": texts_of(lowering, lookups), "rewrites": texts_of(lowering, rewrites)}
+    return sql.Template(template, holes)
+
+
+@custom("format_bytes")
+def _format_bytes(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    size, *given = invoke.arguments
+    precision = max(constant_number(given[0]) or 0, 0) if given else 0
+    units = sql.ListOf(tuple(sql.Literal(unit) for unit in SIZE_UNITS))
+
+    def shown(number: sql.Expression) -> sql.Expression:
+        if len(given) > 1:
+            power: sql.Expression = sql.Literal(SIZE_UNITS.index(constant_text(given[1])))
+        else:
+            power = sql.Template("len(list_filter(generate_series(1, 6), lambda p: abs({x}) >= pow(1024, p)))", {"x": number})
+        template = (
+            "concat(list_transform([{power}], lambda p: regexp_replace(CAST(round({x} / pow(1024, p), {digits}) AS VARCHAR), {zero}, '')"
+            " || ' ' || {units}[p + 1])[1])"
+        )
+        holes = {"power": power, "x": number, "digits": sql.Literal(precision), "zero": sql.Literal("[.]0$"), "units": units}
+        return sql.Template(template, holes)
+
+    return sql.let("size", lowering.lower(size), shown)

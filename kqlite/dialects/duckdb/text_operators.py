@@ -209,6 +209,15 @@ def _has_all(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     return _has_listed(lowering, invoke, "AND")
 
 
+@custom("has_any_index")
+def _has_any_index(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    text, array = invoke.arguments
+    element = sql.Variable("term")
+    test = sql.call("regexp_matches", lowering.lower(text), _TERM.pattern_of(sql.call("coalesce", element, sql.Literal(""))))
+    found = sql.call("list_position", sql.call("list_transform", texts_of(lowering, array), sql.Lambda(element.name, test)), sql.TRUE)
+    return sql.operation("-", sql.call("coalesce", found, sql.Literal(0, wide=True)), sql.Literal(1))
+
+
 # Regular expressions
 
 

@@ -2,7 +2,32 @@
 this package loads them all.
 """
 
-from kqlite.language.functions import aggregates, conversions, datetimes, dynamics, encodings, logic, networks, numbers, parsing, strings, windows
+from kqlite.language.functions import (
+    aggregates,
+    conversions,
+    datetimes,
+    dynamics,
+    encodings,
+    logic,
+    networks,
+    numbers,
+    parsing,
+    strings,
+    windows,
+)
 from kqlite.language.functions.declare import FUNCTIONS
 
-__all__ = ["FUNCTIONS", "aggregates", "conversions", "datetimes", "dynamics", "encodings", "logic", "networks", "numbers", "parsing", "strings", "windows"]
+__all__ = [
+    "FUNCTIONS",
+    "aggregates",
+    "conversions",
+    "datetimes",
+    "dynamics",
+    "encodings",
+    "logic",
+    "networks",
+    "numbers",
+    "parsing",
+    "strings",
+    "windows",
+]

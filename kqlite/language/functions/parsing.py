@@ -33,7 +33,7 @@ scalar(
         shape=list_of_strings,
         examples=(
             Example("parse_csv('aa,b,cc')", '["aa","b","cc"]'),
-            Example("parse_csv('a,\"b,\"\"c\"\"\",,d')", '["a","b,\\"c\\"","","d"]'),
+            Example('parse_csv(\'a,"b,""c""",,d\')', '["a","b,\\"c\\"","","d"]'),
             Example("parse_csv('record1,a\\nrecord2,x')", '["record1","a"]'),
             Example("parse_csv('')", '[""]'),
         ),

@@ -310,6 +310,7 @@ scalar(
 scalar(
     Function(
         name="extract_all",
+        aliases=("extractall",),
         doc="All matches of a regular expression: of one group an array of texts, of several an array of arrays; null without a match.",
         signatures=(
             Signature((_regex(_check_has_groups), string("text")), Type.DYNAMIC),
@@ -418,6 +419,7 @@ scalar(
 scalar(
     Function(
         name="base64_encode_tostring",
+        aliases=("base64_encodestring",),
         doc="The text's UTF-8 bytes in base64.",
         signatures=(Signature((string("text"),), Type.STRING),),
         sql={"duckdb": "to_base64(encode({text}))"},
@@ -430,6 +432,7 @@ scalar(
 scalar(
     Function(
         name="base64_decode_tostring",
+        aliases=("base64_decodestring",),
         doc="The text whose UTF-8 bytes were given in base64; an empty one where that is no text.",
         signatures=(Signature((string("base64"),), Type.STRING),),
         sql={"duckdb": "coalesce(TRY(decode(from_base64({base64}))), '')"},
@@ -464,6 +467,7 @@ for _name, _doc, _example in (
 scalar(
     Function(
         name="strcat_array",
+        aliases=("array_strcat",),
         doc="The texts of an array's elements with a delimiter between them.",
         signatures=(Signature((dynamic("array"), string("delimiter")), Type.STRING),),
         sql={"duckdb": Custom("strcat_array")},
@@ -474,5 +478,145 @@ scalar(
             Example("strcat_array(split('a b', ' '), '-')", "a-b"),
         ),
         source="Kusto Query Language reference, strcat_array()",
+    )
+)
+
+scalar(
+    Function(
+        name="translate",
+        doc="The text with each code point of one list replaced by its counterpart in another, whose last one serves for all beyond.",
+        signatures=(Signature((string("search"), string("replacement"), string("text")), Type.STRING),),
+        sql={"duckdb": Custom("translate")},
+        nullable=False,
+        examples=(
+            Example('translate("krasp", "otsku", "spark")', "kusto"),
+            Example('translate("abc", "x", "aabcd")', "xxxxd"),
+            Example('translate("abc", "", "aabcd")', "d"),
+        ),
+        source="Kusto Query Language reference, translate()",
+    )
+)
+
+scalar(
+    Function(
+        name="regex_quote",
+        doc="The text as a regular expression that matches it alone.",
+        signatures=(Signature((string("text"),), Type.STRING),),
+        sql={"duckdb": Custom("regex_quote")},
+        nullable=False,
+        examples=(Example("regex_quote('(so$me.Te^xt)')", "\\(so\\$me\\.Te\\^xt\\)"),),
+        source="Kusto Query Language reference, regex_quote()",
+    )
+)
+
+scalar(
+    Function(
+        name="indexof_regex",
+        doc="Where a match of a regular expression begins, from 0; -1 where none does: from a position on, within a length, the nth.",
+        signatures=(
+            Signature(
+                (text_of("text"), _regex(), long("start"), long("length"), long("occurrence")),
+                Type.LONG,
+                optional=3,
+            ),
+        ),
+        sql={"duckdb": Custom("indexof_regex")},
+        examples=(
+            Example('indexof_regex("abcabc", @"a.c")', "0"),
+            Example('indexof_regex("abcabcdefg", @"a.c", 0, 9, 2)', "3"),
+            Example('indexof_regex("abcabc", @"a.c", 1, -1, 2)', "-1"),
+            Example('indexof_regex("ababaa", @"a.a", 0, -1, 2)', "-1"),
+            Example('indexof_regex("abcabc", @"a|ab", -1)', "null"),
+        ),
+        source="Kusto Query Language reference, indexof_regex()",
+    )
+)
+
+scalar(
+    Function(
+        name="has_any_index",
+        doc="The place of the first element of an array that the text has as a term, from 0; -1 where it has none.",
+        signatures=(Signature((text_of("text"), dynamic("values")), Type.LONG),),
+        sql={"duckdb": Custom("has_any_index")},
+        nullable=False,
+        examples=(
+            Example('has_any_index("this is an example", dynamic(["not", "example"]))', "1"),
+            Example('has_any_index("Example number 2", range(1, 3, 1))', "1"),
+            Example('has_any_index("this is an example", dynamic([]))', "-1"),
+        ),
+        source="Kusto Query Language reference, has_any_index()",
+    )
+)
+
+scalar(
+    Function(
+        name="replace_strings",
+        doc="The text with the texts of one array replaced by those of another, in the order of the arrays; what is replaced stays.",
+        signatures=(Signature((string("text"), dynamic("lookups"), dynamic("rewrites")), Type.STRING),),
+        sql={"duckdb": Custom("replace_strings")},
+        nullable=False,
+        examples=(
+            Example("replace_strings('This is it', dynamic(['This', 'is']), dynamic(['This', 'was']))", "This was it"),
+            Example("replace_strings('This is it', dynamic(['is', 'This']), dynamic(['was', 'This']))", "Thwas was it"),
+            Example("replace_strings('a.b', dynamic(['.']), dynamic(['-']))", "a-b"),
+        ),
+        source="Kusto Query Language reference, replace_strings()",
+    )
+)
+
+for _name, _sql, _doc, _examples in (
+    (
+        "isascii",
+        "strlen({text}) = length({text})",
+        "Whether all code points of a text are ASCII.",
+        (Example('isascii("some string")', "True"), Example('isascii("é")', "False")),
+    ),
+    ("isutf8", "TRUE", "Whether a text is UTF-8, which every text is.", (Example('isutf8("some string")', "True"),)),
+):
+    scalar(
+        Function(
+            name=_name,
+            doc=_doc,
+            signatures=(Signature((text_of("text"),), Type.BOOL),),
+            sql={"duckdb": _sql},
+            nullable=False,
+            examples=_examples,
+            source=f"Kusto Query Language reference, {_name}()",
+        )
+    )
+
+SIZE_UNITS = ("Bytes", "KB", "MB", "GB", "TB", "PB", "EB")
+
+
+def _check_size_unit(unit: str) -> str | None:
+    return None if unit in SIZE_UNITS else f"none of {', '.join(SIZE_UNITS)}"
+
+
+scalar(
+    Function(
+        name="format_bytes",
+        doc="A number of bytes as text with a unit, the largest of which there is one, and rounded to so many digits behind the point.",
+        signatures=(
+            Signature(
+                (
+                    Parameter("size", Type.REAL),
+                    Parameter("precision", Type.LONG, constant=True),
+                    Parameter("unit", Type.STRING, constant=True, check=_check_size_unit),
+                ),
+                Type.STRING,
+                optional=2,
+            ),
+        ),
+        sql={"duckdb": Custom("format_bytes")},
+        naming=Naming.FIRST_ARGUMENT,
+        nullable=False,
+        examples=(
+            Example("format_bytes(564)", "564 Bytes"),
+            Example("format_bytes(10332, 1)", "10.1 KB"),
+            Example("format_bytes(20010332)", "19 MB"),
+            Example("format_bytes(20010332, 2)", "19.08 MB"),
+            Example("format_bytes(20010332, 0, 'KB')", "19541 KB"),
+        ),
+        source="Kusto Query Language reference, format_bytes()",
     )
 )
