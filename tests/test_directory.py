@@ -62,7 +62,7 @@ def test_what_is_no_data_directory_is_refused(tmp_path, manifest, reason):
 
 
 def test_what_is_not_there_or_not_a_folder(tmp_path):
-    with pytest.raises(DirectoryError, match="no such directory"):
+    with pytest.raises(DirectoryError, match="no such file or directory"):
         DataDirectory.open(tmp_path / "missing")
     (tmp_path / "file").touch()
     with pytest.raises(DirectoryError, match="not a directory"):
@@ -244,4 +244,4 @@ def test_a_manifest_is_whole_at_every_moment(tmp_path):
     looker.start()
     DataDirectory.create(path).close()
     looker.join()
-    assert all("no such directory" in outcome or "no manifest.json" in outcome or "in use" in outcome for outcome in outcomes[:-1])
+    assert all("no such file or directory" in outcome or "no manifest.json" in outcome or "in use" in outcome for outcome in outcomes[:-1])

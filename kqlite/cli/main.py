@@ -4,18 +4,17 @@ Results go to stdout, all else to stderr. Exit codes: 0; 1 where the query or th
 141 where the reader of a pipe has gone, as for any program that such a signal ends.
 """
 
-import argparse
 import io
 import os
 import signal
 import sys
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
+from kqlite.cli.arguments import STANDARD_INPUT, Options, Usage, read
 from kqlite.errors import KqliteError
 from kqlite.gc_control import keep_for_good, no_collection
 
@@ -24,40 +23,16 @@ if TYPE_CHECKING:
 
     from kqlite.connection import Connection
 
-FORMATS = ("table", "json", "jsonl", "csv", "markdown", "parquet", "arrow")
 _BINARY = ("parquet", "arrow")
 _MAX_QUERY_BYTES = 16 * 2**20
 """A file larger than this is no query; what is longer than the language allows and smaller than this, the language refuses itself."""
 
-_MOST = 1_000_000
-"""Days of a simulation, or its speed, stay below this, so that its dates stay dates."""
-
-_FILES = "JSON array, JSON lines, what `az graph query` prints, Parquet, Arrow"
-_DESCRIPTION = """\
-Azure Resource Graph in a box: KQL over an inventory of virtual machines and scale sets.
-Without a command it prompts for queries.
-"""
-_EPILOG = """\
-examples:
-  kqlite query "resources | summarize count() by type | top 5 by count_"
-  kqlite query -f question.kql --data export.json --format csv
-  kqlite import exports/*.json inventory/ && kqlite query "resources | count" --data inventory/
-  kqlite sample --vms 100000 --seed 7 inventory/
-  kqlite simulate fleet-sim/ --vms 50 --days 1 --seed 7
-  kqlite status fleet-sim/
-"""
-
-
-class Usage(Exception):
-    """Arguments that argparse takes and that make no sense together."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    options = _parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], int] = options.run
+    options = read(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = command(options)
+        code = _COMMANDS[options.command](options)
         sys.stdout.flush()
     except Usage as usage:
         options.parser.error(str(usage))
@@ -91,213 +66,27 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="kqlite",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
-    _add_data(parser, default=())
-    parser.set_defaults(run=_repl, parser=parser)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+def _bare(options: Options) -> int:
+    """No command: a query where one is given, else the prompt, over a pipe too."""
+    if options.text is not None or options.file is not None:
+        return _query(options)
+    if options.param or options.format is not None:
+        if sys.stdin.isatty():
+            raise Usage("--format and --param are for a query; the prompt has none yet")
+        return _query(options)
+    from kqlite.repl import run
 
-    query = commands.add_parser("query", help="run a query and print its result", description="Runs a query and prints its result.")
-    _add_text(query)
-    query.add_argument("--format", choices=FORMATS, default="table", help="form of the result (default: table)")
-    query.set_defaults(run=_query, parser=query)
-
-    explain = commands.add_parser(
-        "explain",
-        help="print the plan and the SQL of a query",
-        description="Prints the plan of a query and the DuckDB SQL made of it, and runs nothing.",
-    )
-    _add_text(explain)
-    explain.set_defaults(run=_explain, parser=explain)
-
-    fmt = commands.add_parser(
-        "fmt",
-        help="lay out queries in one way",
-        description="Lays out the query in each file in one way, and changes nothing but white space. Comments stay.",
-    )
-    fmt.add_argument(
-        "paths",
-        nargs="*",
-        metavar="PATH",
-        help="files of a query each, and folders of such .kql files; - and none: standard input to standard output",
-    )
-    fmt.add_argument(
-        "--check", action="store_true", help="write nothing; name the files that would change, and exit with 1 if there are any"
-    )
-    fmt.add_argument("--diff", action="store_true", help="write nothing; print what would change, and exit with 1 if anything would")
-    fmt.add_argument("--width", type=_count, default=100, metavar="N", help="columns of a line (default: 100)")
-    fmt.set_defaults(run=_fmt, parser=fmt)
-
-    sample = commands.add_parser(
-        "sample",
-        help="write a realistic inventory",
-        description="Writes an inventory of virtual machines with all that belongs to them into a new data directory.",
-    )
-    sample.add_argument("--vms", type=_count, required=True, metavar="N", help="how many virtual machines")
-    sample.add_argument("--seed", type=int, default=1, metavar="S", help="equal seeds give equal inventories (default: 1)")
-    sample.add_argument("directory", type=Path, metavar="DIR", help="the data directory to write")
-    sample.set_defaults(run=_sample, parser=sample)
-
-    imports = commands.add_parser(
-        "import",
-        help="read files into a data directory",
-        description="Reads files into a data directory, which is made if it does not exist. A file with a fault is not imported at all.",
-    )
-    imports.add_argument("files", nargs="+", type=Path, metavar="FILE", help=_FILES)
-    imports.add_argument("directory", type=Path, metavar="DIR", help="the data directory")
-    imports.set_defaults(run=_import, parser=imports)
-
-    _add_fleets(commands)
-    return parser
+    with _connect(options.data) as connection:
+        return run(connection)
 
 
-def _add_fleets(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The commands about a fleet that moves."""
-    demo = commands.add_parser(
-        "demo",
-        help="show a fleet that moves and queries that see it late",
-        description="Scales a small fleet on a simulated clock, and asks the same query before and after the inventory's lag has passed.",
-    )
-    demo.set_defaults(run=_demo, parser=demo)
-
-    simulate = commands.add_parser(
-        "simulate",
-        help="run scale sets and their machines",
-        description="Runs a simulation of scale sets, or goes on with the one in the directory, for --days or until it is stopped.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        add_help=False,
-    )
-    simulate.add_argument("-h", "--help", action=_HelpWithRates, nargs=0, help="show this help message and exit")
-    simulate.add_argument("directory", type=Path, metavar="DIR", help="where its log is kept, made if it does not exist")
-    begin = simulate.add_mutually_exclusive_group()
-    begin.add_argument("--scenario", type=Path, metavar="FILE", help="begin with the requests of a scenario file")
-    begin.add_argument("--vms", type=_count, metavar="N", help="begin with N virtual machines, in scale sets with autoscale")
-    simulate.add_argument(
-        "--fault",
-        action="append",
-        default=[],
-        metavar="FAULT",
-        help="a fault, as in 'allocation region=eastus start=6h duration=1h'; may be given several times",
-    )
-    simulate.add_argument("--days", type=_positive, metavar="D", help="simulate D days as fast as possible (default: by the wall's clock)")
-    simulate.add_argument("--seed", type=int, default=1, metavar="S", help="equal seeds give equal simulations (default: 1)")
-    simulate.add_argument("--speed", type=_positive, metavar="X", help="simulated seconds for each second of the wall (default: 1)")
-    simulate.add_argument(
-        "--lag",
-        default="measured",
-        metavar="LAG",
-        help="how late its inventory shows a change: 30s, 1s..60s, or measured as in the service; after 'per-resource' each on its own "
-        "(default: measured)",
-    )
-    simulate.add_argument(
-        "--activity",
-        choices=("none", "calm", "normal", "wild"),
-        help="how busy the fleet is by itself, from now on (default: as it was; at first normal with --vms, else none)",
-    )
-    simulate.set_defaults(run=_simulate, parser=simulate)
-
-    status = commands.add_parser(
-        "status",
-        help="say how far an inventory has come, how large it is, who holds it",
-        description="Says of a data directory how far its inventory has come, how large it is and which process holds it, if one does.",
-    )
-    status.add_argument("directory", type=Path, metavar="DIR", help="the data directory")
-    status.add_argument("--format", choices=("text", "json"), default="text", help="for a reader, or for a program (default: text)")
-    status.set_defaults(run=_status, parser=status)
-
-
-def _add_data(parser: argparse.ArgumentParser, default: object) -> None:
-    parser.add_argument(
-        "--data",
-        nargs="+",
-        action="extend",
-        type=Path,
-        default=default,
-        metavar="PATH",
-        help=f"a data directory, or files: {_FILES} (default: the bundled sample)",
-    )
-
-
-def _add_text(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("text", nargs="?", metavar="TEXT", help="the query; - reads it from standard input")
-    parser.add_argument("-f", "--file", metavar="FILE", help="read the query from a file; - is standard input")
-    _add_data(parser, default=argparse.SUPPRESS)
-    parser.add_argument(
-        "--param",
-        action="append",
-        type=_parameter,
-        default=[],
-        metavar="NAME=VALUE",
-        help="a value for a name in the query: a number, true, false, or else a string",
-    )
-
-
-class _HelpWithRates(argparse.Action):
-    """Reads the rates of activity only where they are asked for."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from kqlite.orchestration.activity_rates import described
-
-        parser.epilog = f"--activity:\n{textwrap.indent(described(), '  ')}"
-        parser.print_help()
-        parser.exit()
-
-
-class _Version(argparse.Action):
-    """Reads the version only where it is asked for."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from kqlite.version import own_version
-
-        print(f"kqlite {own_version()}")
-        parser.exit()
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of machines")
-    return number
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < _MOST:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0 and below {_MOST:,}")
-    return number
-
-
-def _parameter(text: str) -> tuple[str, object]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise argparse.ArgumentTypeError(f"`{text}` is not NAME=VALUE")
-    return name, _parameter_value(value)
-
-
-def _parameter_value(text: str) -> object:
-    if text in ("true", "false"):
-        return text == "true"
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text
-
-
-def _query(options: argparse.Namespace) -> int:
+def _query(options: Options) -> int:
     if options.format in _BINARY and sys.stdout.isatty():
         raise Usage(f"{options.format} is not for a terminal: send it to a file with > or to a program with |")
     text = _text(options)
     with no_collection(), _connect(options.data) as connection:
         result = connection.query(text, dict(options.param))
-        if options.format == "table":
+        if options.format in (None, "table"):
             from kqlite.formats.terminal import print_answer
 
             print_answer(result)
@@ -313,7 +102,7 @@ def _query(options: argparse.Namespace) -> int:
     return 0
 
 
-def _explain(options: argparse.Namespace) -> int:
+def _explain(options: Options) -> int:
     text = _text(options)
     with _connect(options.data) as connection:
         compiled = connection.compile(text, dict(options.param))
@@ -321,7 +110,7 @@ def _explain(options: argparse.Namespace) -> int:
     return 0
 
 
-def _sample(options: argparse.Namespace) -> int:
+def _sample(options: Options) -> int:
     from kqlite.formats.terminal import Progress
     from kqlite.inventory.sample.generate import write_sample
 
@@ -332,7 +121,7 @@ def _sample(options: argparse.Namespace) -> int:
     return 0
 
 
-def _import(options: argparse.Namespace) -> int:
+def _import(options: Options) -> int:
     from kqlite.formats.terminal import Progress
     from kqlite.inventory.imports.files import import_files
 
@@ -343,14 +132,14 @@ def _import(options: argparse.Namespace) -> int:
     return 0
 
 
-def _demo(_: argparse.Namespace) -> int:
+def _demo(_: Options) -> int:
     from kqlite.cli.demo import run
 
     run()
     return 0
 
 
-def _simulate(options: argparse.Namespace) -> int:
+def _simulate(options: Options) -> int:
     if options.days is not None and options.speed is not None:
         raise Usage("--speed is for a simulation by the wall's clock; one of --days runs as fast as it can")
     with _stop_signals() as stopped:
@@ -365,10 +154,10 @@ def _simulate(options: argparse.Namespace) -> int:
                 scenario=options.scenario,
                 vms=options.vms,
                 days=options.days,
-                seed=options.seed,
+                seed=1 if options.seed is None else options.seed,
                 speed=options.speed or 1.0,
                 faults=options.fault,
-                lag=options.lag,
+                lag=options.lag or "measured",
                 activity=options.activity,
                 stopped=stopped,
                 progress=lambda share: bar(round(share * hours), hours),
@@ -382,20 +171,20 @@ def _simulate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _say_begun(options: argparse.Namespace, now: "datetime") -> None:
+def _say_begun(options: Options, now: "datetime") -> None:
     pace = "" if options.speed is None else f", {options.speed:g} times as fast as the wall's clock"
     said = f"simulates from {now:%Y-%m-%d %H:%M:%S} UTC on{pace}; other processes can ask {options.directory}, and Ctrl-C ends it"
     print(said, file=sys.stderr, flush=True)
     keep_for_good()
 
 
-def _fmt(options: argparse.Namespace) -> int:
+def _fmt(options: Options) -> int:
     from kqlite.cli.fmt import fmt
 
     return fmt(options.paths, width=options.width, check=options.check, diff=options.diff)
 
 
-def _status(options: argparse.Namespace) -> int:
+def _status(options: Options) -> int:
     from kqlite.cli.status import as_json, as_text, changes_per_hour
     from kqlite.connection import connect
 
@@ -424,27 +213,22 @@ def _stop_signals() -> Iterator[Callable[[], bool]]:
             signal.signal(each, handler)
 
 
-def _repl(options: argparse.Namespace) -> int:
-    from kqlite.repl import run
-
-    with _connect(options.data) as connection:
-        return run(connection)
-
-
 def _connect(paths: Sequence[Path]) -> "Connection":
-    from kqlite.connection import connect, connect_sample, open_files
+    from kqlite.connection import connect, connect_sample
 
     if not paths:
         return connect_sample()
-    if len(paths) == 1 and paths[0].is_dir():
-        return connect(paths[0])
-    return open_files(paths)
+    return connect(paths[0] if len(paths) == 1 else paths)
 
 
-def _text(options: argparse.Namespace) -> str:
-    if (options.text is None) == (options.file is None):
-        raise Usage("give one query: TEXT, -f FILE, or - for standard input; it stands before --data, which takes all the words after it")
-    text: str = _read(options.file or "-") if options.file or options.text == "-" else options.text
+def _text(options: Options) -> str:
+    """The query that was given, or that stands in a file or in standard input."""
+    name = options.file or (STANDARD_INPUT if options.text in (None, STANDARD_INPUT) else None)
+    if options.text is None and options.file is None and sys.stdin.isatty():
+        raise Usage("give a query, -f FILE, or - for standard input")
+    if name == STANDARD_INPUT and any(str(path) == STANDARD_INPUT for path in options.data):
+        raise Usage("standard input cannot be both the query and the data")
+    text: str = _read(name) if name is not None else options.text
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -468,3 +252,16 @@ def _read(name: str) -> str:
 def _stdout() -> io.TextIOWrapper:
     assert isinstance(sys.stdout, io.TextIOWrapper)
     return sys.stdout
+
+
+_COMMANDS: dict[str, Callable[[Options], int]] = {
+    "": _bare,
+    "query": _query,
+    "explain": _explain,
+    "fmt": _fmt,
+    "import": _import,
+    "sample": _sample,
+    "demo": _demo,
+    "simulate": _simulate,
+    "status": _status,
+}

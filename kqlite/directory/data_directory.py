@@ -82,7 +82,7 @@ class DataDirectory:
         Raises DirectoryError, which for a directory in use is InUseError.
         """
         if not path.exists():
-            raise DirectoryError(f"{path}: no such directory")
+            raise DirectoryError(f"{path}: no such file or directory")
         if not path.is_dir():
             raise DirectoryError(f"{path}: not a directory; name a data directory, or files to query")
         if not (path / MANIFEST).is_file():
