@@ -23,7 +23,7 @@ def cases(function) -> set[str]:
 def nodes(base) -> list[str]:
     """The names of all kinds of a node; a kind that has kinds of its own is none itself."""
     # A class with slots is made twice; the one that the module names counts.
-    kinds = [cls for cls in base.__subclasses__() if getattr(plan, cls.__name__) is cls]
+    kinds = [cls for cls in base.__subclasses__() if getattr(plan, cls.__name__, None) is cls]
     return sorted(name for cls in kinds for name in (nodes(cls) or [cls.__name__]))
 
 

@@ -116,6 +116,7 @@ def operators_of(scalars: st.SearchStrategy[object]) -> st.SearchStrategy[object
     patterns = several(names | st.sampled_from(["a*", "*", "*_x", "where*"]).map(lambda text: syntax.Name(NOWHERE, text)))
     truths = st.none() | st.booleans()
     keys = several(nodes(syntax.SortKey, items, truths, truths))
+    subqueries = several(nodes(syntax.Where, items) | nodes(syntax.Count) | nodes(syntax.Take, scalars))
     return st.one_of(
         nodes(syntax.Where, items),
         *(nodes(kind, several(items)) for kind in (syntax.Extend, syntax.Project, syntax.ProjectRename, syntax.Distinct)),
@@ -135,6 +136,41 @@ def operators_of(scalars: st.SearchStrategy[object]) -> st.SearchStrategy[object
             several(nodes(syntax.Expanded, items, st.none() | types)),
             st.none() | scalars,
         ),
+        nodes(
+            syntax.MvApply,
+            parameters("with_itemindex"),
+            several(nodes(syntax.Expanded, items, st.none() | types)),
+            st.none() | scalars,
+            subqueries,
+        ),
+        nodes(syntax.Partition, names, subqueries),
+        nodes(
+            syntax.MakeSeries,
+            parameters("kind"),
+            several(nodes(syntax.SeriesItem, items, st.none() | scalars)),
+            scalars,
+            st.none() | scalars,
+            st.none() | scalars,
+            scalars,
+            st.just(False),
+            several(items, least=0),
+        ),
+        nodes(
+            syntax.MakeSeries,
+            st.just(()),
+            several(nodes(syntax.SeriesItem, items, st.none())),
+            scalars,
+            scalars,
+            scalars,
+            scalars,
+            st.just(True),
+            st.just(()),
+        ),
+        nodes(
+            syntax.TopNested,
+            several(nodes(syntax.Level, st.none() | scalars, items, st.none() | scalars, keys.map(lambda found: found[0]))),
+        ),
+        nodes(syntax.TopHitters, scalars, items, st.none() | items),
         nodes(syntax.Lookup, parameters("kind"), scalars, several(scalars)),
         nodes(
             syntax.ProjectReorder,

@@ -41,6 +41,8 @@ class RelationLowering:
 
     def __init__(self) -> None:
         self.aliases = sql.Aliases()
+        self._shared: dict[plan.Shared, tuple[str, dict[plan.Attribute, str]]] = {}
+        """Of each Apply around, the name of its input's rows and of their columns."""
 
     def query(self, relation: plan.Relation, attributes: Iterable[plan.Attribute] | None = None) -> sql.Query:
         """A query whose columns are the relation's, in order, by aliases of our own."""
@@ -141,6 +143,12 @@ class RelationLowering:
                 return self._fetch(relation)
             case plan.MvExpand():
                 return self._mv_expand(relation)
+            case plan.Apply():
+                return self._apply(relation)
+            case plan.Given():
+                name, columns = self._shared[relation.shared]
+                alias = self.aliases.table()
+                return Block(sql.TableName(name, alias), {own: sql.Name(alias, columns[source]) for own, source in relation.columns})
         raise AssertionError(relation)
 
     def _scan(self, relation: plan.PartitionScan) -> Block:
@@ -209,10 +217,12 @@ class RelationLowering:
             return replace(
                 block, columns=block.columns | {a: block.columns[v.attribute] for a, v in relation.outputs if isinstance(v, plan.Reference)}
             )
-        block = self._open(block, _references(value for _, value in relation.outputs))
+        read = _references([*(value for _, value in relation.outputs), *relation.partition])
+        block = self._open(block, read)
         if self._grows(block, relation):
-            block = self._wrapped(block, _references(value for _, value in relation.outputs))
+            block = self._wrapped(block, read)
         scalars = self._scalars(block)
+        scalars.partition = tuple(scalars.lower(value) for value in relation.partition)
         columns = dict(block.columns)
         for attribute, value in relation.outputs:
             columns[attribute] = scalars.lower(value)
@@ -371,6 +381,19 @@ class RelationLowering:
         # All rows have one key where every key is a constant, which the engine refuses in DISTINCT ON.
         select = sql.Select(tuple(items), block.from_, where, distinct_on=keys, order_by=order, limit=None if keys else 1)
         return Block(sql.Derived(select, alias), columns)
+
+    def _apply(self, relation: plan.Apply) -> Block:
+        block = self.block(relation.input)
+        if block.limit is None:
+            block = replace(block, order=())
+        attributes = relation.input.attributes
+        query, names = self._select(block, [(attribute, block.columns[attribute]) for attribute in attributes])
+        name = self.aliases.table()
+        self._shared[relation.shared] = (name, dict(zip(attributes, names, strict=True)))
+        result = self.block(relation.result)
+        outside = self._wrapped(result, relation.result.attributes)
+        assert isinstance(outside.from_, sql.Derived)
+        return replace(outside, from_=replace(outside.from_, query=sql.With(name, query, outside.from_.query)))
 
     def _mv_expand(self, relation: plan.MvExpand) -> Block:
         kept = relation.kept

@@ -50,7 +50,9 @@ def _line(relation: plan.Relation, names: _Names) -> str:
         case plan.Filter():
             return f"filter {show_scalar(relation.condition, names)}"
         case plan.Project():
-            return f"project {', '.join(_definition(a, value, names) for a, value in relation.outputs)}"
+            outputs = ", ".join(_definition(a, value, names) for a, value in relation.outputs)
+            each = ", ".join(show_scalar(value, names) for value in relation.partition)
+            return f"project {outputs}" + (f" for each {each}" if each else "")
         case plan.Sort():
             return f"sort {', '.join(_key(key, names) for key in relation.keys)}"
         case plan.Take():
@@ -67,6 +69,10 @@ def _line(relation: plan.Relation, names: _Names) -> str:
             return f"union [{', '.join(f'{names.of(a)}: {_type(a)}' for a in relation.columns)}]"
         case plan.Fetch():
             return "fetch"
+        case plan.Given():
+            return f"given [{', '.join(_definition(own, plan.Reference(a), names) for own, a in relation.columns)}]"
+        case plan.Apply():
+            return "apply"
         case plan.MvExpand():
             expanded = ", ".join(_definition(e.attribute, e.value, names) for e in relation.expansions)
             return f"mv-expand {expanded}"

@@ -501,9 +501,13 @@ class Filter(OverOne):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Project(OverOne):
-    """New columns made of those of `input`, row by row. An output that is a Reference to its own attribute hands a column on."""
+    """New columns made of those of `input`, row by row. An output that is a Reference to its own attribute hands a column on.
+
+    partition: the values by which window functions see rows as their own table each.
+    """
 
     outputs: tuple[tuple[Attribute, Scalar], ...]
+    partition: tuple[Scalar, ...] = ()
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:
@@ -648,6 +652,41 @@ class MvExpand(OverOne):
     @property
     def order(self) -> tuple[SortKey, ...]:
         return ()
+
+
+class Shared:
+    """Which Apply a Given belongs to."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Given(Relation):
+    """The input of the Apply around that has the same `shared`. columns: an attribute of its own for each of that input."""
+
+    shared: Shared
+    columns: tuple[tuple[Attribute, Attribute], ...]
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return tuple(own for own, _ in self.columns)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Apply(Relation):
+    """`result`, which reads `input` by one or more Given. The input is computed once, so that all of them see the same rows."""
+
+    shared: Shared
+    input: Relation
+    result: Relation
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return self.result.attributes
+
+    @property
+    def inputs(self) -> tuple[Relation, ...]:
+        return (self.input, self.result)
 
 
 @dataclass(frozen=True, slots=True)

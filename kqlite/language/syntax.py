@@ -398,6 +398,75 @@ class MvExpand(Node):
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MvApply(Node):
+    """`mv-apply x = a on (operators)`. parameters: with_itemindex."""
+
+    parameters: tuple[Parameter, ...]
+    items: tuple[Expanded, ...]
+    limit: Scalar | None
+    operators: tuple["Operator", ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Partition(Node):
+    """`partition by column (operators)`."""
+
+    column: Name
+    operators: tuple["Operator", ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class SeriesItem(Node):
+    """One item of `make-series`. default: what an empty bin has; None where nothing is said."""
+
+    value: Item
+    default: Scalar | None
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MakeSeries(Node):
+    """`make-series items on axis from start to stop step step by keys`.
+
+    start, stop: None where nothing is said. includes_stop: `in range(start, stop, step)`, whose stop may be a bin of its own.
+    """
+
+    parameters: tuple[Parameter, ...]
+    items: tuple[SeriesItem, ...]
+    axis: Scalar
+    start: Scalar | None
+    stop: Scalar | None
+    step: Scalar
+    includes_stop: bool
+    by: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Level(Node):
+    """One level of `top-nested`. others: the name of the row for what is left, None for none. key: the aggregate and its direction."""
+
+    count: Scalar | None
+    value: Item
+    others: Scalar | None
+    key: SortKey
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class TopNested(Node):
+    """`top-nested 2 of a by count(), top-nested 3 of b by sum(x)`."""
+
+    levels: tuple[Level, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class TopHitters(Node):
+    """`top-hitters n of value by weight`. weight: None for the number of rows."""
+
+    count: Scalar
+    value: Item
+    weight: Item | None
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Parse(Node):
     """keyword: `parse` or `parse-where`. parameters: kind, flags. pattern: `*`, string literals, and columns, whose type is string where
     none is said.
@@ -481,6 +550,11 @@ Operator = (
     | Join
     | Lookup
     | MvExpand
+    | MvApply
+    | Partition
+    | MakeSeries
+    | TopNested
+    | TopHitters
     | Parse
     | Serialize
     | Sample

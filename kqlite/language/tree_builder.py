@@ -163,6 +163,43 @@ class TreeBuilder:
         parameters, items = _split_parameters(between)
         return syntax.MvExpand(Span(start, end), keyword, parameters, items, limit)
 
+    def subquery(self, children: Children, start: int, end: int) -> tuple[syntax.Operator, ...]:
+        return tuple(children)
+
+    def mv_apply(self, children: Children, start: int, end: int) -> syntax.MvApply:
+        _, *between, limit, operators = children
+        return syntax.MvApply(Span(start, end), *_split_parameters(between), limit, operators)
+
+    def partition(self, children: Children, start: int, end: int) -> syntax.Partition:
+        return syntax.Partition(Span(start, end), *_without_hints(children[1:]))
+
+    def series(self, children: Children, start: int, end: int) -> syntax.SeriesItem:
+        return syntax.SeriesItem(Span(start, end), *children)
+
+    def make_series(self, children: Children, start: int, end: int) -> syntax.MakeSeries:
+        parameters, rest = _split_parameters(children[1:])
+        items = tuple(child for child in rest if isinstance(child, syntax.SeriesItem))
+        axis, *bounds, by = rest[len(items) :]
+        includes_stop = isinstance(bounds[0], str)
+        first, last, step = self._range_bounds(*bounds) if includes_stop else bounds
+        return syntax.MakeSeries(Span(start, end), parameters, items, axis, first, last, step, includes_stop, by or ())
+
+    def _range_bounds(self, word: str, call: syntax.Call) -> list[syntax.Scalar]:
+        """What `in range(start, stop, step)` says."""
+        bounds = [argument for argument in call.arguments if not isinstance(argument, syntax.Named)]
+        if word != "in" or call.function != "range" or len(bounds) != 3:
+            self.diagnostics.append(diagnostics.unexpected(f"`{word} {call.function}(..)`", ["`in range(start, stop, step)`"], call.span))
+        return [*bounds, call, call, call][:3]
+
+    def top_nested(self, children: Children, start: int, end: int) -> syntax.TopNested:
+        return syntax.TopNested(Span(start, end), tuple(children))
+
+    def level(self, children: Children, start: int, end: int) -> syntax.Level:
+        return syntax.Level(Span(start, end), *children[1:])
+
+    def top_hitters(self, children: Children, start: int, end: int) -> syntax.TopHitters:
+        return syntax.TopHitters(Span(start, end), *children[1:])
+
     def expanded(self, children: Children, start: int, end: int) -> syntax.Expanded:
         value, to_type = children
         return syntax.Expanded(Span(start, end), value, to_type and to_type.type)

@@ -109,6 +109,13 @@ def _operator(operator: syntax.Operator) -> str:
             return "count"
         case syntax.Distinct():
             return f"distinct {_items(operator.items)}"
+        case syntax.Partition():
+            return f"partition by {_name(operator.column.name)} {_subquery(operator.operators)}"
+        case syntax.TopNested():
+            return ", ".join(map(_level, operator.levels))
+        case syntax.TopHitters():
+            weight = "" if operator.weight is None else f" by {_item(operator.weight)}"
+            return f"top-hitters {_scalar(operator.count, _OR)} of {_item(operator.value)}{weight}"
         case syntax.Serialize():
             return f"serialize {_items(operator.items)}".rstrip()
         case syntax.Sample():
@@ -129,7 +136,16 @@ def _operator(operator: syntax.Operator) -> str:
             return _wide_operator(operator)
 
 
-def _wide_operator(operator: syntax.Summarize | syntax.Union | syntax.Join | syntax.Lookup | syntax.MvExpand | syntax.Parse) -> str:
+def _wide_operator(
+    operator: syntax.Summarize
+    | syntax.Union
+    | syntax.Join
+    | syntax.Lookup
+    | syntax.MvExpand
+    | syntax.MvApply
+    | syntax.MakeSeries
+    | syntax.Parse,
+) -> str:
     match operator:
         case syntax.Summarize():
             by = f"by {_items(operator.by)}" if operator.by else ""
@@ -141,9 +157,16 @@ def _wide_operator(operator: syntax.Summarize | syntax.Union | syntax.Join | syn
             word = "join" if isinstance(operator, syntax.Join) else "lookup"
             return " ".join([word, *map(_parameter, operator.parameters), _scalar(operator.right, _POSTFIX), "on", conditions])
         case syntax.MvExpand():
-            items = ", ".join(_item(item.value) + (f" to typeof({item.to_type})" if item.to_type else "") for item in operator.items)
-            limit = [] if operator.limit is None else [f"limit {_scalar(operator.limit, _OR)}"]
-            return " ".join([operator.keyword, *map(_parameter, operator.parameters), items, *limit])
+            return " ".join([operator.keyword, *map(_parameter, operator.parameters), *_expanded(operator)])
+        case syntax.MvApply():
+            return " ".join(["mv-apply", *map(_parameter, operator.parameters), *_expanded(operator), "on", _subquery(operator.operators)])
+        case syntax.MakeSeries():
+            series = (
+                _item(item.value) + ("" if item.default is None else f" default = {_scalar(item.default, _OR)}") for item in operator.items
+            )
+            keys = [f"by {_items(operator.by)}"] if operator.by else []
+            parameters = map(_parameter, operator.parameters)
+            return " ".join(["make-series", *parameters, ", ".join(series), "on", _scalar(operator.axis, _POSTFIX), _axis(operator), *keys])
         case syntax.Parse():
             parts = (
                 f"{_name(part.name)}:{part.type}" if isinstance(part, syntax.ColumnDeclaration) else _leaf(part)
@@ -151,6 +174,28 @@ def _wide_operator(operator: syntax.Summarize | syntax.Union | syntax.Join | syn
             )
             value = _scalar(operator.value, _OR)
             return " ".join([operator.keyword, *map(_parameter, operator.parameters), value, "with", *parts])
+
+
+def _expanded(operator: syntax.MvExpand | syntax.MvApply) -> list[str]:
+    items = ", ".join(_item(item.value) + (f" to typeof({item.to_type})" if item.to_type else "") for item in operator.items)
+    return [items] if operator.limit is None else [items, f"limit {_scalar(operator.limit, _OR)}"]
+
+
+def _subquery(operators: Iterable[syntax.Operator]) -> str:
+    return f"({' | '.join(map(_operator, operators))})"
+
+
+def _axis(series: syntax.MakeSeries) -> str:
+    bounds = [None if bound is None else _scalar(bound, _OR) for bound in (series.start, series.stop, series.step)]
+    if series.includes_stop:
+        return f"in range({', '.join(filter(None, bounds))})"
+    return " ".join(f"{word} {bound}" for word, bound in zip(("from", "to", "step"), bounds, strict=True) if bound is not None)
+
+
+def _level(level: syntax.Level) -> str:
+    count = [] if level.count is None else [_scalar(level.count, _OR)]
+    others = [] if level.others is None else [f"with others = {_scalar(level.others, _OR)}"]
+    return " ".join(["top-nested", *count, "of", _item(level.value), *others, "by", _sort_key(level.key)])
 
 
 def _leg(leg: syntax.Scalar) -> str:

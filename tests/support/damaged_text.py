@@ -13,6 +13,11 @@ WRITTEN = [
     "let g = () { 1; }; print g()",
     "declare query_parameters(a: long = -5, ['b c']: string); set x = 5d; set notruncation; union T*, U | as hint.materialized=true V",
     "T | lookup kind=inner (U) on a, $left.b == $right.c | project-reorder b* granny-asc, a desc, c | serialize n = f() | sample 3",
+    "T | mv-apply with_itemindex=i x = a.b to typeof(long), y limit 5 on (where x > 1 | partition hint.strategy=native by k (top 1 by x))",
+    "T | make-series kind=nonempty n = count() default = -1, sum(v) on t from ago(7d) to now() step 1d by a",
+    "T | make-series count() on t.x in range(1, 5, 2)",
+    "T | top-nested 2 of a by count(), top-nested of b = c with others = 'o' by m = max(v) asc",
+    "T | top-hitters 5 of a | top-hitters 2 * 1 of b by c",
     "T | sample-distinct 5 of ['a b'] | getschema | consume | render timechart kind=stacked with (title = 'x', ycolumns = a, b)",
 ]
 

@@ -7,7 +7,19 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from kqlite.language import plan, schema, syntax
-from kqlite.language.binder import definitions, joins, mv_expand, parse, row_operators, serialize, summarize, unions
+from kqlite.language.binder import (
+    definitions,
+    joins,
+    make_series,
+    mv_expand,
+    parse,
+    rankings,
+    row_operators,
+    serialize,
+    subqueries,
+    summarize,
+    unions,
+)
 from kqlite.language.binder.definitions import MOST_USES, Definitions, TableDefinition
 from kqlite.language.binder.operators import arithmetic, convert
 from kqlite.language.binder.scalars import Environment, ScalarBinder
@@ -333,6 +345,16 @@ class TableBinder:
                 return joins.lookup(self, node, table)
             case syntax.MvExpand():
                 return mv_expand.mv_expand(self, node, table)
+            case syntax.MvApply():
+                return subqueries.mv_apply(self, node, table)
+            case syntax.Partition():
+                return subqueries.partition(self, node, table)
+            case syntax.MakeSeries():
+                return make_series.make_series(self, node, table)
+            case syntax.TopNested():
+                return rankings.top_nested(self, node, table)
+            case syntax.TopHitters():
+                return rankings.top_hitters(self, node, table)
             case syntax.Parse():
                 return parse.parse(self, node, table)
             case syntax.Serialize():

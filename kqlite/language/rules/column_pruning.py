@@ -6,14 +6,14 @@ by row are applied to each branch with that partition's own forms; any other ope
 extracted and never over whole documents.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from kqlite.language import plan
 from kqlite.language.rules.branches import Branch, Need, Needs, Steps, merged, written_leaves
 from kqlite.language.rules.late_materialization import Picking, fetched
 from kqlite.language.rules.partition_pruning import conjuncts, decided, prune_partitions
-from kqlite.language.rules.rebuild import rebuild
+from kqlite.language.rules.rebuild import rebuild, with_inputs
 from kqlite.language.schema import JSON, JsonLeaf, Object, Partition, Shape
 from kqlite.language.types import Type
 
@@ -113,6 +113,12 @@ def _build(relation: plan.Relation, needs: Needs) -> list[Branch]:
             return _union(relation, needs)
         case plan.MvExpand():
             return _mv_expand(relation, needs)
+        case plan.Apply():
+            return [_apply(relation, needs)]
+        case _Learning() | _Reading():
+            return [relation.branch(needs)]
+        case plan.Given():
+            raise AssertionError("a Given stands in an Apply, which puts something else in its place")
     raise AssertionError(relation)
 
 
@@ -234,14 +240,20 @@ def _project(relation: plan.Project, needs: Needs) -> list[Branch]:
             inner[handed_on] = None
         else:
             computed[attribute] = defined[attribute]
-    _needs_of(computed.values(), inner)
+    counts = plan.counts_rows(relation)
+    partition = relation.partition if counts else ()
+    _needs_of((*computed.values(), *partition), inner)
     branches = _build(relation.input, inner)
-    branches = [merged(branches)] if plan.counts_rows(relation) else _distributed(branches, computed.values())
-    return [_projected(branch, defined, computed, needs) for branch in branches]
+    branches = [merged(branches)] if counts else _distributed(branches, computed.values())
+    return [_projected(branch, defined, computed, needs, partition) for branch in branches]
 
 
 def _projected(
-    branch: Branch, defined: Mapping[plan.Attribute, plan.Scalar], computed: Mapping[plan.Attribute, plan.Scalar], needs: Needs
+    branch: Branch,
+    defined: Mapping[plan.Attribute, plan.Scalar],
+    computed: Mapping[plan.Attribute, plan.Scalar],
+    needs: Needs,
+    partition: tuple[plan.Scalar, ...],
 ) -> Branch:
     given: dict[Need, plan.Scalar] = {}
     values: dict[plan.Attribute, plan.Scalar] = {}
@@ -263,7 +275,8 @@ def _projected(
     kept: dict[plan.Attribute, None] = {}
     for scalar in given.values():
         kept.update((s.attribute, None) for s in plan.walk(scalar) if isinstance(s, plan.Reference) and s.attribute not in made)
-    return Branch(plan.Project(branch.relation, (*((a, plan.Reference(a)) for a in kept), *outputs)), given)
+    each = tuple(_rewrite(value, branch.given) for value in partition)
+    return Branch(plan.Project(branch.relation, (*((a, plan.Reference(a)) for a in kept), *outputs), each), given)
 
 
 def _key_needs(relation: plan.Sort, needs: Needs) -> Needs:
@@ -459,3 +472,62 @@ def _expanded(branch: Branch, relation: plan.MvExpand, needs: Needs) -> Branch:
             kept.update((s.attribute, None) for s in plan.walk(given[attribute, steps]) if isinstance(s, plan.Reference))
     columns = (*kept, *made.values())
     return Branch(replace(relation, input=branch.relation, expansions=tuple(expansions), columns=columns), given)
+
+
+def _apply(relation: plan.Apply, needs: Needs) -> Branch:
+    """The result is built twice: first to learn what it asks of the input, then over what the input gives."""
+    asked: Needs = {}
+    _build(_replaced(relation.result, relation.shared, lambda given: _Learning(given.columns, asked)), needs)
+    branch = _with_columns(merged(_build(relation.input, asked)))
+    result = merged(_build(_replaced(relation.result, relation.shared, lambda given: _Reading(given, branch)), needs))
+    return Branch(plan.Apply(relation.shared, branch.relation, result.relation), result.given)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class _Learning(plan.Relation):
+    """In place of a Given: notes what is asked of it."""
+
+    columns: tuple[tuple[plan.Attribute, plan.Attribute], ...]
+    asked: Needs
+
+    @property
+    def attributes(self) -> tuple[plan.Attribute, ...]:
+        return tuple(own for own, _ in self.columns)
+
+    def branch(self, needs: Needs) -> Branch:
+        sources = dict(self.columns)
+        self.asked.update(((sources[attribute], steps), None) for attribute, steps in needs)
+        given = {need: plan.Reference(plan.Attribute(need[0].name, need[0].type, _form(need[0].type))) for need in needs}
+        return Branch(plan.Rows((), ((),)), given)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class _Reading(plan.Relation):
+    """In place of a Given: gives what the input of the Apply has."""
+
+    given: plan.Given
+    input: Branch
+
+    @property
+    def attributes(self) -> tuple[plan.Attribute, ...]:
+        return self.given.attributes
+
+    def branch(self, needs: Needs) -> Branch:
+        sources = dict(self.given.columns)
+        own: dict[plan.Attribute, plan.Attribute] = {}
+        given: dict[Need, plan.Scalar] = {}
+        for attribute, steps in needs:
+            value = self.input.given[sources[attribute], steps]
+            for scalar in plan.walk(value):
+                if isinstance(scalar, plan.Reference) and scalar.attribute not in own:
+                    old = scalar.attribute
+                    own[old] = plan.Attribute(old.name, old.type, old.form)
+            given[attribute, steps] = _renamed(value, own)
+        return Branch(plan.Given(self.given.shared, tuple((new, old) for old, new in own.items())), given)
+
+
+def _replaced(relation: plan.Relation, shared: plan.Shared, make: Callable[[plan.Given], plan.Relation]) -> plan.Relation:
+    """`relation` with something else in place of the Givens of one Apply."""
+    if isinstance(relation, plan.Given):
+        return make(relation) if relation.shared is shared else relation
+    return with_inputs(relation, lambda inner: _replaced(inner, shared, make))

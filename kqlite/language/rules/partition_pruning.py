@@ -34,6 +34,8 @@ def _prune(relation: plan.Relation, conditions: Conditions) -> plan.Relation:
             expanded = {expansion.attribute for expansion in relation.expansions} | {relation.index}
             kept: dict[plan.Attribute, plan.Scalar] = {a: plan.Reference(a) for a in relation.columns if a not in expanded}
             return replace(relation, input=_prune(relation.input, _through(conditions, kept)))
+        case plan.Apply():
+            return replace(relation, input=_prune(relation.input, ()), result=_prune(relation.result, conditions))
         case plan.Join():
             left, right = _sides(relation, conditions)
             return replace(relation, left=_prune(relation.left, left), right=_prune(relation.right, right))

@@ -29,6 +29,21 @@ def rebuild(scalar: plan.Scalar, child: Callable[[plan.Scalar], plan.Scalar]) ->
             return scalar
 
 
+def with_inputs(relation: plan.Relation, child: Callable[[plan.Relation], plan.Relation]) -> plan.Relation:
+    """`relation` with `child` applied to each relation that it reads."""
+    match relation:
+        case plan.OverOne():
+            return replace(relation, input=child(relation.input))
+        case plan.Join():
+            return replace(relation, left=child(relation.left), right=child(relation.right))
+        case plan.Union():
+            return replace(relation, legs=tuple((child(leg), values) for leg, values in relation.legs))
+        case plan.Apply():
+            return replace(relation, input=child(relation.input), result=child(relation.result))
+        case _:
+            return relation
+
+
 def _reference(scalar: plan.Scalar) -> plan.Reference:
     assert isinstance(scalar, plan.Reference)
     return scalar
