@@ -118,8 +118,10 @@ COLUMNS = "datatable(" + ", ".join(f"c_{type_}:{type_}" for type_ in CONVERSIONS
 def _nested(function: Function) -> list[str]:
     """The first example, and the example in itself one to five times: in its first argument that is no constant, if it has one."""
     text = function.examples[0].call
+    if function.examples[0].rows is not None:
+        return []
     (call,) = parse(f"print {text}").body.source.items
-    if not isinstance(call, syntax.Call):
+    if not isinstance(call, syntax.Call) or call.function not in (function.name, *function.aliases):
         return []
     count = len(call.arguments)
     fitting = [s for s in function.signatures if s.least <= count and (s.most is None or count <= s.most)]

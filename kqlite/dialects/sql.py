@@ -179,11 +179,15 @@ class Template:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Let:
-    """`body`, in which `Variable(name)` stands for `value`: the value is written once where its text is long."""
+    """`body`, in which `Variable(name)` stands for `value`: the value is written once where its text is long.
+
+    costly: whether the value is written once however short it is: within a CASE the engine computes a repeated one again.
+    """
 
     name: str
     value: "Expression"
     body: "Expression"
+    costly: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -318,9 +322,9 @@ def operation(operator: str, *operands: Expression) -> Operation:
     return Operation(operator, operands)
 
 
-def let(name: str, value: Expression, body: Callable[[Expression], Expression]) -> Let:
+def let(name: str, value: Expression, body: Callable[[Expression], Expression], *, costly: bool = False) -> Let:
     """`body` of a value that it uses several times, under a name that no `let` around it has."""
-    return Let(name, value, body(Variable(name)))
+    return Let(name, value, body(Variable(name)), costly)
 
 
 def walk(expression: Expression) -> Iterator[Expression]:

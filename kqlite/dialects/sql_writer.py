@@ -390,7 +390,7 @@ class _Writer:
 
     def let(self, node: Let) -> None:
         value = self.text(node.value)
-        is_long = len(value) > LONGEST_REPEATED
+        is_long = len(value) > LONGEST_REPEATED or (node.costly and not isinstance(node.value, Literal | Name | Variable | Parameter))
         if is_long:
             self.put(f"list_transform([{{'value': {value}}}], lambda {node.name}: ")
         hidden = self.written.get(node.name)

@@ -6,6 +6,7 @@ package registers them.
 
 from kqlite.dialects.duckdb import (
     aggregates,
+    arrays,
     datetimes,
     dynamics,
     encodings,
@@ -21,6 +22,7 @@ from kqlite.dialects.duckdb import (
 
 __all__ = [
     "aggregates",
+    "arrays",
     "datetimes",
     "dynamics",
     "encodings",

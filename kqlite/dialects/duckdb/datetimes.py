@@ -1,6 +1,6 @@
 """Functions of datetimes and timespans, on ticks where whole ticks will do, else through a TIMESTAMP."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from kqlite.dialects import conversions, sql
 from kqlite.dialects.duckdb.strings import constant_text
@@ -18,6 +18,7 @@ _UNIT_TICKS = {
     "millisecond": TICKS_PER_SECOND // 1_000,
     "microsecond": 10,
 }
+_A_THOUSAND_YEARS = 365_000 * TICKS_PER_DAY
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 
@@ -34,7 +35,7 @@ def _ticks(time: sql.Expression) -> sql.Expression:
     return _template(f"epoch_us({{time}}) * 10 + {UNIX_EPOCH_TICKS}", time=time)
 
 
-def _in_range(ticks: sql.Expression) -> sql.Expression:
+def in_range(ticks: sql.Expression) -> sql.Expression:
     """NULL outside the years that KQL has."""
     return _template(f"TRY(CASE WHEN {{t}} BETWEEN 0 AND {conversions.LAST_TICK} THEN {{t}} END)", t=ticks)
 
@@ -42,12 +43,19 @@ def _in_range(ticks: sql.Expression) -> sql.Expression:
 @custom("now")
 def _now(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     now = lowering.lower(plan.Variable("now", Type.DATETIME))
-    return sql.operation("+", now, lowering.lower(invoke.arguments[0])) if invoke.arguments else now
+    return _moved("+", now, lowering, invoke.arguments[0]) if invoke.arguments else now
 
 
 @custom("ago")
 def _ago(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
-    return sql.operation("-", lowering.lower(plan.Variable("now", Type.DATETIME)), lowering.lower(invoke.arguments[0]))
+    return _moved("-", lowering.lower(plan.Variable("now", Type.DATETIME)), lowering, invoke.arguments[0])
+
+
+def _moved(operator: str, now: sql.Expression, lowering: ScalarLowering, span: plan.Scalar) -> sql.Expression:
+    """Within the years that KQL has, unless the span is a constant that cannot lead out of them."""
+    moved = sql.operation(operator, now, lowering.lower(span))
+    near = isinstance(span, plan.Constant) and isinstance(span.value, int) and abs(span.value) < _A_THOUSAND_YEARS
+    return moved if near else in_range(moved)
 
 
 # Beginnings and ends
@@ -63,12 +71,12 @@ def _start(unit: str, date: sql.Expression, offset: sql.Expression | None) -> sq
         )
         text = moved.replace("{unit}", unit).replace("{months}", str(_MONTHS[unit]))
         time = _template(text, time=timestamp(date), **({} if offset is None else {"n": offset}))
-        return sql.call("TRY", _ticks(time)) if offset is None else _in_range(_ticks(time))
+        return sql.call("TRY", _ticks(time)) if offset is None else in_range(_ticks(time))
     # 0001-01-01 was a Monday, and a week begins on Sunday.
     start = "{t} - {t} % DAY" if unit == "day" else "({t} // DAY - ({t} // DAY + 1) % 7) * DAY"
     text = start.replace("DAY", str(TICKS_PER_DAY)) + (f" + {{n}} * {_UNIT_TICKS[unit]}" if offset is not None else "")
     ticks = _template(text, t=date, **({} if offset is None else {"n": offset}))
-    return ticks if offset is None and unit == "day" else _in_range(ticks)
+    return ticks if offset is None and unit == "day" else in_range(ticks)
 
 
 def _declare_edges(unit: str) -> None:
@@ -108,11 +116,11 @@ def _datetime_add(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expressi
     if part in _MONTHS:
         months = _template(f"to_months(CAST({{n}} * {_MONTHS[part]} AS INTEGER))", n=amount)
         ticks = sql.operation("+", _ticks(sql.operation("+", timestamp(date), months)), _template("{t} % 10", t=date))
-        return _in_range(ticks)
+        return in_range(ticks)
     if part == "nanosecond":
-        return _in_range(_template("{t} + {n} // 100", t=date, n=amount))
+        return in_range(_template("{t} + {n} // 100", t=date, n=amount))
     unit = _UNIT_TICKS["day" if part == "doy" else part]
-    return _in_range(_template(f"{{t}} + CAST({{n}} AS BIGINT) * {unit}", t=date, n=amount))
+    return in_range(_template(f"{{t}} + CAST({{n}} AS BIGINT) * {unit}", t=date, n=amount))
 
 
 @custom("datetime_diff")
@@ -129,6 +137,34 @@ def _datetime_diff(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Express
         return _template(f"({{a}} // {TICKS_PER_DAY} + 1) // 7 - ({{b}} // {TICKS_PER_DAY} + 1) // 7", a=later, b=earlier)
     unit = _UNIT_TICKS["day" if part == "doy" else part]
     return _template(f"{{a}} // {unit} - {{b}} // {unit}", a=later, b=earlier)
+
+
+# Time zones
+
+
+def _declare_zone(name: str, moved: Callable[[sql.Expression, sql.Expression], sql.Expression]) -> None:
+    @custom(name)
+    def lower(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+        zone = lowering.lower(invoke.arguments[1])
+
+        def ticks(date: sql.Expression) -> sql.Expression:
+            return in_range(_template("{ticks} + {t} % 10", ticks=_ticks(moved(timestamp(date), zone)), t=date))
+
+        return sql.let("date", lowering.lower(invoke.arguments[0]), ticks)
+
+
+def _local(time: sql.Expression, zone: sql.Expression) -> sql.Expression:
+    return _template("timezone({zone}, CAST({time} AS TIMESTAMPTZ))", time=time, zone=zone)
+
+
+def _utc(time: sql.Expression, zone: sql.Expression) -> sql.Expression:
+    """A time that clocks leave out counts as one after the change: what it becomes locally is later by the hour that is left out."""
+    utc = _template("timezone({zone}, {time})", time=time, zone=zone)
+    return _template("CAST({utc} - (timezone({zone}, {utc}) - {time}) AS TIMESTAMP)", utc=utc, time=time, zone=zone)
+
+
+_declare_zone("datetime_utc_to_local", _local)
+_declare_zone("datetime_local_to_utc", _utc)
 
 
 # Making
@@ -169,7 +205,7 @@ def _declare_unixtime(unit: str, scale: str) -> None:
             f"{{n}} {scale}", n=lowering.lower(argument) if argument.type is Type.REAL else sql.Cast(lowering.lower(argument), "BIGINT")
         )
         whole = sql.Cast(sql.call("round", since), "BIGINT", tries=True) if argument.type is Type.REAL else since
-        return _in_range(sql.operation("+", whole, sql.Literal(UNIX_EPOCH_TICKS)))
+        return in_range(sql.operation("+", whole, sql.Literal(UNIX_EPOCH_TICKS)))
 
 
 for _unit, _scale in (("seconds", "* 10000000"), ("milliseconds", "* 10000"), ("microseconds", "* 10"), ("nanoseconds", "// 100")):

@@ -53,8 +53,11 @@ def _array_form(invoke: plan.Invoke) -> Array:
     return invoke.form
 
 
-def _element_form(scalar: plan.Scalar) -> Shape:
-    return scalar.form.element if isinstance(scalar.form, Array) and isinstance(scalar.form.element, Leaf) else ORDERED_JSON
+def _element_form(scalar: plan.Scalar, sought: plan.Scalar) -> Shape:
+    """The form in which the elements of an array are compared with a value: JSON, unless both are native or an element is text."""
+    element = scalar.form.element if isinstance(scalar.form, Array) else None
+    is_known = sought.type is not Type.DYNAMIC or isinstance(sought.form, Leaf | Array | Object)
+    return element if isinstance(element, Leaf) and (is_known or element.type is Type.STRING) else ORDERED_JSON
 
 
 def _as_element(lowering: ScalarLowering, value: plan.Scalar, element: Shape) -> sql.Expression | None:
@@ -99,14 +102,15 @@ def _from_one(lowering: ScalarLowering, position: plan.Scalar) -> sql.Expression
     """A position counted from 1, or from the end where it is negative."""
     number = constant_number(position)
     if number is not None:
-        return sql.Literal(number + 1 if number >= 0 else number)
-    return _template("CASE WHEN {i} >= 0 THEN {i} + 1 ELSE {i} END", i=lowering.lower(position))
+        bounded = max(min(number, 2_147_483_646), -2_147_483_647)
+        return sql.Literal(bounded + 1 if bounded >= 0 else bounded)
+    return _template("CASE WHEN {i} >= 0 THEN least({i}, 2147483646) + 1 ELSE greatest({i}, -2147483647) END", i=lowering.lower(position))
 
 
 @custom("array_index_of")
 def _array_index_of(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     array, value, *window = invoke.arguments
-    element = _element_form(array)
+    element = _element_form(array, value)
     sought = _as_element(lowering, value, element)
     elements = list_in(lowering, array, Array(element))
     if sought is None:
@@ -121,9 +125,9 @@ def _index_within(elements: sql.Expression, sought: sql.Expression, window: list
     start = window[0]
     length = window[1] if len(window) > 1 else sql.Literal(-1)
     occurrence = window[2] if len(window) > 2 else sql.Literal(1)
-    first = _template("CASE WHEN {start} < 0 THEN greatest(len({list}) + {start}, 0) ELSE {start} END", start=start, list=elements)
+    first = _template("CASE WHEN {start} < 0 THEN greatest(len({list}) + {start}, 0) ELSE least({start}, len({list})) END", start=start, list=elements)
     last = _template(
-        "CASE WHEN {length} < 0 THEN len({list}) ELSE least({first} + {length}, len({list})) END - 1",
+        "CASE WHEN {length} < 0 THEN len({list}) ELSE least({first} + least({length}, len({list})), len({list})) END - 1",
         length=length,
         list=elements,
         first=first,
@@ -138,7 +142,7 @@ def _index_within(elements: sql.Expression, sought: sql.Expression, window: list
 @custom("set_has_element")
 def _set_has_element(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     array, value = invoke.arguments
-    element = _element_form(array)
+    element = _element_form(array, value)
     sought = _as_element(lowering, value, element)
     elements = list_in(lowering, array, Array(element))
     return _template("{list} IS NULL AND NULL", list=elements) if sought is None else sql.call("list_contains", elements, sought)
@@ -158,26 +162,32 @@ def _array_sum(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
 
 
 def _declare_sort(name: str, direction: str) -> None:
+    sign = 1 if direction == "ASC" else -1
+
     @custom(name)
     def lower(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
-        array, *flag = invoke.arguments
-        nulls_last = not flag or (isinstance(flag[0], plan.Constant) and flag[0].value is not False)
+        array, *others = invoke.arguments
+        flag = others[-1] if others and others[-1].type is Type.BOOL else None
+        nulls_last = not (isinstance(flag, plan.Constant) and flag.value is False)
+        alike = others[0] if others and others[0].type is Type.DYNAMIC else None
         form = _array_form(invoke)
-        elements = list_in(lowering, array, form)
-        if isinstance(form.element, Leaf):
+        if alike is None and isinstance(form.element, Leaf):
             nulls = "NULLS LAST" if nulls_last else "NULLS FIRST"
-            return sql.call("list_sort", elements, sql.Literal(direction), sql.Literal(nulls))
+            return sql.call("list_sort", list_in(lowering, array, form), sql.Literal(direction), sql.Literal(nulls))
         # Numbers go first, then strings, then the rest.
-        sign = 1 if direction == "ASC" else -1
         kind = (
             f"CASE WHEN json_type(e) IN ('UBIGINT', 'BIGINT', 'DOUBLE') THEN {sign} WHEN json_type(e) = 'VARCHAR' THEN {2 * sign}"
             f" ELSE CASE WHEN e IS NULL THEN {(9 if nulls_last else -9) * sign} ELSE {3 * sign} END END"
         )
+        kept = "e" if alike is None else "{alike}[i]"
         template = (
-            f"list_transform(list_sort(list_transform({{list}}, lambda e: {{'kind': {kind}, 'number': TRY_CAST(e ->> '$' AS DOUBLE),"
-            f" 'text': e ->> '$', 'element': e}}), '{direction}'), lambda k: (k).element)"
+            f"list_transform(list_sort(list_transform({{list}}, lambda e, i: {{'kind': {kind}, 'number': TRY_CAST(e ->> '$' AS DOUBLE),"
+            f" 'text': e ->> '$', 'place': {sign} * i, 'element': {kept}}}), '{direction}'), lambda k: (k).element)"
         )
-        return _template(template, list=elements)
+        if alike is None:
+            return _template(template, list=json_list(lowering, array))
+        whole = f"CASE WHEN len({{list}}) = len({{alike}}) THEN {template} END"
+        return _template(whole, list=json_list(lowering, array), alike=list_in(lowering, alike, form))
 
 
 _declare_sort("array_sort_asc", "ASC")
@@ -244,7 +254,7 @@ def _range(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     if start.type is Type.REAL:
         template = (
             "CASE WHEN {step} <> 0 AND NOT isnan({last} - {first} + {step}) THEN"
-            " list_transform(generate_series(0, CAST(least(floor(({last} - {first}) / {step}), {most})"
+            " list_transform(generate_series(0, CAST(greatest(least(floor(({last} - {first}) / {step}), {most}), -1)"
             " AS BIGINT)), lambda r: {first} + r * {step}) END"
         )
         return _template(template, first=first, last=last, step=step, most=sql.Literal(MOST_ELEMENTS - 1))
@@ -264,7 +274,7 @@ def _range(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
 @custom("repeat")
 def _repeat(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     value, count = invoke.arguments
-    template = "CASE WHEN {n} >= 0 THEN list_transform(generate_series(1, {n}), lambda r: {value}) END"
+    template = f"CASE WHEN {{n}} >= 0 THEN list_transform(generate_series(1, least({{n}}, {MOST_ELEMENTS})), lambda r: {{value}}) END"
     return _template(template, n=lowering.lower(count), value=lowering.ordered_json(value))
 
 
@@ -345,7 +355,8 @@ def _path(key: str) -> list[str]:
 def _bag_remove_keys(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     bag, keys = invoke.arguments
     if isinstance(keys, plan.Constant):
-        listed = json.loads(str(keys.value)) if keys.value is not None else []
+        read = json.loads(str(keys.value)) if keys.value is not None else []
+        listed = read if isinstance(read, list) else []
         return sql.let("bag", lowering.json(bag), lambda document: _without_keys(document, [str(key) for key in listed]))
     names = _template("list_transform({list}, lambda n: n ->> '$')", list=json_list(lowering, keys))
     kept = _template(
@@ -407,7 +418,8 @@ def _bag_pack(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     pairs = invoke.arguments
     given: list[sql.Expression] = []
     for place in names_in_order(pairs) or range(0, len(pairs), 2):
-        given += [lowering.plain_text(pairs[place]), lowering.json(pairs[place + 1])]
+        key = lowering.plain_text(pairs[place])
+        given += [sql.or_empty(key) if pairs[place].nullable else key, lowering.json(pairs[place + 1])]
     return sql.call("json_object", *given)
 
 

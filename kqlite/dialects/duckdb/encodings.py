@@ -174,4 +174,4 @@ def _hash_xxhash64(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Express
     hash_ = _template(_SIGNED, x=_template(f"list_transform([{{bytes}}], lambda h: {_XXHASH})[1]", bytes=bytes_))
     if not mod:
         return hash_
-    return _template("CASE WHEN {n} <> 0 THEN ({hash} % {n} + abs({n})) % {n} END", hash=hash_, n=lowering.lower(mod[0]))
+    return _template("TRY(CASE WHEN {n} <> 0 THEN ({hash} % abs({n}::HUGEINT) + abs({n}::HUGEINT)) % abs({n}::HUGEINT) END::BIGINT)", hash=hash_, n=lowering.lower(mod[0]))

@@ -1,6 +1,7 @@
 """Rounding, and rounding down to a size."""
 
 from kqlite.dialects import sql
+from kqlite.dialects.duckdb.datetimes import in_range
 from kqlite.dialects.scalars import SQL_TYPES, ScalarLowering, custom
 from kqlite.language import plan
 from kqlite.language.types import Type
@@ -33,6 +34,10 @@ def _ceiling(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     return sql.call("ceil", value) if invoke.type is Type.REAL else value
 
 
+_LARGE = 2**62
+"""A size from which on a sum may overflow."""
+
+
 @custom("bin")
 def _bin(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     value, size = (lowering.lower(argument) for argument in invoke.arguments)
@@ -45,8 +50,11 @@ def _bin(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
         binned = "{x} - (({x} % {n}) + {n}) % {n}"
     size_is = invoke.arguments[1]
     if isinstance(size_is, plan.Constant) and isinstance(size_is.value, int | float):
-        return sql.Template(binned, {"x": value, "n": size}) if size_is.value > 0 else sql.Cast(sql.NULL, SQL_TYPES[invoke.type])
-    return sql.Template(f"CASE WHEN {{n}} > 0 THEN {binned} END", {"x": value, "n": size})
+        if size_is.value <= 0:
+            return sql.Cast(sql.NULL, SQL_TYPES[invoke.type])
+        made = sql.Template(binned, {"x": value, "n": size})
+        return made if size_is.value < _LARGE else sql.call("TRY", made)
+    return sql.Template(f"TRY(CASE WHEN {{n}} > 0 THEN {binned} END)", {"x": value, "n": size})
 
 
 @custom("bin_at")
@@ -55,5 +63,6 @@ def _bin_at(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     if invoke.type is Type.REAL:
         binned = "CASE WHEN {n} > 0 THEN {at} + floor(({x} - {at}) / {n}) * {n} END"
     else:
-        binned = "CASE WHEN {n} > 0 THEN {x} - ((({x} - {at}) % {n}) + {n}) % {n} END"
-    return sql.Template(binned, {"x": value, "n": size, "at": point})
+        binned = "TRY(CASE WHEN {n} > 0 THEN {x} - ((({x} - {at}) % {n}) + {n}) % {n} END)"
+    made = sql.Template(binned, {"x": value, "n": size, "at": point})
+    return in_range(made) if invoke.type is Type.DATETIME else made

@@ -9,6 +9,10 @@ from kqlite.language.functions.strings import SIZE_UNITS, extracted_groups
 from kqlite.language.types import Type
 
 
+_LONGEST_TEXT = 2_147_483_646
+"""A position or length beyond it is one beyond every text; the engine takes none that needs more than 32 bits."""
+
+
 def constant_text(scalar: plan.Scalar) -> str:
     assert isinstance(scalar, plan.Constant)
     return str(scalar.value)
@@ -43,7 +47,7 @@ def _tohex(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     bits = "{x} & 4294967295" if value.type is Type.INT else "{x}"
     digits = sql.Template(f"lower(hex({bits}))", {"x": sql.Cast(lowering.lower(value), "BIGINT")})
     if width:
-        padded = "lpad({digits}, CAST(greatest(length({digits}), coalesce({width}, 0)) AS INTEGER), '0')"
+        padded = "lpad({digits}, CAST(greatest(length({digits}), least(coalesce({width}, 0), 16)) AS INTEGER), '0')"
         digits = sql.Template(padded, {"digits": digits, "width": lowering.lower(width[0])})
     return sql.or_empty(digits)
 
@@ -57,14 +61,14 @@ def _substring(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     position = constant_number(invoke.arguments[1])
     if position is not None and position >= 0:
         taken: sql.Expression = sql.call(
-            "substring", text, sql.Literal(position + 1), *(_at_least_zero(lowering, invoke.arguments[2]) for _ in length)
+            "substring", text, sql.Literal(min(position, _LONGEST_TEXT) + 1), *(_at_least_zero(lowering, invoke.arguments[2]) for _ in length)
         )
         nullable = any(argument.nullable for argument in invoke.arguments[2:])
     else:
         # Before the start there is nothing; DuckDB would count a length from there.
         count = _at_least_zero(lowering, invoke.arguments[2]) if length else sql.call("length", text)
         template = (
-            "CASE WHEN {start} >= 0 THEN substring({text}, {start} + 1, {count})"
+            f"CASE WHEN {{start}} >= 0 THEN substring({{text}}, least({{start}}, {_LONGEST_TEXT}) + 1, {{count}})"
             " WHEN length({text}) + {start} >= 0 THEN substring({text}, length({text}) + {start} + 1, {count}) ELSE '' END"
         )
         taken = sql.Template(template, {"text": text, "start": start, "count": count})
@@ -74,7 +78,9 @@ def _substring(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
 
 def _at_least_zero(lowering: ScalarLowering, scalar: plan.Scalar) -> sql.Expression:
     value = constant_number(scalar)
-    return sql.Literal(max(value, 0)) if value is not None else sql.call("greatest", lowering.lower(scalar), sql.Literal(0))
+    if value is not None:
+        return sql.Literal(min(max(value, 0), _LONGEST_TEXT))
+    return sql.Template(f"greatest(least({{n}}, {_LONGEST_TEXT}), 0)", {"n": lowering.lower(scalar)})
 
 
 @custom("indexof")
@@ -111,7 +117,8 @@ def _split_one(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     position = constant_number(invoke.arguments[2])
     if position is not None and position < 0:
         return sql.Cast(sql.ListOf(()), "VARCHAR[]")
-    template = "CASE WHEN {i} >= 0 THEN list_slice(string_split({text}, {delimiter}), {i} + 1, {i} + 1) ELSE CAST([] AS VARCHAR[]) END"
+    place = f"least({{i}}, {_LONGEST_TEXT}) + 1"
+    template = f"CASE WHEN {{i}} >= 0 THEN list_slice(string_split({{text}}, {{delimiter}}), {place}, {place}) ELSE CAST([] AS VARCHAR[]) END"
     return sql.Template(template, {"text": text, "delimiter": delimiter, "i": index})
 
 
@@ -271,7 +278,10 @@ def _indexof_regex(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Express
     start = given[0] if given else sql.Literal(0, wide=True)
     length = given[1] if len(given) > 1 else sql.Literal(-1)
     occurrence = given[2] if len(given) > 2 else sql.Literal(1)
-    searched = "CASE WHEN {length} < 0 THEN substring({text}, {start} + 1) ELSE substring({text}, {start} + 1, {length}) END"
+    searched = (
+        f"substring({{text}}, greatest(least({{start}}, {_LONGEST_TEXT}), 0) + 1,"
+        f" CASE WHEN {{length}} < 0 THEN {_LONGEST_TEXT} ELSE least({{length}}, {_LONGEST_TEXT}) END)"
+    )
     holes = {"text": lowering.lower(text), "start": start, "length": length, "occurrence": occurrence}
     part = sql.Template(searched, holes)
     found = sql.Template(

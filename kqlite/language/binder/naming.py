@@ -5,17 +5,51 @@ from collections.abc import Sequence
 from kqlite.language import syntax
 from kqlite.language.functions import FUNCTIONS
 from kqlite.language.functions.declare import Function, Naming
+from kqlite.language.types import Type
 
 
 def column_name(item: syntax.Scalar) -> str | None:
     """The name of the column that an item of a list makes; None makes it `Column1`, `Column2`, .."""
     if isinstance(item, syntax.Call) and is_sort(item):
-        return f"{_first_argument(item) or 'array0'}_sorted"
+        return _sorted_name(item, 0)
+    match item:
+        case syntax.IndexAccess(base=syntax.Call() as base, index=syntax.Literal(value=int(place))) if len(sorted_arrays(base)) > place:
+            return _sorted_name(base, place)
     return automatic_name(item)
+
+
+def _sorted_name(node: syntax.Call, place: int) -> str:
+    return f"{argument_name(node.arguments[place]) or f'array{place}'}_sorted"
+
+
+def sorted_arrays(node: syntax.Scalar) -> tuple[syntax.Item, ...]:
+    """The arrays that a call sorts, where there are several."""
+    if not isinstance(node, syntax.Call) or not is_sort(node) or not node.arguments:
+        return ()
+    last = node.arguments[-1]
+    arrays = node.arguments[:-1] if isinstance(last, syntax.Literal) else node.arguments
+    return arrays if len(arrays) > 1 else ()
+
+
+def spread(items: Sequence[syntax.Item]) -> list[syntax.Item]:
+    """The items of a list, where a call that sorts several arrays is one item for each of them."""
+    single: list[syntax.Item] = []
+    for item in items:
+        names = item.names if isinstance(item, syntax.Named) else ()
+        node = item.value if isinstance(item, syntax.Named) else item
+        arrays = sorted_arrays(node)
+        if not arrays or len(names) > len(arrays):
+            single.append(item)
+        for place in range(len(arrays) if len(names) <= len(arrays) else 0):
+            value = syntax.IndexAccess(item.span, node, syntax.Literal(item.span, Type.LONG, place))
+            single.append(syntax.Named(item.span, (names[place],), value) if place < len(names) else value)
+    return single
 
 
 def is_sort(item: syntax.Scalar) -> bool:
     """Whether an item is a call that sorts arrays: in `extend` its column makes way for a column of its name and does not replace it."""
+    if isinstance(item, syntax.IndexAccess):
+        return bool(sorted_arrays(item.base))
     function = FUNCTIONS.find(item.function) if isinstance(item, syntax.Call) else None
     return function is not None and function.naming is Naming.SORTED
 

@@ -21,6 +21,7 @@ from kqlite.language.binder import (
     unions,
 )
 from kqlite.language.binder.definitions import MOST_USES, Definitions, TableDefinition
+from kqlite.language.binder.naming import column_name, sorted_arrays, spread
 from kqlite.language.binder.operators import arithmetic, convert
 from kqlite.language.binder.scalars import Environment, ScalarBinder
 from kqlite.language.binder.scope import (
@@ -262,13 +263,17 @@ class TableBinder:
                     relation = plan.Filter(relation, plan.Within(plan.Reference(by_name[column]), variable))
         return Table(relation, hidden=frozenset(column.name for column in table.columns if column.hidden), label=table.name)
 
-    def _print(self, items: tuple[syntax.Item, ...]) -> Table:
+    def _print(self, written: tuple[syntax.Item, ...]) -> Table:
         bound = []
+        numbered = [(number, single) for number, item in enumerate(written) for single in spread([item])]
+        items = [item for _, item in numbered]
         names = NewNames(name.name for item in items if isinstance(item, syntax.Named) for name in item.names)
         binder = ScalarBinder(Columns(), self.environment)
         values = binder.all(items)
-        for number, (item, value) in enumerate(zip(items, values, strict=True)):
-            name = item.names[0].name if isinstance(item, syntax.Named) else names.automatic(f"print_{number}")
+        for (number, item), value in zip(numbered, values, strict=True):
+            several = isinstance(item, syntax.IndexAccess) and sorted_arrays(item.base)
+            own = column_name(item) if isinstance(item, syntax.IndexAccess) and several else f"print_{number}"
+            name = item.names[0].name if isinstance(item, syntax.Named) else names.automatic(own)
             bound.append((plan.Attribute(name, value.type), value))
         row_operators.refuse_twice((attribute.name, item.span) for (attribute, _), item in zip(bound, items, strict=True))
         return Table(plan.Project(plan.Rows((), ((),)), tuple(bound)))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kqlite.language import plan, syntax
-from kqlite.language.binder.naming import column_name, is_sort
+from kqlite.language.binder.naming import column_name, is_sort, spread
 from kqlite.language.binder.scalars import ScalarBinder
 from kqlite.language.binder.scope import Muted, NewNames, Table
 from kqlite.language.binder.windows import filtered, projected
@@ -50,6 +50,7 @@ def _definitions(
     replaces: whether a name that nobody wrote replaces a column of that name; else it makes way.
     """
     scalars = ScalarBinder(table.columns, binder.environment)
+    items = tuple(spread(items))
     written = [
         name
         for item in items
@@ -66,7 +67,7 @@ def _definitions(
         if isinstance(item, syntax.Named):
             name = item.names[0].name
         else:
-            own = column_name(value_node)
+            own = column_name(scalars.without_choice(value_node))
             name = own if own is not None and replaces and not is_sort(value_node) else names.automatic(own)
         try:
             defined.append((name, scalars.bind(value_node)))

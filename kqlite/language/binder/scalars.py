@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kqlite.language import plan, syntax
 from kqlite.language.binder import branches
+from kqlite.language.binder.naming import is_sort
 from kqlite.language.binder.operators import (
     EQUALITY,
     ORDER,
@@ -201,6 +202,10 @@ class ScalarBinder:
         return plan.Path(base, (step,))
 
     def _index(self, node: syntax.IndexAccess) -> plan.Scalar:
+        if is_sort(node.base):
+            found = self._sorted_array(node.base, node.index)
+            if found is not None:
+                return found
         base, index = self.all((node.base, node.index))
         if isinstance(index, plan.Constant) and isinstance(index.value, int | str) and index.of in (Type.LONG, Type.INT, Type.STRING):
             return self._step(base, index.value, node)
@@ -211,6 +216,20 @@ class ScalarBinder:
         if index.type not in (Type.LONG, Type.INT, Type.STRING):
             raise Refused(wrong_operands("[..]", str(base.type), str(index.type), node.span, "an index is a whole number or a string"))
         return plan.Pick(base, index)
+
+    def _sorted_array(self, node: syntax.Scalar, index: syntax.Scalar) -> plan.Scalar | None:
+        """`array_sort_asc(a, b)[1]`: the array in that place, in the order of the first; None where only one is sorted."""
+        assert isinstance(node, syntax.Call)
+        function = FUNCTIONS.find(node.function)
+        assert function is not None
+        place = index.value if isinstance(index, syntax.Literal) else None
+        arguments = self.all(node.arguments)
+        arrays = [argument for argument in arguments if argument.type is Type.DYNAMIC]
+        if len(arrays) < 2 or not isinstance(place, int) or place >= len(arrays):
+            return None
+        others = [arrays[place]] if place else []
+        flag = [argument for argument in arguments[len(arrays) :] if argument.type is Type.BOOL]
+        return self.apply(function, list(function.signatures[1:] if place else function.signatures[:1]), [arrays[0], *others, *flag], node)
 
     # Operators
 
@@ -376,12 +395,16 @@ class ScalarBinder:
             raise Refused(not_serialized(node.function, node.name_span))
         if function.name == "pack_all":
             return self.pack_all(function, node)
+        if function.name == "bag_pack_columns":
+            return self._bag_pack_columns(function, node)
+        if function.name in ("column_ifexists", "iscolumnexists"):
+            return self._if_exists(function, node)
         if function.name in ("extract", "extract_json") and len(node.arguments) == len(function.signatures[0].parameters) + 1:
             return self._extract_typed(node)
         signatures = self.signatures_for(function, node)
         arguments = self.all(self._expanded(node.arguments))
-        if function.name.startswith("array_sort_") and len(arguments) > 1 and arguments[1].type is Type.DYNAMIC:
-            raise Refused(unsupported(f"`{function.name}` of several arrays", node.span))
+        if is_sort(node) and len(arguments) > 1 and arguments[1].type is Type.DYNAMIC:
+            raise Refused(unsupported(f"`{function.name}` of several arrays but as `{function.name}(..)[place]`", node.span))
         if function.name in _CHOICES:
             return self._choice(function, arguments, node)
         call = self.apply(function, signatures, arguments, node)
@@ -430,6 +453,42 @@ class ScalarBinder:
         packed: list[plan.Scalar] = [plan.Constant(Type.BOOL, skips)]
         for attribute in self.columns.visible():
             packed += [plan.Constant(Type.STRING, attribute.name), plan.Reference(attribute)]
+        return plan.Invoke(function, tuple(packed), Type.DYNAMIC)
+
+    def _if_exists(self, function: Function, node: syntax.Call) -> plan.Scalar:
+        """`column_ifexists('name', default)`: the column, or the default where the table has none of that name."""
+        self.signatures_for(function, node)
+        name, *default = self.all(node.arguments)
+        if not isinstance(name, plan.Constant) or name.of is not Type.STRING:
+            raise Refused(not_constant(f"the name in `{node.function}`", node.arguments[0].span))
+        attribute = self.columns.find(str(name.value))
+        if not default:
+            return plan.Constant(Type.BOOL, attribute is not None)
+        return default[0] if attribute is None else self.reference(attribute, syntax.Name(node.span, attribute.name))
+
+    def without_choice(self, node: syntax.Scalar) -> syntax.Scalar:
+        """The expression with a column in place of `column_ifexists('column', ..)`, from which it has its name."""
+        match node:
+            case syntax.MemberAccess() | syntax.IndexAccess():
+                return replace(node, base=self.without_choice(node.base))
+            case syntax.Call(function="column_ifexists" | "columnifexists"):
+                first = node.arguments[0] if node.arguments else None
+                known = isinstance(first, syntax.Literal) and self.columns.find(str(first.value)) is not None
+                return syntax.Name(node.span, str(first.value)) if known and isinstance(first, syntax.Literal) else node
+            case syntax.Call(arguments=(syntax.Call() as first, *rest)):
+                return replace(node, arguments=(self.without_choice(first), *rest))
+            case _:
+                return node
+
+    def _bag_pack_columns(self, function: Function, node: syntax.Call) -> plan.Scalar:
+        """Name, value, name, value, .. of the columns."""
+        self.signatures_for(function, node)
+        arguments = self._expanded(node.arguments)
+        packed: list[plan.Scalar] = []
+        for argument, value in zip(arguments, self.all(arguments), strict=True):
+            if not isinstance(argument, syntax.Name):
+                raise Refused(unsupported("anything but a column in `bag_pack_columns`", argument.span))
+            packed += [plan.Constant(Type.STRING, argument.name), value]
         return plan.Invoke(function, tuple(packed), Type.DYNAMIC)
 
     def aggregate(self, function: Function, node: syntax.Call) -> plan.Scalar:

@@ -96,7 +96,7 @@ def _keys(
     broken: set[str] = set()
     for item in items:
         node = item.value if isinstance(item, syntax.Named) else item
-        name = item.names[0].name if isinstance(item, syntax.Named) else names.automatic(column_name(node))
+        name = item.names[0].name if isinstance(item, syntax.Named) else names.automatic(column_name(scalars.without_choice(node)))
         try:
             value = scalars.bind(node)
             if value.type is Type.DYNAMIC:

@@ -4,6 +4,7 @@ this package loads them all.
 
 from kqlite.language.functions import (
     aggregates,
+    arrays,
     conversions,
     datetimes,
     dynamics,
@@ -20,6 +21,7 @@ from kqlite.language.functions.declare import FUNCTIONS
 __all__ = [
     "FUNCTIONS",
     "aggregates",
+    "arrays",
     "conversions",
     "datetimes",
     "dynamics",

@@ -149,3 +149,15 @@ scalar(
         source="Kusto Query Language reference, tohex()",
     )
 )
+
+scalar(
+    Function(
+        name="new_guid",
+        doc="A random guid, another one for each row.",
+        signatures=(Signature((), Type.GUID),),
+        sql={"duckdb": "CAST(uuid() AS VARCHAR)"},
+        nullable=False,
+        examples=(Example("strlen(tostring(new_guid()))", "36"),),
+        source="Kusto Query Language reference, new_guid()",
+    )
+)

@@ -1,5 +1,7 @@
 """Datetimes and timespans. Both are ticks of 100 ns in SQL, so that arithmetic is exact; calendar parts go through a TIMESTAMP."""
 
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
 from kqlite.language.functions.datetime_formats import check_datetime_format, check_part, check_timespan_format
 from kqlite.language.functions.declare import (
     Custom,
@@ -109,6 +111,7 @@ for _name, _field, _example, _doc, _aliases in (
 scalar(
     Function(
         name="datetime_part",
+        aliases=("datepart",),
         doc="A part of a datetime as a number, such as `year`, `week_of_year`, `hour` or `millisecond`.",
         signatures=(Signature((_PART, datetime("date")), Type.INT),),
         sql={"duckdb": Custom("datetime_part")},
@@ -250,3 +253,37 @@ scalar(
         source="Kusto Query Language reference, format_timespan()",
     )
 )
+
+
+def _check_timezone(name: str) -> str | None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return "no time zone such as `Europe/Berlin` or `UTC`"
+    return None
+
+
+for _name, _doc, _shown in (
+    (
+        "datetime_utc_to_local",
+        "A datetime in UTC as the clocks of a time zone show it.",
+        Example("datetime_utc_to_local(datetime(2022-07-01 12:00:00.0000001), 'Europe/Berlin')", "2022-07-01T14:00:00.0000001Z"),
+    ),
+    (
+        "datetime_local_to_utc",
+        "The datetime in UTC at which the clocks of a time zone show another. A time that they leave out counts as after the change.",
+        Example("datetime_local_to_utc(datetime(2022-03-27 02:00), 'Europe/Brussels')", "2022-03-27T00:00:00.0000000Z"),
+    ),
+):
+    scalar(
+        Function(
+            name=_name,
+            doc=_doc,
+            signatures=(
+                Signature((datetime("date"), Parameter("timezone", Type.STRING, constant=True, check=_check_timezone)), Type.DATETIME),
+            ),
+            sql={"duckdb": Custom(_name)},
+            examples=(_shown, Example(f"{_name}(datetime(2022-01-01), 'UTC')", "2022-01-01T00:00:00.0000000Z")),
+            source=f"Kusto Query Language reference, {_name}()",
+        )
+    )

@@ -44,6 +44,12 @@ def _form_of_first(arguments: Sequence[Scalar]) -> Shape:
     return array_form(arguments[:1])
 
 
+def _sorted_form(arguments: Sequence[Scalar]) -> Shape:
+    """Of the array that comes out: the second where there are two."""
+    arrays = [argument for argument in arguments if argument.type is Type.DYNAMIC]
+    return array_form(arrays[-1:])
+
+
 def names_in_order(pairs: Sequence[Scalar]) -> list[int] | None:
     """The places of the names among names and values, in the order of the names; None where one is not known before, or there twice."""
     names = [str(name.value) for name in pairs[::2] if isinstance(name, Constant)]
@@ -52,7 +58,8 @@ def names_in_order(pairs: Sequence[Scalar]) -> list[int] | None:
     return [2 * place for place in sorted(range(len(names)), key=names.__getitem__)]
 
 
-def _bag(pairs: Sequence[Scalar]) -> Shape:
+def packed(pairs: Sequence[Scalar]) -> Shape:
+    """The form of a bag of names and values."""
     return JSON if names_in_order(pairs) is None else json_of(value.form for value in pairs[1::2])
 
 
@@ -140,6 +147,7 @@ scalar(
     )
 )
 
+_NULLS_LAST = Parameter("nulls_last", Type.BOOL, constant=True)
 _examples: tuple[Example, ...]
 
 for _name, _direction, _examples in (
@@ -150,22 +158,30 @@ for _name, _direction, _examples in (
             Example("array_sort_asc(dynamic([3, 1, 2]))", "[1,2,3]"),
             Example("array_sort_asc(dynamic(['b', null, 'a']))", '["a","b",null]'),
             Example("array_sort_asc(dynamic(['b', null, 'a']), false)", '[null,"a","b"]'),
+            Example("array_sort_asc(dynamic([2, 1, 3]), dynamic(['b', 'a', 'c']))[1]", '["a","b","c"]'),
         ),
     ),
     (
         "array_sort_desc",
         "falling",
-        (Example("array_sort_desc(dynamic([3, 10, 2]))", "[10,3,2]"), Example("array_sort_desc(split('a,c,b', ','))", '["c","b","a"]')),
+        (
+            Example("array_sort_desc(dynamic([3, 10, 2]))", "[10,3,2]"),
+            Example("array_sort_desc(split('a,c,b', ','))", '["c","b","a"]'),
+            Example("array_sort_desc(split('a,c,b', ','), dynamic([1, 2, 3]), dynamic([1, 2]))[1]", "[2,3,1]"),
+        ),
     ),
 ):
     scalar(
         Function(
             name=_name,
-            doc=f"The elements in {_direction} order, nulls last unless the second argument is false.",
-            signatures=(Signature((dynamic("array"), Parameter("nulls_last", Type.BOOL, constant=True)), Type.DYNAMIC, optional=1),),
+            doc=f"The elements in {_direction} order, nulls last unless the last argument is false; other arrays take the same order.",
+            signatures=(
+                Signature((dynamic("array"), _NULLS_LAST), Type.DYNAMIC, optional=1),
+                Signature((dynamic("array"), dynamic("alike"), _NULLS_LAST), Type.DYNAMIC, optional=1),
+            ),
             sql={"duckdb": Custom(_name)},
             naming=Naming.SORTED,
-            shape=_form_of_first,
+            shape=_sorted_form,
             examples=_examples,
             source=_page(_name),
         )
@@ -379,7 +395,7 @@ scalar(
         signatures=(Signature((string("key"), anything("value")), Type.DYNAMIC, repeats=True),),
         sql={"duckdb": Custom("bag_pack")},
         nullable=False,
-        shape=_bag,
+        shape=packed,
         examples=(
             Example("bag_pack('Level', 'Information', 'Id', 42)", '{"Id":42,"Level":"Information"}'),
             Example("bag_pack('a', long(null), 'b', dynamic([1]))", '{"a":null,"b":[1]}'),
@@ -408,7 +424,7 @@ scalar(
         signatures=(Signature((Parameter("ignore_null_empty", Type.BOOL, constant=True),), Type.DYNAMIC, optional=1),),
         sql={"duckdb": Custom("pack_all")},
         nullable=False,
-        shape=lambda arguments: _bag(arguments[1:]),
+        shape=lambda arguments: packed(arguments[1:]),
         examples=(
             Example("pack_all()", '{"x":"a","y":null}', rows="'a', long(null)"),
             Example("pack_all(true)", '{"x":"a"}', rows="'a', long(null)"),

@@ -6,7 +6,7 @@ The types of `iff`, `case` and `coalesce` depend on all of their arguments toget
 
 from collections.abc import Sequence
 
-from kqlite.language.functions.declare import Custom, Example, Function, Signature, anything, boolean, scalar
+from kqlite.language.functions.declare import Custom, Example, Function, Parameter, Signature, anything, boolean, scalar
 from kqlite.language.plan import Scalar
 from kqlite.language.schema import Shape, json_of
 from kqlite.language.types import Type
@@ -135,3 +135,33 @@ isnotempty = scalar(
         source="Kusto Query Language reference, isnotempty()",
     )
 )
+
+for _name, _aliases, _signature, _type_of, _doc, _examples in (
+    (
+        "column_ifexists",
+        ("columnifexists",),
+        (Parameter("name", Type.STRING, constant=True), anything("default")),
+        lambda types: types[1],
+        "The column of a name, or a default where the table has none of that name.",
+        (Example("column_ifexists('x', 0) + 1", "2", rows="1"), Example("column_ifexists('nosuch', 'none')", "none")),
+    ),
+    (
+        "iscolumnexists",
+        (),
+        (Parameter("name", Type.STRING, constant=True),),
+        Type.BOOL,
+        "Whether the table has a column of a name.",
+        (Example("iscolumnexists('x')", "True", rows="1"), Example("iscolumnexists('y')", "False")),
+    ),
+):
+    scalar(
+        Function(
+            name=_name,
+            aliases=_aliases,
+            doc=_doc,
+            signatures=(Signature(_signature, _type_of),),
+            sql={"duckdb": "{name}"},
+            examples=_examples,
+            source="Kusto Query Language reference, column_ifexists()",
+        )
+    )

@@ -29,6 +29,9 @@ def _regex(check: Callable[[str], str | None] | None = None) -> Parameter:
     return Parameter("regex", Type.STRING, constant=True, check=check)
 
 
+_REPEATED = "least(greatest({count}, 0), 1048576)"
+
+
 def _check_has_groups(pattern: str) -> str | None:
     return None if group_count(pattern) else "a regular expression without groups"
 
@@ -379,8 +382,8 @@ scalar(
         doc="A text repeated so many times, with an optional delimiter between.",
         signatures=(Signature((text_of("value"), long("count"), string("delimiter")), Type.STRING, optional=1),),
         sql={
-            ("duckdb", 2): "coalesce(repeat({value}, {count}), '')",
-            ("duckdb", 3): "coalesce(array_to_string(list_resize([{value}], greatest({count}, 0), {value}), {delimiter}), '')",
+            ("duckdb", 2): f"coalesce(repeat({{value}}, {_REPEATED}), '')",
+            ("duckdb", 3): f"coalesce(array_to_string(list_resize([{{value}}], {_REPEATED}, {{value}}), {{delimiter}}), '')",
         },
         nullable=False,
         examples=(
