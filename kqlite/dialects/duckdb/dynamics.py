@@ -125,7 +125,9 @@ def _index_within(elements: sql.Expression, sought: sql.Expression, window: list
     start = window[0]
     length = window[1] if len(window) > 1 else sql.Literal(-1)
     occurrence = window[2] if len(window) > 2 else sql.Literal(1)
-    first = _template("CASE WHEN {start} < 0 THEN greatest(len({list}) + {start}, 0) ELSE least({start}, len({list})) END", start=start, list=elements)
+    first = _template(
+        "CASE WHEN {start} < 0 THEN greatest(len({list}) + {start}, 0) ELSE least({start}, len({list})) END", start=start, list=elements
+    )
     last = _template(
         "CASE WHEN {length} < 0 THEN len({list}) ELSE least({first} + least({length}, len({list})), len({list})) END - 1",
         length=length,

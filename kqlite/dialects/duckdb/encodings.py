@@ -174,4 +174,6 @@ def _hash_xxhash64(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Express
     hash_ = _template(_SIGNED, x=_template(f"list_transform([{{bytes}}], lambda h: {_XXHASH})[1]", bytes=bytes_))
     if not mod:
         return hash_
-    return _template("TRY(CASE WHEN {n} <> 0 THEN ({hash} % abs({n}::HUGEINT) + abs({n}::HUGEINT)) % abs({n}::HUGEINT) END::BIGINT)", hash=hash_, n=lowering.lower(mod[0]))
+    size = "abs({n}::HUGEINT)"
+    remainder = f"TRY(CASE WHEN {{n}} <> 0 THEN ({{hash}} % {size} + {size}) % {size} END::BIGINT)"
+    return _template(remainder, hash=hash_, n=lowering.lower(mod[0]))

@@ -8,7 +8,6 @@ from kqlite.language.functions.regexes import group_count, rewritten
 from kqlite.language.functions.strings import SIZE_UNITS, extracted_groups
 from kqlite.language.types import Type
 
-
 _LONGEST_TEXT = 2_147_483_646
 """A position or length beyond it is one beyond every text; the engine takes none that needs more than 32 bits."""
 
@@ -60,9 +59,8 @@ def _substring(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     text, start, *length = (lowering.lower(argument) for argument in invoke.arguments)
     position = constant_number(invoke.arguments[1])
     if position is not None and position >= 0:
-        taken: sql.Expression = sql.call(
-            "substring", text, sql.Literal(min(position, _LONGEST_TEXT) + 1), *(_at_least_zero(lowering, invoke.arguments[2]) for _ in length)
-        )
+        first = sql.Literal(min(position, _LONGEST_TEXT) + 1)
+        taken: sql.Expression = sql.call("substring", text, first, *(_at_least_zero(lowering, invoke.arguments[2]) for _ in length))
         nullable = any(argument.nullable for argument in invoke.arguments[2:])
     else:
         # Before the start there is nothing; DuckDB would count a length from there.
@@ -118,7 +116,8 @@ def _split_one(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     if position is not None and position < 0:
         return sql.Cast(sql.ListOf(()), "VARCHAR[]")
     place = f"least({{i}}, {_LONGEST_TEXT}) + 1"
-    template = f"CASE WHEN {{i}} >= 0 THEN list_slice(string_split({{text}}, {{delimiter}}), {place}, {place}) ELSE CAST([] AS VARCHAR[]) END"
+    part = f"list_slice(string_split({{text}}, {{delimiter}}), {place}, {place})"
+    template = f"CASE WHEN {{i}} >= 0 THEN {part} ELSE CAST([] AS VARCHAR[]) END"
     return sql.Template(template, {"text": text, "delimiter": delimiter, "i": index})
 
 
