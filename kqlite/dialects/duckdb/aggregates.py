@@ -1,5 +1,6 @@
 """Aggregates. Of nothing KQL gives 0, an empty array or an empty string where SQL gives NULL."""
 
+import json
 from collections.abc import Callable
 
 from kqlite.dialects import conversions, sql
@@ -96,6 +97,17 @@ def _declare_spread(name: str, function: str) -> None:
         return sql.call("coalesce", spread, sql.Literal(0.0))
 
 
+def _declare_covariance(name: str, function: str) -> None:
+    @custom(name)
+    def lower(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+        x, y = (lowering.lower(argument) for argument in invoke.arguments[:2])
+        return sql.call("coalesce", _folded(function, y, x, filter_=_filter(lowering, invoke, 2)), sql.Literal(0.0))
+
+
+_declare_covariance("covariance", "covar_samp")
+_declare_covariance("covariancep", "covar_pop")
+
+
 _declare_spread("stdev", "stddev_samp")
 _declare_spread("stdevp", "stddev_pop")
 _declare_spread("variance", "var_samp")
@@ -120,6 +132,58 @@ def _percentile(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression
     if not isinstance(percentage.value, int | float) or not 0 <= percentage.value <= 100:
         return sql.Cast(sql.NULL, SQL_TYPES[invoke.type])
     return _folded("quantile_disc", lowering.lower(value), sql.Literal(percentage.value / 100))
+
+
+def _percentages(arguments: tuple[plan.Scalar, ...]) -> list[float | None]:
+    """The percentages that are asked for, one by one or as a dynamic array; None for one that is no percentage."""
+    found: list[object] = []
+    for argument in arguments:
+        assert isinstance(argument, plan.Constant)
+        read = json.loads(str(argument.value)) if argument.of is Type.DYNAMIC and argument.value is not None else argument.value
+        found += read if isinstance(read, list) else [read]
+    return [p if isinstance(p, int | float) and not isinstance(p, bool) and 0 <= p <= 100 else None for p in found]
+
+
+def _by_weight(lowering: ScalarLowering, value: plan.Scalar, weight: plan.Scalar, percentages: list[float | None]) -> sql.Expression:
+    """A list of the first values at which the sum of the weights so far reaches its part of all."""
+    pair = sql.Struct((("v", lowering.lower(value)), ("w", lowering.lower(weight))))
+    counts = sql.all_of([sql.IsNull(lowering.lower(value), negated=True), sql.operation(">", lowering.lower(weight), sql.Literal(0))])
+    ranked = sql.call("list_sort", _folded("list", pair, filter_=counts))
+    template = (
+        "list_transform([{'rows': {ranked}}], lambda all_rows: list_transform({percentages}, lambda p: (list_reduce((all_rows).rows,"
+        " lambda sum, r: CASE WHEN (sum).v IS NOT NULL AND (sum).w >= p * list_sum(list_transform((all_rows).rows, lambda e: (e).w)) / 100"
+        " THEN sum ELSE {'v': (r).v, 'w': (sum).w + (r).w} END, {'v': CAST(NULL AS TYPE), 'w': 0::HUGEINT})).v))[1]"
+    ).replace("TYPE", SQL_TYPES[value.type])
+    listed = sql.Cast(sql.ListOf(tuple(sql.Literal(None if p is None else float(p)) for p in percentages)), "DOUBLE[]")
+    return _template(template, ranked=ranked, percentages=listed)
+
+
+@custom("percentilew")
+def _percentilew(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    value, weight, *percentages = invoke.arguments
+    return sql.Element(_by_weight(lowering, value, weight, _percentages(tuple(percentages))[:1]), sql.Literal(1))
+
+
+def _shown(values: sql.Expression, type_: Type) -> sql.Expression:
+    """Numbers as they are, times as text."""
+    if type_.is_numeric:
+        return values
+    return sql.call("list_transform", values, sql.Lambda("ranked", conversions.to_text(sql.Variable("ranked"), type_)))
+
+
+@custom("percentiles_array")
+def _percentiles_array(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    value, *percentages = invoke.arguments
+    ranked = lowering.lower(value)
+    missing = sql.Cast(sql.NULL, SQL_TYPES[value.type])
+    found = [missing if p is None else _folded("quantile_disc", ranked, sql.Literal(p / 100)) for p in _percentages(tuple(percentages))]
+    return _shown(sql.ListOf(tuple(found)), value.type)
+
+
+@custom("percentilesw_array")
+def _percentilesw_array(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    value, weight, *percentages = invoke.arguments
+    return _shown(_by_weight(lowering, value, weight, _percentages(tuple(percentages))), value.type)
 
 
 # Lists, sets and bags
@@ -202,11 +266,13 @@ def _make_list_with_nulls(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.
 def _make_bag(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     """The members of all bags by name, of each name the first. (`json_group_object` would repeat names.)"""
     lists = sql.Call("list", (entries(lowering.json(invoke.arguments[0])),), filter=_filter(lowering, invoke))
+    most = invoke.arguments[-1] if invoke.arguments[-1].type is Type.LONG else None
     by_name = _template("list_sort(flatten({lists}))", lists=lists)
     # Beside the one before it each is compared without a lambda that holds an aggregate, which DuckDB fails on.
     beside = _template("list_zip({all}, list_concat([NULL], {all}), TRUE)", all=by_name)
     first = _template("list_transform(list_filter({pairs}, lambda p: p[1].k IS DISTINCT FROM p[2].k), lambda p: p[1])", pairs=beside)
-    return sql.call("coalesce", bag_of(first), sql.Cast(sql.Literal("{}"), "JSON"))
+    kept = first if most is None else sql.call("list_slice", first, sql.Literal(1), lowering.lower(most))
+    return sql.call("coalesce", bag_of(kept), sql.Cast(sql.Literal("{}"), "JSON"))
 
 
 # Values of one row

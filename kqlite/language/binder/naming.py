@@ -113,7 +113,7 @@ def aggregate_name(node: syntax.Call) -> str | None:
     function = FUNCTIONS.find(node.function)
     assert function is not None
     assert function.aggregate
-    if function.name == "percentile":
+    if function.name in ("percentile", "percentilew"):
         return percentile_name(node)
     first = _first_argument(node)
     if function.naming is Naming.FIRST_ARGUMENT:
@@ -122,8 +122,8 @@ def aggregate_name(node: syntax.Call) -> str | None:
 
 
 def percentile_name(node: syntax.Call) -> str:
-    """`percentile_x_99_9`."""
-    number = node.arguments[1] if len(node.arguments) > 1 else None
+    """`percentile_x_99_9`; the percentage is the last argument."""
+    number = node.arguments[-1]
     shown = f"{number.value:g}".replace(".", "_") if isinstance(number, syntax.Literal) and isinstance(number.value, int | float) else ""
     return f"percentile_{_first_argument(node) or ''}_{shown}"
 
@@ -132,12 +132,17 @@ PICKING_A_ROW = ("arg_max", "arg_min", "take_any")
 """Aggregates that pass no name on to what is made of them."""
 
 
-def row_names(function: Function, own_names: Sequence[str | None]) -> list[str]:
-    """The names of the columns of `arg_max(by, a, b)` and the like, by the names of their values."""
+def row_names(function: Function, own_names: Sequence[str | None], *, old: bool = False) -> list[str]:
+    """The names of the columns of `arg_max(by, a, b)` and the like, by the names of their values.
+
+    old: whether the call is one of `argmax` or `argmin`, which put the first name in front of all others.
+    """
     extreme = {"arg_max": "max_", "arg_min": "min_"}.get(function.name)
     if extreme is None:
         prefix = "any_" if function.name == "any" else ""
         return [f"any_arg{place}" if own is None else f"{prefix}{own}" for place, own in enumerate(own_names)]
     first, *others = own_names
     unnamed = f"{extreme}{first or ''}_arg"
+    if old:
+        return [f"{extreme}{first or ''}", *(f"{extreme}{first or ''}_{own or f'arg{place}'}" for place, own in enumerate(others, 1))]
     return [first or extreme, *(own or f"{unnamed}{place}" for place, own in enumerate(others, 1))]

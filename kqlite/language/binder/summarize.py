@@ -185,7 +185,7 @@ def _outputs(
         )
         if whole_row:
             return _whole_row(aggregates, function, node, table, names, keys, written)
-        if function.name == "percentiles":
+        if function.name in ("percentiles", "percentilesw"):
             aggregates.signatures_for(function, node)
             return _percentiles(aggregates, node, names, written)
         value: plan.Scalar = aggregates.add(aggregates.invoke(function, node))
@@ -223,7 +223,9 @@ def _whole_row(
             own_names.append(argument_name(argument))
     values = aggregates.row_values(function, nodes)
     outputs: list[tuple[plan.Attribute, plan.Scalar]] = []
-    for place, (value, own) in enumerate(zip(values, row_names(function, own_names), strict=True)):
+    for place, (value, own) in enumerate(
+        zip(values, row_names(function, own_names, old=node.function in ("argmax", "argmin")), strict=True)
+    ):
         name = written[place] if place < len(written) else names.automatic(own)
         outputs.append((plan.Attribute(name, value.type), aggregates.add(of_row(function, place, values))))
     return outputs
@@ -232,12 +234,13 @@ def _whole_row(
 def _percentiles(
     aggregates: _AggregateBinder, node: syntax.Call, names: NewNames, written: list[str]
 ) -> list[tuple[plan.Attribute, plan.Scalar]]:
-    """`percentiles(x, 5, 95)`: a column for each, `percentile_x_5`, `percentile_x_95`."""
-    single = FUNCTIONS.find("percentile")
+    """`percentiles(x, 5, 95)`: a column for each, `percentile_x_5`, `percentile_x_95`; `percentilesw(x, weight, 5, 95)` likewise."""
+    single = FUNCTIONS.find("percentilew" if node.function == "percentilesw" else "percentile")
     assert single is not None
+    given = len(single.signatures[0].parameters) - 1
     outputs: list[tuple[plan.Attribute, plan.Scalar]] = []
-    for place, argument in enumerate(node.arguments[1:]):
-        call = syntax.Call(node.span, "percentile", (node.arguments[0], argument), node.name_span)
+    for place, argument in enumerate(node.arguments[given:]):
+        call = syntax.Call(node.span, single.name, (*node.arguments[:given], argument), node.name_span)
         value = aggregates.add(aggregates.invoke(single, call))
         name = written[place] if place < len(written) else names.automatic(percentile_name(call))
         outputs.append((plan.Attribute(name, value.type), value))

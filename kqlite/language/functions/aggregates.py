@@ -70,6 +70,7 @@ def _signatures(*pairs: tuple[Parameter, Type], more: tuple[Parameter, ...] = ()
 aggregate(
     Function(
         name="count",
+        aliases=("cnt",),
         doc="How many rows there are. An argument only names the column.",
         signatures=(Signature((anything("value"),), Type.LONG, optional=1),),
         sql={"duckdb": Custom("count")},
@@ -301,15 +302,29 @@ aggregate(
     )
 )
 
-for _name, _more in (("make_bag", ()), ("make_bag_if", (_PREDICATE,))):
+aggregate(
+    Function(
+        name="count_distinctif",
+        doc="How many distinct values there are in rows that make the predicate true.",
+        signatures=(Signature((Parameter("value", Type.STRING, ANY - {Type.DYNAMIC}), _PREDICATE), Type.LONG),),
+        sql={"duckdb": Custom("dcountif")},
+        naming=Naming.FUNCTION_AND_ARGUMENT,
+        nullable=False,
+        aggregate=True,
+        examples=(Example("count_distinctif(x, x > 1)", "1", rows="1, 2, 2"),),
+        source=_page("count_distinctif"),
+    )
+)
+
+for _name, _more, _prefix in (("make_bag", (), "bag_"), ("make_bag_if", (_PREDICATE,), "bag_"), ("make_dictionary", (), "dictionary_")):
     aggregate(
         Function(
             name=_name,
             doc="A bag of all members of the bags; of a name in several any one. Values that are no bags are passed over.",
-            signatures=(Signature((Parameter("bag", Type.DYNAMIC), *_more), Type.DYNAMIC),),
+            signatures=(Signature((Parameter("bag", Type.DYNAMIC), *_more, _MOST), Type.DYNAMIC, optional=1),),
             sql={"duckdb": Custom("make_bag")},
             naming=Naming.PREFIX,
-            prefix="bag_",
+            prefix=_prefix,
             nullable=False,
             shape=lambda arguments: json_of((arguments[0].form,)),
             aggregate=True,
@@ -318,7 +333,7 @@ for _name, _more in (("make_bag", ()), ("make_bag_if", (_PREDICATE,))):
                     f"{_name}(x{', true' if _more else ''})", '{"a":1,"b":2}', rows="dynamic({'a': 1}), dynamic({'b': 2}), dynamic(null)"
                 ),
             ),
-            source=_page(_name),
+            source=_page("make_bag" if _name == "make_dictionary" else _name),
         )
     )
 
@@ -367,6 +382,7 @@ for _name, _extreme, _example in (("arg_max", "greatest", "3"), ("arg_min", "lea
     aggregate(
         Function(
             name=_name,
+            aliases=(_name.replace("_", ""),),
             doc=f"The values of the row whose first argument is the {_extreme}. Null loses to any value.",
             signatures=(Signature((anything("by"), anything("value")), _type_of_first, optional=1, repeats=True),),
             sql={"duckdb": Custom(_name)},
@@ -378,41 +394,110 @@ for _name, _extreme, _example in (("arg_max", "greatest", "3"), ("arg_min", "lea
         )
     )
 
-aggregate(
-    Function(
-        name="percentile",
-        doc="The smallest value with so many per cent of all values at or below it.",
-        signatures=tuple(
-            Signature((parameter, Parameter("percentage", Type.REAL, constant=True)), returns)
-            for parameter, returns in ((_LONG, Type.LONG), (_REAL, Type.REAL), (_DATETIME, Type.DATETIME), (_TIMESPAN, Type.TIMESPAN))
-        ),
-        sql={"duckdb": Custom("percentile")},
-        naming=Naming.FUNCTION_AND_ARGUMENT,
-        aggregate=True,
-        examples=(
+_shown: tuple[Example, ...]
+_PERCENTAGE = Parameter("percentage", Type.REAL, constant=True)
+_PERCENTAGES = Parameter("percentages", Type.DYNAMIC, constant=True)
+_WEIGHT = Parameter("weight", Type.LONG)
+_RANKED = ((_LONG, Type.LONG), (_REAL, Type.REAL), (_DATETIME, Type.DATETIME), (_TIMESPAN, Type.TIMESPAN))
+
+for _name, _doc, _weights, _several, _shown in (
+    (
+        "percentile",
+        "The smallest value with so many per cent of all values at or below it.",
+        (),
+        False,
+        (
             Example("percentile(x, 50)", "2", rows="1, 2, 3, 4"),
             Example("percentile(x, 0)", "1", rows="1, 2"),
             Example("percentile(x, 100)", "2", rows="1, 2"),
         ),
-        source=_page("percentile"),
+    ),
+    (
+        "percentiles",
+        "Several percentiles of the values, each in a column of its own.",
+        (),
+        True,
+        (Example("percentiles(x, 50)", "2", rows="1, 2, 3, 4"),),
+    ),
+    (
+        "percentilew",
+        "The smallest value with so many per cent of all weights at or below it.",
+        (_WEIGHT,),
+        False,
+        (Example("percentilew(x, y, 50)", "20", rows="10, 8, 20, 6, 30, 3, 40, 1"), Example("percentilew(x, y, 50)", "null", rows="1, 0")),
+    ),
+    (
+        "percentilesw",
+        "Several percentiles of the values by their weights, each in a column of its own.",
+        (_WEIGHT,),
+        True,
+        (Example("percentilesw(x, y, 99.9)", "40", rows="10, 8, 20, 6, 30, 3, 40, 1"),),
+    ),
+):
+    aggregate(
+        Function(
+            name=_name,
+            doc=_doc,
+            signatures=tuple(Signature((value, *_weights, _PERCENTAGE), returns, repeats=_several) for value, returns in _RANKED),
+            sql={"duckdb": Custom("percentilew" if _weights else "percentile")},
+            naming=Naming.FUNCTION_AND_ARGUMENT,
+            aggregate=True,
+            examples=_shown,
+            source=_page(_name),
+        )
     )
-)
 
-aggregate(
-    Function(
-        name="percentiles",
-        doc="Several percentiles of the values, each in a column of its own.",
-        signatures=tuple(
-            Signature((parameter, Parameter("percentage", Type.REAL, constant=True)), returns, repeats=True)
-            for parameter, returns in ((_LONG, Type.LONG), (_REAL, Type.REAL), (_DATETIME, Type.DATETIME), (_TIMESPAN, Type.TIMESPAN))
+
+def _ranked(arguments: Sequence[Scalar]) -> Shape:
+    return Array(element_form(arguments[0]))
+
+
+for _name, _weights, _shown in (
+    (
+        "percentiles_array",
+        (),
+        (
+            Example("percentiles_array(x, 50, 100)", "[2,4]", rows="1, 2, 3, 4"),
+            Example("percentiles_array(x, dynamic([0, 50]))", "[1.5,2.5]", rows="1.5, 2.5, 3.5"),
         ),
-        sql={"duckdb": Custom("percentile")},
-        naming=Naming.FUNCTION_AND_ARGUMENT,
-        aggregate=True,
-        examples=(Example("percentiles(x, 50)", "2", rows="1, 2, 3, 4"),),
-        source=_page("percentiles"),
+    ),
+    ("percentilesw_array", (_WEIGHT,), (Example("percentilesw_array(x, y, 50, 99.9)", "[20,40]", rows="10, 8, 20, 6, 30, 3, 40, 1"),)),
+):
+    aggregate(
+        Function(
+            name=_name,
+            doc=f"Several percentiles of the values{' by their weights' if _weights else ''}, as an array.",
+            signatures=(
+                *(Signature((value, *_weights, _PERCENTAGE), Type.DYNAMIC, repeats=True) for value, _ in _RANKED),
+                *(Signature((value, *_weights, _PERCENTAGES), Type.DYNAMIC) for value, _ in _RANKED),
+            ),
+            sql={"duckdb": Custom(_name)},
+            naming=Naming.PREFIX,
+            prefix="percentiles_",
+            shape=_ranked,
+            aggregate=True,
+            examples=_shown,
+            source=_page(_name),
+        )
     )
-)
+
+for _name, _kind, _result in (("covariance", "as a sample", "2.0"), ("covariancep", "as the whole population", "1.0")):
+    for _suffix, _more in (("", ()), ("if", (_PREDICATE,))):
+        aggregate(
+            Function(
+                name=f"{_name}{_suffix}",
+                doc=f"The covariance of two values {_kind}; 0 of nothing{'; only of rows that make the predicate true' if _more else ''}.",
+                signatures=(Signature((Parameter("x", Type.REAL), Parameter("y", Type.REAL), *_more), Type.REAL),),
+                sql={"duckdb": Custom(_name)},
+                naming=Naming.FUNCTION_AND_ARGUMENT,
+                nullable=False,
+                aggregate=True,
+                examples=(
+                    Example(f"{_name}{_suffix}(x, y{', x < 9' if _more else ''})", _result, rows=f"1, 5, 3, 7{', 9, 0' if _more else ''}"),
+                ),
+                source=_page(f"{_name}{_suffix}"),
+            )
+        )
 
 for _name, _doc, _rows, _result in (
     ("stdev", "The standard deviation of the values as a sample; 0 of nothing", "1, 2, 3", "1.0"),
@@ -433,7 +518,7 @@ for _name, _doc, _rows, _result in (
             source=_page(_name),
         )
     )
-    if not _name.endswith("p"):
+    if _name != "stdevp":
         aggregate(
             Function(
                 name=f"{_name}if",
