@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Protocol
 from kqlite.dialects.duckdb.compile import Compiled, compile_plan
 from kqlite.errors import InternalError
 from kqlite.language import rules
-from kqlite.language.binder import EVERYTHING, Scope, bind
+from kqlite.language.binder import EVERYTHING, Look, Scope, bind
 from kqlite.language.parser import parse
+from kqlite.language.plan import Plan
 from kqlite.language.schema import Catalog
 from kqlite.language.types import Type
-from kqlite.parameters import NOW, ParameterError, parameter_name, ticks_of, typed, variable
+from kqlite.parameters import NOW, Parameter, ParameterError, parameter_name, ticks_of, typed, variable
 from kqlite.result import Result, SnapshotInfo
 
 if TYPE_CHECKING:
@@ -101,36 +102,55 @@ class Engine:
         try:
             with self.store.snapshot() as snapshot, watch(snapshot):
                 now = now or self._time(asked, snapshot.watermark)
-                compiled = self.compile(text, snapshot.catalog, {name: value.type for name, value in values.items()}, scope)
+                run = _runner(snapshot, values, scope, now)
+                compiled = self.compile(text, snapshot.catalog, {name: value.type for name, value in values.items()}, scope, run)
                 sql = compiled.sql
-                bound: dict[str, object] = {NOW: ticks_of(now), **scope.variables()}
-                bound.update((variable(name), value.bound) for name, value in values.items())
-                missing = sorted(name for name in compiled.variables if name not in bound)
-                if missing:
-                    raise ParameterError(f"the query wants a value for {', '.join(f'`{parameter_name(name)}`' for name in missing)}")
-                table = snapshot.run(sql, {name: bound[name] for name in compiled.variables})
+                table = run(compiled)
                 info = SnapshotInfo(snapshot.catalog.version, snapshot.watermark, now, sequence_of(snapshot.position))
         except InternalError as error:
             raise InternalError(error.reason, text, sql) from error.__cause__
         return Result(table, compiled.schema, compiled.shapes, info, perf_counter() - started, compiled.plan.chart)
+
+    def explain(self, text: str, parameters: Mapping[str, object], scope: Scope = EVERYTHING) -> Compiled:
+        """What a query is made into on the snapshot of now, without running it."""
+        values = typed(parameters)
+        with self.store.snapshot() as snapshot:
+            run = _runner(snapshot, values, scope, self.clock())
+            return self.compile(text, snapshot.catalog, {name: value.type for name, value in values.items()}, scope, run)
 
     def _time(self, asked: datetime | None, watermark: datetime | None) -> datetime:
         if asked is None:
             return self.clock()
         return asked if watermark is None else max(asked, watermark)
 
-    def compile(self, text: str, catalog: Catalog, parameters: Mapping[str, Type], scope: Scope = EVERYTHING) -> Compiled:
-        """The SQL of a query against a catalog. Neither `now`, nor the scope's values, nor a parameter's value is part of it."""
+    def compile(
+        self, text: str, catalog: Catalog, parameters: Mapping[str, Type], scope: Scope = EVERYTHING, run: "Run | None" = None
+    ) -> Compiled:
+        """The SQL of a query against a catalog. Neither `now`, nor the scope's values, nor a parameter's value is part of it.
+
+        run: runs a query, for those whose columns depend on the rows; such a one is compiled anew each time.
+        """
         key = (text, catalog.version, tuple(sorted(parameters.items(), key=lambda item: item[0])), scope.restrictions())
         with self._lock:
             cached = self._plans.get(key)
             if cached is not None:
                 self._plans.move_to_end(key)
                 return cached
+        looks = 0
+
+        def look(found: Plan) -> list[tuple[object, ...]]:
+            nonlocal looks
+            looks += 1
+            assert run is not None
+            columns = run(compile_plan(rules.apply(found))).columns
+            return list(zip(*(column.to_pylist() for column in columns), strict=True))
+
         try:
-            compiled = _compile(text, catalog, parameters, scope)
+            compiled = _compile(text, catalog, parameters, scope, None if run is None else look)
         except _OUR_FAULTS as error:
             raise InternalError(f"{type(error).__name__}: {error}", text) from error
+        if looks:
+            return compiled
         with self._lock:
             self._plans[key] = compiled
             while len(self._plans) > CACHED_PLANS:
@@ -138,17 +158,35 @@ class Engine:
         return compiled
 
 
-def _compile(text: str, catalog: Catalog, parameters: Mapping[str, Type], scope: Scope) -> Compiled:
+Run = Callable[[Compiled], "pa.Table"]
+"""Runs a query on the snapshot against which it was compiled."""
+
+
+def _runner(snapshot: Snapshot, values: Mapping[str, Parameter], scope: Scope, now: datetime) -> Run:
+    """Runs queries on a snapshot, with the values that they mention."""
+    bound: dict[str, object] = {NOW: ticks_of(now), **scope.variables()}
+    bound.update((variable(name), value.bound) for name, value in values.items())
+
+    def run(compiled: Compiled) -> "pa.Table":
+        missing = sorted(name for name in compiled.variables if name not in bound)
+        if missing:
+            raise ParameterError(f"the query wants a value for {', '.join(f'`{parameter_name(name)}`' for name in missing)}")
+        return snapshot.run(compiled.sql, {name: bound[name] for name in compiled.variables})
+
+    return run
+
+
+def _compile(text: str, catalog: Catalog, parameters: Mapping[str, Type], scope: Scope, look: Look | None) -> Compiled:
     try:
-        return _compile_once(text, catalog, parameters, scope)
+        return _compile_once(text, catalog, parameters, scope, look)
     except RecursionError:
         with _deeper_recursion():
-            return _compile_once(text, catalog, parameters, scope)
+            return _compile_once(text, catalog, parameters, scope, look)
 
 
-def _compile_once(text: str, catalog: Catalog, parameters: Mapping[str, Type], scope: Scope) -> Compiled:
+def _compile_once(text: str, catalog: Catalog, parameters: Mapping[str, Type], scope: Scope, look: Look | None) -> Compiled:
     query = parse(text)
-    plan = bind(text, query, catalog, scope, parameters)
+    plan = bind(text, query, catalog, scope, parameters, look)
     return compile_plan(rules.apply(plan))
 
 

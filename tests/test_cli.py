@@ -233,7 +233,7 @@ def test_explain_prints_the_plan_and_the_sql(capsys):
         ("resources | where locaton == 'x'", "KQL201", "did you mean `location`?"),
         ("resurces", "KQL", "did you mean `resources`?"),
         ("resources | where (", "KQL1", "-->"),
-        ("resources | evaluate bag_unpack(tags)", "KQL4", "evaluate"),
+        ("resources | fork (take 1) (take 2)", "KQL4", "fork"),
         ("resources | where strlen() > 1", "KQL", "strlen"),
         ("", "KQL", "-->"),
         ("resources | where " + "(" * 300 + "1 == 1" + ")" * 300, "KQL", "200"),

@@ -111,6 +111,9 @@ parts = st.one_of(
 )
 
 
+columns = several(nodes(syntax.ColumnDeclaration, words, types))
+
+
 def operators_of(scalars: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     items = items_of(scalars)
     patterns = several(names | st.sampled_from(["a*", "*", "*_x", "where*"]).map(lambda text: syntax.Name(NOWHERE, text)))
@@ -181,6 +184,7 @@ def operators_of(scalars: st.SearchStrategy[object]) -> st.SearchStrategy[object
         nodes(syntax.SampleDistinct, scalars, scalars),
         nodes(syntax.As, names),
         nodes(syntax.Invoke, calls_of(scalars)),
+        nodes(syntax.Evaluate, calls_of(scalars), st.none() | nodes(syntax.OutputSchema, st.booleans(), columns)),
         *(nodes(kind) for kind in (syntax.GetSchema, syntax.Consume)),
         nodes(syntax.Render, st.just("timechart"), several(items, least=0)),
         nodes(syntax.Parse, st.sampled_from(["parse", "parse-where"]), parameters("kind", "flags"), scalars, several(parts)),
@@ -250,7 +254,6 @@ bodies = st.one_of(
     nodes(syntax.Pipeline, st.none(), st.lists(operators_of(scalars), min_size=1, max_size=3).map(tuple)),
 )
 defaults = st.none() | literal(Type.LONG, st.integers(0, 9)) | literal(Type.STRING, texts)
-columns = several(nodes(syntax.ColumnDeclaration, words, types))
 scalar_parameters = nodes(syntax.ScalarParameter, words, types, defaults)
 parameter_lists = several(scalar_parameters | nodes(syntax.TableParameter, words, st.none() | columns), least=0)
 function_bodies = nodes(syntax.Query, st.lists(nodes(syntax.Let, names, scalars), max_size=1).map(tuple), bodies).filter(

@@ -112,9 +112,7 @@ class LocalAccess:
     def explain(self, question: Question) -> Explained:
         """See Access."""
         self._refresh()
-        types = {name: value.type for name, value in question.parameters.items()}
-        with self._engine.store.snapshot() as snapshot:
-            compiled = self._engine.compile(question.text, snapshot.catalog, types, question.scope)
+        compiled = self._engine.explain(question.text, question.parameters, question.scope)
         return Explained(str(compiled.plan), compiled.sql, compiled.schema)
 
     def register(self, name: str, table: "pa.Table", load: bool, replace: bool) -> None:

@@ -214,6 +214,11 @@ def not_serialized(function: str, span: Span) -> Diagnostic:
     )
 
 
+def columns_not_known(plugin: str, span: Span) -> Diagnostic:
+    message = f"which columns `{plugin}` makes depends on the rows, and nothing is run here"
+    return Diagnostic("KQL215", message, span, "write them down: `: (a: long, b: string)`")
+
+
 # 3xx: types
 
 

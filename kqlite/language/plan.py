@@ -575,7 +575,9 @@ class Join(Relation):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Union(Relation):
-    """The rows of all legs. Each leg has, in order, one scalar for each column; None where it has none of that name."""
+    """The rows of all legs. Each leg has, in order, one scalar for each column: a column or a path of the leg, or what needs no column;
+    None where it has none of that name.
+    """
 
     columns: tuple[Attribute, ...]
     legs: tuple[tuple[Relation, tuple[Scalar | None, ...]], ...]

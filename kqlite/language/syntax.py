@@ -520,6 +520,22 @@ class Invoke(Node):
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
+class OutputSchema(Node):
+    """`: (*, a: long)` behind a plugin. keeps_source: whether `*` stands there."""
+
+    keeps_source: bool
+    columns: tuple[ColumnDeclaration, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Evaluate(Node):
+    """`evaluate plugin(..) : (a: long)`. schema: None where none is written."""
+
+    call: Call
+    schema: OutputSchema | None
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Consume(Node):
     """`consume`: no rows."""
 
@@ -562,6 +578,7 @@ Operator = (
     | GetSchema
     | As
     | Invoke
+    | Evaluate
     | Consume
     | Render
 )

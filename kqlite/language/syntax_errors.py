@@ -14,7 +14,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 OTHER_OPERATORS = _words("""
-    assert-schema evaluate execute-and-cache externaldata facet find fork graph-mark-components graph-match graph-merge
+    assert-schema execute-and-cache externaldata facet find fork graph-mark-components graph-match graph-merge
     graph-shortest-paths graph-to-table graph-where-edges graph-where-nodes inline macro-expand make-graph
     materialize parse-kv partition-by project-by-names project-smart reduce scan search
 """)

@@ -231,6 +231,13 @@ class TreeBuilder:
     def invoke(self, children: Children, start: int, end: int) -> syntax.Invoke:
         return syntax.Invoke(Span(start, end), *children)
 
+    def evaluate(self, children: Children, start: int, end: int) -> syntax.Evaluate:
+        return syntax.Evaluate(Span(start, end), *_without_hints(children))
+
+    def output_schema(self, children: Children, start: int, end: int) -> syntax.OutputSchema:
+        keeps_source = isinstance(children[0], syntax.Star)
+        return syntax.OutputSchema(Span(start, end), keeps_source, tuple(children[keeps_source:]))
+
     def consume(self, children: Children, start: int, end: int) -> syntax.Consume:
         return syntax.Consume(Span(start, end))
 

@@ -128,6 +128,9 @@ def _operator(operator: syntax.Operator) -> str:
             return f"as {_name(operator.name.name)}"
         case syntax.Invoke():
             return f"invoke {_scalar(operator.call, _POSTFIX)}"
+        case syntax.Evaluate():
+            schema = "" if operator.schema is None else f" : ({_schema(operator.schema)})"
+            return f"evaluate {_scalar(operator.call, _POSTFIX)}{schema}"
         case syntax.Consume():
             return "consume"
         case syntax.Render():
@@ -196,6 +199,10 @@ def _level(level: syntax.Level) -> str:
     count = [] if level.count is None else [_scalar(level.count, _OR)]
     others = [] if level.others is None else [f"with others = {_scalar(level.others, _OR)}"]
     return " ".join(["top-nested", *count, "of", _item(level.value), *others, "by", _sort_key(level.key)])
+
+
+def _schema(schema: syntax.OutputSchema) -> str:
+    return ", ".join(filter(None, ["*" if schema.keeps_source else "", _columns(schema.columns)]))
 
 
 def _leg(leg: syntax.Scalar) -> str:

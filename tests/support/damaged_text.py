@@ -17,6 +17,7 @@ WRITTEN = [
     "T | make-series kind=nonempty n = count() default = -1, sum(v) on t from ago(7d) to now() step 1d by a",
     "T | make-series count() on t.x in range(1, 5, 2)",
     "T | top-nested 2 of a by count(), top-nested of b = c with others = 'o' by m = max(v) asc",
+    "T | evaluate hint.x=y bag_unpack(a, 'p_', x = dynamic([1])) : (*, a: long, ['b c']: string) | evaluate narrow() : (a: real)",
     "T | top-hitters 5 of a | top-hitters 2 * 1 of b by c",
     "T | sample-distinct 5 of ['a b'] | getschema | consume | render timechart kind=stacked with (title = 'x', ycolumns = a, b)",
 ]

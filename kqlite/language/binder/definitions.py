@@ -5,6 +5,7 @@ own: nothing is left of a function in the plan.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,10 @@ def _let(binder: "TableBinder", statement: syntax.Let) -> None:
         raise Refused(let_twice(name, statement.name.span))
     before = known.copy()
     if isinstance(value, syntax.Function):
-        _check_function(binder, value)
+        outside, binder.shared.checking = binder.shared.checking, True
+        with suppress(Muted):
+            _check_function(binder, value)
+        binder.shared.checking = outside
         known.functions[name] = FunctionDefinition(value, before)
     elif binder.is_table(value):
         # Bound once here, so that what is wrong in a table that is never used is told too.

@@ -1,7 +1,7 @@
 """Sources, statements, and the way through a pipeline."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import assert_never
@@ -13,6 +13,7 @@ from kqlite.language.binder import (
     make_series,
     mv_expand,
     parse,
+    plugins,
     rankings,
     row_operators,
     serialize,
@@ -53,20 +54,28 @@ from kqlite.language.schema import Catalog
 from kqlite.language.source import Span
 from kqlite.language.types import Type, widest
 
+Look = Callable[[plan.Plan], list[tuple[object, ...]]]
+"""Runs a plan and gives its rows."""
+
 DEFAULT_TABLE = "resources"
 """What a query that begins with an operator is about. Source: Azure Resource Graph docs, "Understanding the query language"."""
 
 
 def bind(
-    text: str, query: syntax.Query, catalog: Catalog, scope: Scope = EVERYTHING, parameters: Mapping[str, Type] | None = None
+    text: str,
+    query: syntax.Query,
+    catalog: Catalog,
+    scope: Scope = EVERYTHING,
+    parameters: Mapping[str, Type] | None = None,
+    look: Look | None = None,
 ) -> plan.Plan:
     """The plan of a query against a catalog.
 
-    text: what `query` was parsed from, for messages. parameters: the types of values that the caller binds by name. Raises
-    KqlError with everything that is wrong.
+    text: what `query` was parsed from, for messages. parameters: the types of values that the caller binds by name. look: runs a plan, for
+    operators whose columns depend on the rows. Raises KqlError with everything that is wrong.
     """
     given = {name: plan.Variable(plan.parameter_variable(name), type_) for name, type_ in (parameters or {}).items()}
-    binder = TableBinder(Shared(text, catalog, scope), Definitions(dict(given)))
+    binder = TableBinder(Shared(text, catalog, scope, look), Definitions(dict(given)))
     try:
         for statement in query.statements:
             definitions.define(binder, statement)
@@ -101,13 +110,17 @@ def _chart(body: syntax.Pipeline) -> plan.Chart | None:
 
 @dataclass(slots=True)
 class Shared:
-    """What all binders of one query share. text: of the query. uses: how often tables and functions of `let` have been used."""
+    """What all binders of one query share. text: of the query. look: runs a plan, or None where nothing is run. uses: how often tables and
+    functions of `let` have been used. checking: whether the body of a function is looked through, over stand-ins for its arguments.
+    """
 
     text: str
     catalog: Catalog
     scope: Scope
+    look: Look | None
     problems: Problems = field(default_factory=Problems)
     uses: int = 0
+    checking: bool = False
 
     def count_use(self, name: str, span: Span) -> None:
         self.uses += 1
@@ -375,6 +388,8 @@ class TableBinder:
                 return replace(table, label=node.name.name)
             case syntax.Invoke():
                 return self._invoke(node, table, before)
+            case syntax.Evaluate():
+                return plugins.evaluate(self, node, table)
             case syntax.Consume():
                 return table.over(plan.Filter(table.relation, plan.Constant(Type.BOOL, False)))
             case syntax.Render():
