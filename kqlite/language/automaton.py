@@ -14,8 +14,13 @@ END = "$END"
 WORD = "NAME"
 """The terminal of words. Keywords are words too, and are told apart only where the state has a use for one."""
 
-RARE = frozenset({"PATTERN"})
-"""Terminals kept out of the common expression, since most of what they match is something else; the states that have one use their own."""
+RARE = frozenset(
+    """
+    PATTERN LAMBDA VIEW SET QUERY_PARAMETERS PROJECT_AWAY PROJECT_KEEP PROJECT_RENAME PROJECT_REORDER MV_EXPAND MV_APPLY MAKE_SERIES
+    TOP TOP_NESTED TOP_HITTERS SAMPLE SAMPLE_DISTINCT PARTITION PARSE FLAGS
+    """.split()  # noqa: SIM905
+)
+"""Terminals kept out of the common expression, where each would be tried for every word; the states that have one use their own."""
 
 Action = int
 """A state to shift to, or `~rule` to reduce by."""
@@ -95,7 +100,8 @@ class Lexer:
         self.punctuation = {text: name for name, text in plain if text not in self.keywords}
         self.match, self.groups = self._compile({name for name, _, _ in self._terminals} - RARE)
         self.narrow_states = frozenset(state for state, row in enumerate(table.states) if not RARE.isdisjoint(row))
-        self._narrow: dict[frozenset[str], tuple[Callable[[str, int], re.Match[str] | None], list[str | None]]] = {}
+        self._narrow: dict[int, tuple[Callable[[str, int], re.Match[str] | None], list[str | None]]] = {}
+        self._compiled: dict[frozenset[str], tuple[Callable[[str, int], re.Match[str] | None], list[str | None]]] = {}
 
     def _compile(self, names: set[str]) -> tuple[Callable[[str, int], re.Match[str] | None], list[str | None]]:
         """An expression for these terminals after what is skipped, and the terminal of each group; None is punctuation."""
@@ -109,10 +115,12 @@ class Lexer:
     def narrow(self, text: str, position: int, state: int) -> Token | None:
         """The token by the state's own terminals alone, and words; None where no such thing stands."""
         row = self._states[state]
-        names = frozenset(row) | {WORD}
-        if names not in self._narrow:
-            self._narrow[names] = self._compile(set(names))
-        match, groups = self._narrow[names]
+        if state not in self._narrow:
+            names = frozenset(row) | {WORD}
+            if names not in self._compiled:
+                self._compiled[names] = self._compile(set(names))
+            self._narrow[state] = self._compiled[names]
+        match, groups = self._narrow[state]
         return self._token(match(text, position), groups, row)
 
     def read(self, text: str, position: int) -> Token | None:
