@@ -15,6 +15,7 @@ from kqlite.language.functions import FUNCTIONS
 from kqlite.language.functions.declare import Custom, Example, Function
 from kqlite.language.functions.operators import OPERATORS
 from kqlite.language.functions.page import PAGE, page
+from kqlite.language.functions.refused import REFUSED
 from kqlite.language.functions.windows import PARTS
 from kqlite.language.parser import parse
 from kqlite.language.types import Type
@@ -95,6 +96,15 @@ def test_every_lowering_is_declared() -> None:
 
 def test_operators_cannot_be_called() -> None:
     assert not {name for name in OPERATORS.names() if name.isidentifier()} & set(FUNCTIONS.names())
+
+
+def test_what_is_refused_is_refused_by_name(connection: kqlite.Connection) -> None:
+    assert not set(REFUSED) & set(FUNCTIONS.names())
+    for name, reason in REFUSED.items():
+        with pytest.raises(kqlite.KqlError) as caught:
+            connection.compile(f"print {name}()")
+        (diagnostic,) = caught.value.diagnostics
+        assert (diagnostic.code, diagnostic.hint) == ("KQL401", reason)
 
 
 def test_the_page_is_fresh() -> None:

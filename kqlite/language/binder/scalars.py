@@ -45,6 +45,7 @@ from kqlite.language.diagnostics import (
 )
 from kqlite.language.functions import FUNCTIONS
 from kqlite.language.functions.declare import Function, Parameter, Signature
+from kqlite.language.functions.refused import REFUSED
 from kqlite.language.functions.regexes import check_regex
 from kqlite.language.literals import ordered_json
 from kqlite.language.source import Span
@@ -426,6 +427,8 @@ class ScalarBinder:
         return plan.FirstValue(plan.Take(plan.Project(table.relation, ((column, value),)), 1))
 
     def _unknown_function(self, node: syntax.Call) -> Diagnostic:
+        if node.function in REFUSED:
+            return unsupported(f"the function `{node.function}`", node.name_span, REFUSED[node.function])
         return unknown_function(node.function, node.name_span, [*FUNCTIONS.names(), *self.environment.functions])
 
     def _expanded(self, arguments: Sequence[syntax.Item]) -> Sequence[syntax.Item]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from kqlite.language.functions import FUNCTIONS
 from kqlite.language.functions.declare import Function, Signature
 from kqlite.language.functions.operators import OPERATORS
+from kqlite.language.functions.refused import REFUSED
 
 PAGE = Path(__file__).with_name("README.md")
 
@@ -25,6 +26,7 @@ def page() -> str:
         *_section("Scalar functions", (function for function in functions if not function.aggregate)),
         *_section("Aggregates", (function for function in functions if function.aggregate)),
         *_section("Operators", OPERATORS.all()),
+        *_refused(),
     ]
     return "\n".join(parts)
 
@@ -38,6 +40,14 @@ def _section(title: str, functions: Iterable[Function]) -> Iterator[str]:
         yield "\n```kql"
         yield from (_example(example.call, example.result, example.rows) for example in function.examples)
         yield f"```\n\nSource: {function.source}.\n"
+
+
+def _refused() -> Iterator[str]:
+    yield "## Not available\n"
+    yield "Functions that Kusto documents and kqlite refuses by name.\n"
+    yield "| function | why |\n|---|---|"
+    yield from (f"| `{name}` | {reason} |" for name, reason in sorted(REFUSED.items()))
+    yield ""
 
 
 def _aliases(function: Function) -> str:
