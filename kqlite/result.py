@@ -176,6 +176,7 @@ def _arrow_type(type_: Type) -> "pa.DataType":
         Type.INT: pa.int32(),
         Type.LONG: pa.int64(),
         Type.REAL: pa.float64(),
+        Type.DECIMAL: pa.decimal128(38, 0),
         Type.STRING: pa.string(),
         Type.GUID: pa.string(),
         Type.DATETIME: pa.int64(),

@@ -63,7 +63,7 @@ def to_text(value: sql.Expression, type_: Type) -> sql.Expression:
             return value
         case Type.BOOL:
             return _template("CASE {x} WHEN TRUE THEN 'True' WHEN FALSE THEN 'False' END", x=value)
-        case Type.INT | Type.LONG:
+        case Type.INT | Type.LONG | Type.DECIMAL:
             return sql.Cast(value, "VARCHAR")
         case Type.REAL:
             # The engine prints the sign of a NaN.
@@ -152,6 +152,8 @@ def convert(value: sql.Expression, from_type: Type, form: Shape | None, to: Type
             return _to_long(value, from_type)
         case Type.REAL:
             return _to_real(value, from_type)
+        case Type.DECIMAL:
+            return _to_decimal(value, from_type)
         case Type.BOOL:
             return _to_bool(value, from_type)
         case Type.DATETIME:
@@ -213,6 +215,8 @@ def _to_int(value: sql.Expression, from_type: Type) -> sql.Expression:
             )
         case Type.BOOL:
             return sql.Cast(value, "INTEGER")
+        case Type.DECIMAL:
+            return sql.Cast(value, "INTEGER", tries=True)
         case Type.STRING:
             return _template(
                 "CASE WHEN regexp_full_match({x}, {shape}) THEN TRY_CAST(trim({x}) AS INTEGER) END", x=value, shape=sql.Literal(_WHOLE)
@@ -227,6 +231,8 @@ def _to_long(value: sql.Expression, from_type: Type) -> sql.Expression:
             return sql.Cast(value, "BIGINT")
         case Type.DATETIME | Type.TIMESPAN:
             return value
+        case Type.DECIMAL:
+            return sql.Cast(value, "BIGINT", tries=True)
         case Type.REAL:
             return _template(
                 f"CASE WHEN isnan({{x}}) THEN NULL WHEN {{x}} >= 9223372036854775807 THEN {_LONGEST}"
@@ -243,7 +249,7 @@ def _to_long(value: sql.Expression, from_type: Type) -> sql.Expression:
 
 def _to_real(value: sql.Expression, from_type: Type) -> sql.Expression:
     match from_type:
-        case Type.INT | Type.LONG | Type.BOOL | Type.DATETIME | Type.TIMESPAN:
+        case Type.INT | Type.LONG | Type.BOOL | Type.DATETIME | Type.TIMESPAN | Type.DECIMAL:
             return sql.Cast(value, "DOUBLE")
         case Type.STRING:
             return _template(
@@ -255,12 +261,26 @@ def _to_real(value: sql.Expression, from_type: Type) -> sql.Expression:
 
 def _to_bool(value: sql.Expression, from_type: Type) -> sql.Expression:
     match from_type:
-        case Type.INT | Type.LONG | Type.REAL:
+        case Type.INT | Type.LONG | Type.REAL | Type.DECIMAL:
             return sql.operation("<>", value, sql.Literal(0))
         case Type.STRING:
             return sql.let("word", value, _bool_of_text)
         case _:
             return _nothing("BOOLEAN")
+
+
+def _to_decimal(value: sql.Expression, from_type: Type) -> sql.Expression:
+    match from_type:
+        case Type.INT | Type.LONG:
+            return sql.Cast(value, "DECIMAL(38, 0)")
+        case Type.STRING:
+            return _template(
+                "CASE WHEN regexp_full_match({x}, {shape}) THEN TRY_CAST(trim({x}) AS DECIMAL(38, 0)) END",
+                x=value,
+                shape=sql.Literal(r"\s*[+-]?[0-9]+\s*"),
+            )
+        case _:
+            return _nothing("DECIMAL(38, 0)")
 
 
 def _bool_of_text(text: sql.Expression) -> sql.Expression:

@@ -18,6 +18,7 @@ SQL_TYPES = {
     Type.INT: "INTEGER",
     Type.LONG: "BIGINT",
     Type.REAL: "DOUBLE",
+    Type.DECIMAL: "DECIMAL(38, 0)",
     Type.STRING: "VARCHAR",
     Type.DATETIME: "BIGINT",
     Type.TIMESPAN: "BIGINT",

@@ -99,6 +99,7 @@ _TEXT: dict[Type, Callable[..., str]] = {
     Type.INT: str,
     Type.LONG: str,
     Type.REAL: real_text,
+    Type.DECIMAL: str,
     Type.STRING: str,
     Type.DATETIME: datetime_text,
     Type.TIMESPAN: timespan_text,
@@ -129,6 +130,8 @@ _JSON: dict[Type, Callable[..., str]] = {
     Type.INT: str,
     Type.LONG: str,
     Type.REAL: _json_of_real,
+    # Most readers of JSON would round it.
+    Type.DECIMAL: lambda value: f'"{value}"',
     Type.STRING: encode_basestring,
     Type.DATETIME: lambda ticks: f'"{datetime_text(ticks)}"',
     Type.TIMESPAN: lambda ticks: f'"{timespan_text(ticks)}"',

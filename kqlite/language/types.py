@@ -18,6 +18,7 @@ class Type(Enum):
     INT = "int"
     LONG = "long"
     REAL = "real"
+    DECIMAL = "decimal"
     STRING = "string"
     DATETIME = "datetime"
     TIMESPAN = "timespan"
@@ -49,7 +50,7 @@ ALIASES = {
     "uniqueid": Type.GUID,
     "dynamic": Type.DYNAMIC,
 }
-"""Every name under which a query may write a type. `decimal` is missing: no exact form for it has been chosen yet."""
+"""Every name under which a query may write a type. `decimal` is missing: only whole ones are held, which `parse_version()` makes."""
 
 
 def widest(types: list[Type]) -> Type | None:

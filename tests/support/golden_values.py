@@ -75,7 +75,7 @@ def _read(cell: str, type_: str) -> Cell:
             return str(json.loads(cell)) if cell.startswith('"') else cell
         case "bool":
             return {"true": True, "false": False}[cell]
-        case "int" | "long":
+        case "int" | "long" | "decimal":
             return int(cell)
         case "real":
             return _twelve_digits(float(cell))

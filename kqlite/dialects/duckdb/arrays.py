@@ -40,7 +40,7 @@ def _declare_rotation(name: str, sign: str) -> None:
         # The remainder is that of a length which is not 0.
         template = (
             f"list_transform([({sign}({{count}} % greatest(len({{list}}), 1)) + len({{list}})) % greatest(len({{list}}), 1)],"
-            " lambda k: list_concat(list_slice({list}, k + 1, len({list})), list_slice({list}, 1, k)))[1]"
+            " lambda k: CASE WHEN k IS NOT NULL THEN list_concat(list_slice({list}, k + 1, len({list})), list_slice({list}, 1, k)) END)[1]"
         )
         return _over(list_in(lowering, array, _form(invoke)), lambda elements: _template(template, list=elements, count=places))
 

@@ -97,3 +97,15 @@ def _extract_json(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expressi
     assert parse is not None
     document: plan.Scalar = plan.Invoke(parse, (invoke.arguments[1],), Type.DYNAMIC)
     return lowering.lower(plan.Convert(plan.Path(document, steps) if steps else document, Type.STRING))
+
+
+@custom("parse_version")
+def _parse_version(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
+    """Eight digits for each number."""
+    digits = " || ".join(f"lpad(coalesce(parts[{place}], '0'), 8, '0')" for place in range(1, 5))
+    template = (
+        "CASE WHEN regexp_full_match({version}, {shape}) THEN list_transform([string_split(trim({version}), '.')], lambda parts:"
+        f" CAST({digits} AS DECIMAL(38, 0)))[1] END"
+    )
+    shape = sql.Literal(r"\s*[0-9]{1,8}(?:[.][0-9]{1,8}){0,3}\s*")
+    return _template(template, version=lowering.lower(invoke.arguments[0]), shape=shape)

@@ -148,6 +148,8 @@ def comparable(operator: str, left: plan.Scalar, right: plan.Scalar, span: Span)
     wide = widest([left.type, right.type])
     if wide is not None:
         return convert(left, wide), convert(right, wide)
+    if Type.DECIMAL in pair and pair & {Type.INT, Type.LONG}:
+        return convert(left, Type.DECIMAL), convert(right, Type.DECIMAL)
     if text:
         # The text is read as the other side's type; one that is no such value equals none.
         other = left.type if right.type is Type.STRING else right.type

@@ -190,6 +190,7 @@ _DATA_TYPES = {
     Type.INT: "System.Int32",
     Type.LONG: "System.Int64",
     Type.REAL: "System.Double",
+    Type.DECIMAL: "System.Data.SqlTypes.SqlDecimal",
     Type.STRING: "System.String",
     Type.DATETIME: "System.DateTime",
     Type.TIMESPAN: "System.TimeSpan",

@@ -374,7 +374,7 @@ class ScalarBinder:
         for bound, bound_node in ((low, node.low), (high, node.high)):
             if bound.type is not value.type:
                 raise Refused(wrong_operands(operator, str(value.type), str(bound.type), bound_node.span))
-        if value.type not in (Type.INT, Type.LONG, Type.REAL, Type.DATETIME, Type.TIMESPAN):
+        if value.type not in (Type.INT, Type.LONG, Type.REAL, Type.DECIMAL, Type.DATETIME, Type.TIMESPAN):
             raise Refused(wrong_operand(operator, str(value.type), node.span))
         return invoke(operator, (value, low, high))
 

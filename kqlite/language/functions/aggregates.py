@@ -103,7 +103,8 @@ aggregate(
 _SUMMABLE = ((_LONG, Type.LONG), (_REAL, Type.REAL), (_TIMESPAN, Type.TIMESPAN))
 _AVERAGED = ((_REAL, Type.REAL), (_DATETIME, Type.DATETIME), (_TIMESPAN, Type.TIMESPAN))
 _ORDERED = tuple(
-    (Parameter("value", type_), type_) for type_ in (Type.INT, Type.LONG, Type.REAL, Type.STRING, Type.DATETIME, Type.TIMESPAN, Type.BOOL)
+    (Parameter("value", type_), type_)
+    for type_ in (Type.INT, Type.LONG, Type.REAL, Type.DECIMAL, Type.STRING, Type.DATETIME, Type.TIMESPAN, Type.BOOL)
 )
 
 for _name, _pairs, _doc, _examples in (

@@ -125,3 +125,20 @@ scalar(
         source=_page("extract_json"),
     )
 )
+
+scalar(
+    Function(
+        name="parse_version",
+        doc="A version of one to four numbers, of at most eight digits each, as a decimal that has their order; null for any other text.",
+        signatures=(Signature((string("version"),), Type.DECIMAL),),
+        sql={"duckdb": Custom("parse_version")},
+        examples=(
+            Example("parse_version('1.2.3.4')", "1000000020000000300000004"),
+            Example("parse_version('10.0') > parse_version('9.99')", "True"),
+            Example("parse_version('1') == parse_version('1.0.0.0')", "True"),
+            Example("parse_version('1.2.3.4.5')", "null"),
+            Example("parse_version('1.2-beta')", "null"),
+        ),
+        source=_page("parse_version"),
+    )
+)

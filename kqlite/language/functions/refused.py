@@ -1,7 +1,7 @@
 """Functions that Kusto documents and kqlite refuses, with the reason: a query that names one is told so, and the page lists them."""
 
 _REASONS = {
-    "a decimal has no exact form here yet": "todecimal parse_version",
+    "only whole decimals are held": "todecimal",
     "a parser of XML and a database of browsers are not part of kqlite": "parse_xml parse_user_agent",
     "no page says how two hashes become one": "hash_combine hash_many",
     "its page contradicts that of base64_encode_fromguid()": "base64_decode_toguid",
