@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kqlite.connection import BehindError, Connection, connect, connect_sample, import_files, sample
 from kqlite.directory.data_directory import DirectoryError, InUseError
-from kqlite.errors import ClosedError, InternalError, InventoryError, KqliteError, QueryCancelledError
+from kqlite.errors import ClosedError, InternalError, InventoryError, InventoryWarning, KqliteError, QueryCancelledError
 from kqlite.language.binder import Scope
 from kqlite.language.diagnostics import Diagnostic, KqlError
 from kqlite.parameters import ParameterError
@@ -74,6 +74,7 @@ __all__ = [
     "InUseError",
     "InternalError",
     "InventoryError",
+    "InventoryWarning",
     "KqlError",
     "KqliteError",
     "Lag",

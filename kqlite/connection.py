@@ -44,10 +44,10 @@ def connect(
 ) -> "Connection":
     """A connection to an inventory.
 
-    data: a data directory; or a file of resources, several, or a pattern such as "exports/*.json", read into memory; or tables by name, as
-    `register` takes them, queried in place; or None for an empty inventory in memory, to which
-    `register` adds tables. A directory that another process holds and shares, as `kqlite simulate` does, is asked through that
-    process; when it ends, the connection goes on by itself.
+    data: a data directory; or a file of resources, several, a pattern such as "exports/*.json", or "-" (standard input), read into
+    memory; or tables by name, as `register` takes them, queried in place; or None for an empty inventory in memory, to which `register`
+    adds tables. A directory that another process holds and shares, as `kqlite simulate` does, is asked through that process; when it
+    ends, the connection goes on by itself.
     clock: what `now()` reads, by default UTC, or the clock of the process that holds the directory. optimizer: whether DuckDB's
     optimizer is on; off serves tests, which compare both. at_least: the sequence number of a change that every query has to see;
     a query waits for it, so many seconds as `timeout` says, and then raises BehindError.
@@ -104,7 +104,7 @@ def _files(given: object) -> list[Path] | None:
     """The files that a caller means; None where it is one path, and no file's. Raises InventoryError where a pattern fits none."""
     if isinstance(given, str | Path):
         path = as_path(given)
-        if path.is_file():
+        if str(given) == "-" or (path.exists() and not path.is_dir()):
             return [path]
         return _fitting(str(given)) if not path.exists() and has_magic(str(given)) else None
     if not isinstance(given, Sequence) or isinstance(given, bytes):

@@ -32,3 +32,7 @@ class InternalError(KqliteError):
 
     def __reduce__(self) -> tuple[type["InternalError"], tuple[str, str, str]]:
         return InternalError, (self.reason, self.kql, self.sql)
+
+
+class InventoryWarning(UserWarning):
+    """Files were read, and hold less, or other things, than their reader may think: a part of an answer, members that no query sees."""

@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from kqlite.cli.arguments import STANDARD_INPUT, Options, Usage, read
-from kqlite.errors import KqliteError
+from kqlite.errors import InventoryWarning, KqliteError
 from kqlite.gc_control import keep_for_good, no_collection
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ _MAX_QUERY_BYTES = 16 * 2**20
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     options = read(sys.argv[1:] if arguments is None else arguments)
+    warnings.simplefilter("always", InventoryWarning)
+    warnings.showwarning = _show_warning  # type: ignore[assignment]  # of what it is given, only the message is of interest
     try:
         code = _COMMANDS[options.command](options)
         sys.stdout.flush()
@@ -50,6 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
         return 1
     return code
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def run() -> NoReturn:

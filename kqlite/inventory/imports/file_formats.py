@@ -1,19 +1,24 @@
-"""The documents of a file, in chunks: a JSON array, JSON lines, what `az graph query` prints (`{"data": [..]}`), Parquet, Arrow.
+"""The documents of a file, in chunks: a JSON array, JSON lines, an answer or several, Parquet, Arrow.
 
 What a file is, is told from how it begins, not from its name. Every document comes with its place, for the error that may follow.
+
+An answer is an object that holds rows: `{"data": [..]}` of Resource Graph and `az graph query`, also in the form of a table
+(`{"data": {"columns": [..], "rows": [..]}}`), `{"Data": [..]}` of Search-AzGraph, `{"value": [..]}` of ARM. Answers may follow each
+other or stand in an array. What an answer says of further pages is noted.
 """
 
 import codecs
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from kqlite.inventory.imports.tool_rows import arm_row, has_tool_form, resource_row
 from kqlite.inventory.shapes.arrow_types import document, is_text, parsed, refused
 from kqlite.inventory.shapes.batches import OTHER_COLUMN
 from kqlite.inventory.shapes.documents import DocumentError, InventoryError, Value, decode, decode_all, decode_at, fault_text
@@ -28,6 +33,16 @@ CHUNK = 120
 
 _BLOCK_BYTES = 1 << 22
 _LARGEST_DOCUMENT = 1 << 26
+_ROWS = ("data", "Data", "value")
+"""The members of an answer that hold its rows."""
+
+_TOTALS = ("totalRecords", "total_records", "TotalRecords")
+_NEXT = ("$skipToken", "skip_token", "skipToken", "SkipToken", "nextLink")
+_TRUNCATED = ("resultTruncated", "result_truncated", "ResultTruncated")
+_CUT = re.compile(r'"@\{[\w.$]+=[^"]*\}"|"System\.(?:Object\[\]|Collections\.Hashtable)"')
+"""What PowerShell's ConvertTo-Json writes in place of an object that lies too deep."""
+
+_CUT_REASON = "PowerShell's ConvertTo-Json has cut this document: export again with `ConvertTo-Json -Depth 100`"
 _SPACE = " \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 
@@ -57,16 +72,43 @@ def _fault(path: Path, place: int, reason: str, unit: str = "line") -> Inventory
     return InventoryError(f"{path}, {unit} {place}: {reason}")
 
 
-def chunks(path: Path) -> Iterator[Chunk]:
-    """All documents of a file. Raises InventoryError naming file, place and reason."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What an answer says of itself.
+
+    Args:
+        rows: How many rows it has.
+        total: How many rows all its pages have; None where it does not say.
+        has_more: Whether it names a next page, or says that it was cut.
+    """
+
+    path: Path
+    rows: int
+    total: int | None
+    has_more: bool
+
+
+def chunks(path: Path, pages: list[Page] | None = None, *, of_resources: bool = True) -> Iterator[Chunk]:
+    """All documents of a file. Raises InventoryError naming file, place and reason.
+
+    Args:
+        pages: Where it is noted what each answer in the file says of itself.
+        of_resources: Whether documents are resources, which are brought into the form of Resource Graph.
+    """
     with _opened(path) as stream:
         if is_arrow(stream) or is_parquet(stream):
-            yield from _arrow_chunks(path)
+            found = _arrow_chunks(path)
         elif _is_lines(stream):
-            for block in _line_blocks(stream):
-                yield from block_chunks(path, block)
+            found = (chunk for block in _line_blocks(stream) for chunk in _block_chunks(path, block))
         else:
-            yield from _value_chunks(path, stream)
+            found = _value_chunks(path, stream, [] if pages is None else pages)
+        yield from map(_as_resources, found) if of_resources else found
+
+
+def _as_resources(chunk: Chunk) -> Chunk:
+    if not has_tool_form(chunk.values):
+        return chunk
+    return replace(chunk, values=[resource_row(value) for value in chunk.values], plain=[False] * len(chunk.values))
 
 
 @contextmanager
@@ -122,7 +164,19 @@ def _is_lines(stream: IO[bytes]) -> bool:
         value = json.loads(first)
     except (ValueError, RecursionError):
         return not first.startswith((b"[", b"{")) or (first.startswith(b"{") and is_last)
-    return isinstance(value, dict) and not isinstance(value.get("data"), list)
+    return isinstance(value, dict) and not _is_answer(value)
+
+
+def _is_answer(value: Value) -> bool:
+    """Whether a document is an answer, or an error in place of one, and no resource."""
+    if type(value) is not dict or "id" in value:
+        return False
+    has_rows = any(type(value.get(name)) is list for name in _ROWS)
+    return has_rows or _is_table(value.get("data")) or type(value.get("error")) is dict
+
+
+def _is_table(data: Value) -> bool:
+    return type(data) is dict and type(data.get("columns")) is list and type(data.get("rows")) is list
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +203,7 @@ def _line_blocks(stream: IO[bytes]) -> Iterator[Block]:
         yield Block(number, offset, rest)
 
 
-def block_chunks(path: Path, block: Block) -> Iterator[Chunk]:
+def _block_chunks(path: Path, block: Block) -> Iterator[Chunk]:
     """The documents of a block, in order. Raises InventoryError naming file, line and reason."""
     lines = _lines(path, block)
     places = range(block.number, block.number + len(lines))
@@ -158,7 +212,11 @@ def block_chunks(path: Path, block: Block) -> Iterator[Chunk]:
 
 
 def sorted_chunks(path: Path, block: Block) -> Iterator[Chunk]:
-    """The documents of a block, those of one type mostly together. Raises InventoryError naming file, line and reason."""
+    """The resources of a block, those of one type mostly together. Raises InventoryError naming file, line and reason."""
+    yield from map(_as_resources, _sorted_chunks(path, block))
+
+
+def _sorted_chunks(path: Path, block: Block) -> Iterator[Chunk]:
     groups: dict[str, tuple[list[int], list[str]]] = defaultdict(lambda: ([], []))
     for number, line in enumerate(_lines(path, block), block.number):
         found = _TYPE.search(line)
@@ -283,6 +341,8 @@ class _Window:
                 raise self.fault(str(error)) from None
             else:
                 if end < len(self._text) or self._ended:
+                    if found := _CUT.search(self._text, self._at, end):
+                        raise self.fault(_CUT_REASON, found.start())
                     self.size += end - self._at
                     self.escapes += self._text.find("\\", self._at, end) >= 0
                     self._at = end
@@ -294,9 +354,9 @@ def _reason(error: json.JSONDecodeError, length: int) -> str:
     return "the file ends inside a document" if error.pos >= length else fault_text(error, error.colno)
 
 
-def _value_chunks(path: Path, stream: IO[bytes]) -> Iterator[Chunk]:
+def _value_chunks(path: Path, stream: IO[bytes], pages: list[Page]) -> Iterator[Chunk]:
     window = _Window(path, stream)
-    documents = _values(window)
+    documents = _values(path, window, pages)
     size, escapes = 0, 0
     while taken := list(islice(documents, CHUNK)):
         plain = [window.escapes == escapes] * len(taken)
@@ -304,14 +364,47 @@ def _value_chunks(path: Path, stream: IO[bytes]) -> Iterator[Chunk]:
         size, escapes = window.size, window.escapes
 
 
-def _values(window: _Window) -> Iterator[tuple[int, Value]]:
+def _values(path: Path, window: _Window, pages: list[Page]) -> Iterator[tuple[int, Value]]:
     while window.peek():
         if window.peek() == "[":
-            yield from _elements(window)
+            for line, value in _elements(window):
+                if _is_answer(value):
+                    yield from ((line, row) for row in _answered(path, window, value, pages))
+                else:
+                    yield line, value
         elif window.peek() == "{":
-            yield from _object(window)
+            yield from _object(path, window, pages)
         else:
             raise window.fault("expected an array or an object")
+
+
+def _answered(path: Path, window: _Window, answer: dict[str, Value], pages: list[Page]) -> list[Value]:
+    """The rows of an answer that was read whole."""
+    _refuse_error(window, answer)
+    name = next((name for name in _ROWS if type(answer.get(name)) is list), "")
+    if name:
+        rows = list(map(arm_row, answer[name])) if name == "value" else answer[name]
+    else:
+        table = answer["data"]
+        names = [column.get("name") if type(column) is dict else column for column in table["columns"]]
+        if not all(type(row) is list and len(row) == len(names) for row in table["rows"]):
+            raise window.fault("a table whose rows do not have as many values as it has columns")
+        rows = [dict(zip(names, row, strict=True)) for row in table["rows"]]
+    _note(path, answer, len(rows), pages)
+    return rows
+
+
+def _refuse_error(window: _Window, answer: Mapping[str, Value]) -> None:
+    error = answer.get("error")
+    if type(error) is dict:
+        said = ": ".join(str(error[name]) for name in ("code", "message") if error.get(name))
+        raise window.fault(f"an error that Azure has answered, and no inventory: {said}")
+
+
+def _note(path: Path, members: Mapping[str, Value], rows: int, pages: list[Page]) -> None:
+    total = next((members[name] for name in _TOTALS if type(members.get(name)) is int), None)
+    is_cut = any(str(members.get(name)).lower() == "true" for name in _TRUNCATED)
+    pages.append(Page(path, rows, total, is_cut or any(members.get(name) for name in _NEXT)))
 
 
 def _elements(window: _Window) -> Iterator[tuple[int, Value]]:
@@ -326,11 +419,11 @@ def _elements(window: _Window) -> Iterator[tuple[int, Value]]:
             return
 
 
-def _object(window: _Window) -> Iterator[tuple[int, Value]]:
-    """The elements of an answer's `data`, or where there is none the object itself."""
+def _object(path: Path, window: _Window, pages: list[Page]) -> Iterator[tuple[int, Value]]:
+    """The rows of an answer, as they are read; or the object itself, where it is none."""
     line = window.line()
     members: dict[str, Value] = {}
-    is_answer = False
+    rows: int | None = None
     window.take("{", "the start")
     separator = window.take("}", "`{`") if window.peek() == "}" else ","
     while separator == ",":
@@ -338,15 +431,19 @@ def _object(window: _Window) -> Iterator[tuple[int, Value]]:
             raise window.fault("expected the name of a member in double quotes")
         name = window.value()
         window.take(":", "the name of a member")
-        if name == "data" and window.peek() == "[":
-            is_answer = True
-            yield from _elements(window)
+        if name in _ROWS and window.peek() == "[" and "id" not in members:
+            rows = 0
+            for place, value in _elements(window):
+                rows += 1
+                yield place, arm_row(value) if name == "value" else value
         else:
             members[name] = window.value()
         separator = window.take(",}", "a member")
-    if isinstance(members.get("data"), dict) and "rows" in members["data"]:
-        raise window.fault("an answer in the form of a table; ask for the result format `objectArray`")
-    if not is_answer:
+    if rows is not None:
+        _note(path, members, rows, pages)
+    elif _is_answer(members):
+        yield from ((line, row) for row in _answered(path, window, members, pages))
+    else:
         yield line, members
 
 

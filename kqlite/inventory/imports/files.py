@@ -1,18 +1,22 @@
 """Files into an inventory, all of them or nothing: JSON arrays, JSON lines, what `az graph query` prints, Parquet and Arrow."""
 
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kqlite.directory.data_directory import MANIFEST, DataDirectory
+from kqlite.errors import InventoryWarning
 from kqlite.gc_control import no_collection
-from kqlite.inventory.imports.file_formats import chunks
+from kqlite.inventory.imports.file_formats import Page, chunks
 from kqlite.inventory.imports.in_memory import ENOUGH_ROWS, incoming
+from kqlite.inventory.imports.prepared_files import prepared
 from kqlite.inventory.imports.user_tables import read_table as read_table
-from kqlite.inventory.shapes.batches import Row, fault_of
-from kqlite.inventory.shapes.documents import InventoryError
+from kqlite.inventory.shapes.batches import Row, fault_of, key_of, other_members
+from kqlite.inventory.shapes.resource_tables import table_of
 from kqlite.inventory.store.store import Store
 
 Progress = Callable[[int, int], None]
@@ -21,34 +25,89 @@ Progress = Callable[[int, int], None]
 _SMALL_BYTES = 1 << 22
 """Files that are smaller together are read at once: what the two passes save in memory is not worth their start."""
 
+_NAMED = 5
+"""As many files or members are named in a notice."""
+
 
 def _silent(done: int, total: int) -> None:
     pass
 
 
 def load_files(
-    paths: Sequence[Path], store: Store, progress: Progress = _silent, enough_rows: int = ENOUGH_ROWS, scratch: Path | None = None
+    paths: Sequence[Path],
+    store: Store,
+    progress: Progress = _silent,
+    enough_rows: int = ENOUGH_ROWS,
+    scratch: Path | None = None,
 ) -> int:
     """Take the resources of files into a store; how many documents there were.
 
     A row replaces the one of the same id, in the store and in files before. The watermark is the time when the oldest file was written.
-    enough_rows: how many rows of a type make a partition of its own. scratch: a folder for what does not fit in memory.
-    Raises InventoryError naming file, place and reason; the store is unchanged then.
+
+    Args:
+        paths: Files as `prepared_files` takes them; `-` is standard input.
+        store: What takes them.
+        progress: Told how far it has come.
+        enough_rows: How many rows of a type make a partition of its own.
+        scratch: A folder for what does not fit in memory.
+
+    Warns:
+        InventoryWarning: Pages are missing, two documents have one id, or members are no columns; everything is in the store all the same.
+
+    Raises:
+        InventoryError: Names file, place and reason; the store is unchanged then.
     """
-    try:
-        facts = [path.stat() for path in paths]
-    except OSError as error:
-        raise InventoryError(f"{error.filename}: {error.strerror}") from None
-    written = datetime.fromtimestamp(min(fact.st_mtime for fact in facts), UTC)
-    if sum(fact.st_size for fact in facts) > _SMALL_BYTES:
-        return _load_in_two_passes(paths, store, written, progress, enough_rows, scratch)
-    rows = [row for path in paths for row in _rows(path)]
-    store.hold(incoming(rows, enough_rows, store.shaped_types()), written)
-    return len(rows)
+    pages: list[Page] = []
+    with TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True) as folder, prepared(paths, Path(folder)) as ready:
+        facts = [path.stat() for path in ready]
+        written = datetime.fromtimestamp(min(fact.st_mtime for fact in facts), UTC)
+        if sum(fact.st_size for fact in facts) > _SMALL_BYTES:
+            count, superseded, others = _load_in_two_passes(ready, store, written, progress, enough_rows, Path(folder), pages)
+        else:
+            rows = [row for path in ready for row in _rows(path, pages)]
+            store.hold(incoming(rows, enough_rows, store.shaped_types()), written)
+            count, superseded = len(rows), len(rows) - len({(table_of(row["type"]), key_of(row["id"])) for row in rows})
+            others = {name for row in rows for name in other_members(row) or ()}
+    for text in (*_missing_pages(pages, dict(zip(ready, paths, strict=True))), *_oddities(count, superseded, others)):
+        warnings.warn(text, InventoryWarning, stacklevel=2)
+    return count
 
 
-def _rows(path: Path) -> Iterator[Row]:
-    for chunk in chunks(path):
+def _missing_pages(pages: Sequence[Page], names: Mapping[Path, Path]) -> Iterator[str]:
+    """What is told of answers that are not whole, also together."""
+    by_total: dict[int | None, list[Page]] = defaultdict(list)
+    for page in pages:
+        by_total[page.total].append(page)
+    for total, alike in by_total.items():
+        rows = sum(page.rows for page in alike)
+        files = _listed(dict.fromkeys(str(names[page.path]) for page in alike))
+        more = "export the pages after it too (`--skip-token` of `az graph query`) and read all of them together"
+        if total is not None and rows < total:
+            yield f"{files}: {rows:,} of {total:,} records; {more}"
+        elif total is None and all(page.has_more for page in alike):
+            yield f"{files}: not the last page of an answer; {more}"
+
+
+def _oddities(count: int, superseded: int, others: Set[str]) -> Iterator[str]:
+    if superseded:
+        documents = "1 document has" if superseded == 1 else f"{superseded:,} documents have"
+        yield f"{documents} the id of a later one, which is kept (ids are compared without case); {count - superseded:,} resources"
+    if others:
+        are = "is no column" if len(others) == 1 else "are no columns"
+        yield (
+            f"{_listed(sorted(others))} {are} of a resource table, so no query sees {'it' if len(others) == 1 else 'them'}; "
+            "`project` without them keeps `properties` whole, and Connection.register makes a table of any file"
+        )
+
+
+def _listed(names: Iterable[str]) -> str:
+    listed = list(names)
+    shown = ", ".join(listed[:_NAMED])
+    return f"{shown} and {len(listed) - _NAMED:,} others" if len(listed) > _NAMED else shown
+
+
+def _rows(path: Path, pages: list[Page]) -> Iterator[Row]:
+    for chunk in chunks(path, pages):
         for index, row in enumerate(chunk.values):
             fault = fault_of(row)
             if fault is not None:
@@ -57,19 +116,32 @@ def _rows(path: Path) -> Iterator[Row]:
 
 
 def _load_in_two_passes(
-    paths: Sequence[Path], store: Store, written: datetime, progress: Progress, enough_rows: int, scratch: Path | None
-) -> int:
+    paths: Sequence[Path],
+    store: Store,
+    written: datetime,
+    progress: Progress,
+    enough_rows: int,
+    folder: Path,
+    pages: list[Page],
+) -> tuple[int, int, set[str]]:
+    """How many documents there were, how many a later one of their id replaces, and their members that are no columns."""
     from kqlite.inventory.imports.run_merge import Gathering
     from kqlite.inventory.imports.worker_processes import taken
 
-    with TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True) as folder, no_collection():
-        gathering = Gathering(taken(paths, Path(folder), lambda done: progress(done, 0)), lambda done: progress(done, gathering.count))
+    with no_collection():
+        all_taken = taken(paths, folder, lambda done: progress(done, 0), pages=pages)
+        gathering = Gathering(all_taken, lambda done: progress(done, gathering.count))
         with closing(gathering):
             store.load(gathering.incoming(enough_rows, store.shaped_types()), written)
-            return gathering.count
+            return gathering.count, gathering.superseded, gathering.others
 
 
-def import_files(paths: Sequence[Path], directory: Path, progress: Progress = _silent, enough_rows: int = ENOUGH_ROWS) -> int:
+def import_files(
+    paths: Sequence[Path],
+    directory: Path,
+    progress: Progress = _silent,
+    enough_rows: int = ENOUGH_ROWS,
+) -> int:
     """Take the resources of files into a data directory, made where there is none; how many documents there were.
 
     Raises InventoryError as `load_files` does; the directory is unchanged then, or not there.

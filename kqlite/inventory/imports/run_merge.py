@@ -51,6 +51,16 @@ class Gathering:
         """How many documents came."""
         return sum(type_.count for type_ in self._types)
 
+    @property
+    def superseded(self) -> int:
+        """How many documents a later one of their id replaces, once `incoming` has been called."""
+        return sum(len(type_.dropped) for type_ in self._types)
+
+    @property
+    def others(self) -> set[str]:
+        """The members of documents that are no columns."""
+        return {name for type_ in self._types for name in type_.others}
+
     def incoming(self, enough_rows: int, shaped_types: Container[str]) -> list[Incoming]:
         """What came, by partition; of two rows with one id in one table the last is kept.
 
@@ -119,6 +129,7 @@ class _Type:
     def __init__(self, folded: str, taken: Sequence[TakenType], reader: Callable[[Path], SpoolReader]) -> None:
         self.folded = folded
         self.spellings = {spelling for one in taken for spelling in one.spellings}
+        self.others = {name for one in taken for name in one.others}
         self.drafts = Drafts()
         for one in taken:
             self.drafts.cover(one.drafts)

@@ -61,13 +61,14 @@ class Run:
 
 @dataclass
 class TakenType:
-    """What came of one type. groups: subscription and resource group."""
+    """What came of one type. groups: subscription and resource group. others: members that are no columns."""
 
     type: str
     spool: Path
     spellings: set[str] = field(default_factory=set)
     drafts: Drafts = field(default_factory=Drafts)
     groups: list[tuple[str, str]] = field(default_factory=list)
+    others: set[str] = field(default_factory=set)
     runs: list[Run] = field(default_factory=list)
 
 
@@ -164,6 +165,7 @@ class _TypeIntake:
                 part[name] = self._growths[name].grow(columns[name], plain)
         if not self._growths.keys() >= columns.keys() - set(STRINGS):
             self.taken.drafts.has_other = True
+            self.taken.others |= columns.keys() - set(STRINGS) - set(DYNAMICS)
             if OTHER_COLUMN not in self._growths:
                 self._growths[OTHER_COLUMN] = Growth(self.taken.drafts.other)
             part[OTHER_COLUMN] = self._growths[OTHER_COLUMN].grow([other_members(row) for row in rows])

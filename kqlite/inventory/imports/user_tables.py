@@ -87,7 +87,7 @@ def _from_documents(path: Path) -> "pa.Table":
     import pyarrow as pa
 
     rows: list[dict[str, Value]] = []
-    for chunk in chunks(path):
+    for chunk in chunks(path, of_resources=False):
         for index, value in enumerate(chunk.values):
             if type(value) is not dict:
                 raise chunk.fault(index, "not a JSON object")

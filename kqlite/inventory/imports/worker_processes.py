@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from kqlite.gc_control import no_collection
-from kqlite.inventory.imports.file_formats import Block, Chunk, chunks, is_lines, line_blocks, sorted_chunks
+from kqlite.inventory.imports.file_formats import Block, Chunk, Page, chunks, is_lines, line_blocks, sorted_chunks
 from kqlite.inventory.imports.sorted_runs import Intake, TakenType, order_of
 from kqlite.inventory.shapes.documents import InventoryError
 
@@ -34,8 +34,12 @@ _MAIN = "from kqlite.inventory.imports.worker_processes import main; main()"
 Report = Callable[[int], None]
 
 
-def taken(paths: Sequence[Path], folder: Path, report: Report, processes: int | None = None) -> list[TakenType]:
+def taken(
+    paths: Sequence[Path], folder: Path, report: Report, processes: int | None = None, pages: list[Page] | None = None
+) -> list[TakenType]:
     """What documents there are in files.
+
+    pages: where it is noted what answers among the files say of themselves.
 
     folder: for spools. report: called with how many documents have been read. processes: to read with besides this one; None: as many as
     there are processors, and none for little. Raises InventoryError naming file, place and reason.
@@ -44,7 +48,7 @@ def taken(paths: Sequence[Path], folder: Path, report: Report, processes: int | 
         processes = _processes_for(sum(path.stat().st_size for path in paths))
     with ExitStack() as stack:
         readers = [stack.enter_context(_reader(folder / f"spool{index}")) for index in range(processes)]
-        return _Pass(folder, readers, report).over(paths)
+        return _Pass(folder, readers, report, [] if pages is None else pages).over(paths)
 
 
 def _processes_for(size: int) -> int:
@@ -89,8 +93,8 @@ class _Broken:
 class _Pass:
     """The files, one after another, by all readers."""
 
-    def __init__(self, folder: Path, readers: "Sequence[_Reader]", report: Report) -> None:
-        self._readers, self._report = readers, report
+    def __init__(self, folder: Path, readers: "Sequence[_Reader]", report: Report, pages: list[Page]) -> None:
+        self._readers, self._report, self._pages = readers, report, pages
         self._intake = Intake(folder / "spool")
         self._count = 0
         self._turn = 0
@@ -105,7 +109,7 @@ class _Pass:
                         self._take_in(sorted_chunks(path, block), file)
             else:
                 self._await(0)
-                self._take_in(chunks(path), file)
+                self._take_in(chunks(path, self._pages), file)
         self._await(0)
         return [one for reader in self._readers for one in reader.finish()] + self._intake.finish()
 
