@@ -247,7 +247,7 @@ class Simulation:
         type_ = Type.SCALE_SET if f"/providers/{Type.SCALE_SET}/".lower() in folded else Type.VM
         if container is None or container.get(type_, folded.rpartition("/")[2]) is None:
             raise CoreError(f"no scale set and no VM has the id {resource_id!r}")
-        self._plane.request(lambda rec: metrics.feed(rec, resource_id, name, float(value)), "metrics/write")
+        self._plane.request(lambda recorder: metrics.feed(recorder, resource_id, name, float(value)), "metrics/write")
 
     def inject(self, fault: Mapping[str, Any]) -> str:
         """A fault, `{"fault": name, ..}`; the id by which `recover` ends it. Raises CoreError for an unknown name, key or value."""
@@ -266,7 +266,7 @@ class Simulation:
     def faults(self) -> list[dict[str, Any]]:
         """The faults that hold now, or will begin."""
         self._check_open()
-        return outages.list_active(self._plane.rec)
+        return outages.list_active(self._plane.recorder)
 
     def events(self, after: int = 0, limit: int = 10_000) -> list[Event]:
         """Committed events after a sequence number, in order."""

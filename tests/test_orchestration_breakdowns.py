@@ -47,7 +47,9 @@ def test_a_set_whose_controller_breaks_down_fails_and_time_goes_on() -> None:
     simulation = one_that_cannot_shrink()
     scale_set = simulation.plane.fleet.containers[RG.lower()].scale_set("web")
     assert scale_set is not None
-    simulation.plane.request(lambda rec: rec.change_set(rec.group(RG.lower()), scale_set, capacity=1, due=rec.now), "test")
+    simulation.plane.request(
+        lambda recorder: recorder.change_set(recorder.group(RG.lower()), scale_set, capacity=1, due=recorder.now), "test"
+    )
     before = simulation.now
     simulation.advance("10m")
     assert (simulation.now - before).total_seconds() == 600
@@ -121,11 +123,13 @@ def test_what_was_refused_leaves_no_facts_of_a_model_behind() -> None:
     simulation = made(0)
     plane = simulation.plane
 
-    def refused(rec: Any) -> None:
-        rec.define("vm", {"properties": {"hardwareProfile": {"vmSize": "Standard_D2s_v3"}}})
+    def refused(recorder: Any) -> None:
+        recorder.define("vm", {"properties": {"hardwareProfile": {"vmSize": "Standard_D2s_v3"}}})
         raise RuntimeError("after the model was made")
 
     with pytest.raises(RuntimeError):
         plane.request(refused, "test")
-    number = plane.request(lambda rec: rec.define("vm", {"properties": {"hardwareProfile": {"vmSize": "Standard_D8s_v3"}}}), "test")
+    number = plane.request(
+        lambda recorder: recorder.define("vm", {"properties": {"hardwareProfile": {"vmSize": "Standard_D8s_v3"}}}), "test"
+    )
     assert plane.fleet.facts(number).size.name == "Standard_D8s_v3"

@@ -214,7 +214,7 @@ def _run_on_the_clock(simulation: Simulation, stopped: Callable[[], bool]) -> No
     plane = simulation.plane
     while not stopped():
         plane.catch_up(stopped)
-        due = plane.rec.timers.next_due()
+        due = plane.recorder.timers.next_due()
         plane.clock.wait(due if due is not None else plane.now + 60_000_000, plane.now, 0.2)
     plane.catch_up()
 

@@ -47,7 +47,7 @@ class Activity:
 
     def __init__(self, plane: ControlPlane, door: FrontDoor) -> None:
         self._plane = plane
-        self._rec: Recorder = plane.rec
+        self._recorder: Recorder = plane.recorder
         self._door = door
         self._acts: dict[str, Callable[[Container, ScaleSetState, int], None]] = {
             "stop": self._stop,
@@ -65,39 +65,39 @@ class Activity:
     @property
     def level(self) -> str:
         """How busy the fleet is: one of `activity_rates.LEVELS`."""
-        state = self._rec.fleet.activity
+        state = self._recorder.fleet.activity
         return "none" if state is None else state.level
 
     def set_level(self, level: str) -> None:
         """From now on, and after a restart too, the fleet is this busy. Raises CoreError where there is no such level."""
         activity_rates.checked_level(level)
         if level != self.level:
-            self._plane.request(lambda rec: _change_level(rec, level), "activity/write")
+            self._plane.request(lambda recorder: _change_level(recorder, level), "activity/write")
 
     # A minute of a scale set
 
     def _wake(self, container_key: str, name: str, due: int) -> None:
-        rec = self._rec
-        group = rec.fleet.containers.get(container_key)
+        recorder = self._recorder
+        group = recorder.fleet.containers.get(container_key)
         scale_set = group.scale_set(name) if group is not None else None
-        if group is None or scale_set is None or rec.fleet.activity is None or (due - scale_set.uid) % ACTIVITY_EVERY:
+        if group is None or scale_set is None or recorder.fleet.activity is None or (due - scale_set.uid) % ACTIVITY_EVERY:
             return  # the timer of an earlier set of this name
-        rec.arm_activity(group, scale_set)
-        live = rec.fleet.membership(group, name).live
+        recorder.arm_activity(group, scale_set)
+        live = recorder.fleet.membership(group, name).live
         if self.level == "none" or not live or not scale_set.profile:
             return
         self._roll_out(group, scale_set)
-        spot = rec.fleet.facts(scale_set.profile).is_spot
+        spot = recorder.fleet.facts(scale_set.profile).is_spot
         means = expected(self.level, due, vms=len(live), spot=spot, period=ACTIVITY_EVERY)
         draw = due // ACTIVITY_EVERY
-        for number in range(_poisson(sum(means), rec.chance.uniform("activity", scale_set.uid, draw))):
+        for number in range(_poisson(sum(means), recorder.chance.uniform("activity", scale_set.uid, draw))):
             salt = draw * 1000 + number
             now = group.scale_set(name)  # an act before may have changed it
             assert now is not None
             self._acts[self._kind(means, scale_set.uid, salt)](group, now, salt)
 
     def _kind(self, means: list[float], uid: int, salt: int) -> str:
-        point = self._rec.chance.uniform("activity-kind", uid, salt) * sum(means)
+        point = self._recorder.chance.uniform("activity-kind", uid, salt) * sum(means)
         return next((kind.name for kind, upto in zip(KINDS, accumulate(means), strict=True) if point < upto), KINDS[0].name)
 
     def _ask(self, method: str, id_: str, body: Any = None, actor: str = "operator") -> bool:
@@ -110,8 +110,8 @@ class Activity:
 
     def _chosen(self, group: Container, scale_set: ScaleSetState, salt: int) -> VmState | None:
         """A member that runs and is at rest; None where none was found at a few looks."""
-        keys = list(self._rec.fleet.membership(group, scale_set.name).live)
-        start = self._rec.chance.number("activity-vm", scale_set.uid, salt) % len(keys) if keys else 0
+        keys = list(self._recorder.fleet.membership(group, scale_set.name).live)
+        start = self._recorder.chance.number("activity-vm", scale_set.uid, salt) % len(keys) if keys else 0
         found = (group.vm(key) for key in islice((*keys[start:], *keys[:start]), _LOOKS))
         return next((vm for vm in found if vm is not None and _is_well(vm)), None)
 
@@ -122,7 +122,7 @@ class Activity:
         return vm
 
     def _stop(self, group: Container, scale_set: ScaleSetState, salt: int) -> None:
-        keeps = self._rec.chance.uniform("activity-stop", scale_set.uid, salt) < _STOPS_POWER_OFF
+        keeps = self._recorder.chance.uniform("activity-stop", scale_set.uid, salt) < _STOPS_POWER_OFF
         self._on_one(group, scale_set, salt, "powerOff" if keeps else "deallocate")
 
     def _restart(self, group: Container, scale_set: ScaleSetState, salt: int) -> None:
@@ -139,13 +139,13 @@ class Activity:
     def _tag(self, group: Container, scale_set: ScaleSetState, salt: int) -> None:
         vm = self._chosen(group, scale_set, salt)
         if vm is not None:
-            ticket = self._rec.chance.number("activity-ticket", vm.uid, salt) % _TICKETS
+            ticket = self._recorder.chance.number("activity-ticket", vm.uid, salt) % _TICKETS
             self._ask("PATCH", group.scope(Type.VM) + vm.name, {"tags": {**dict(vm.tags), "ticket": f"CHG{ticket:05d}"}})
 
     def _maintain(self, group: Container, scale_set: ScaleSetState, salt: int) -> None:
-        reboots = self._rec.chance.uniform("activity-reboot", scale_set.uid, salt) < _REBOOTS
+        reboots = self._recorder.chance.uniform("activity-reboot", scale_set.uid, salt) < _REBOOTS
         spec = {"fault": "maintenance", "set": scale_set.name, "type": "reboot" if reboots else "freeze"}
-        outages.inject(self._rec, spec)
+        outages.inject(self._recorder, spec)
 
     # Extensions and releases
 
@@ -157,26 +157,26 @@ class Activity:
 
     def _install(self, group: Container, vm: VmState, release: str, actor: str) -> bool:
         name, _ = self._script_of(vm)
-        body = {"location": vm.location, "properties": script(self._rec.fleet.facts(vm.model).os_type, release)}
+        body = {"location": vm.location, "properties": script(self._recorder.fleet.facts(vm.model).os_type, release)}
         return self._ask("PUT", f"{group.scope(Type.VM)}{vm.name}/extensions/{name}", body, actor)
 
     def _script_of(self, vm: VmState) -> tuple[str, str]:
         """The script extension of a VM, and the release that it has; ("deploy", "") where it has none."""
         for name, number, *_ in vm.extensions:
-            document = self._rec.fleet.definitions[number].document
+            document = self._recorder.fleet.definitions[number].document
             if document.get("type") in _SCRIPT_TYPES:
                 return name, str((document.get("settings") or {}).get(RELEASE, ""))
         return _DEPLOY, ""
 
     def _deploy(self, group: Container, scale_set: ScaleSetState, salt: int) -> None:
         """A new release in the profile, which new instances have from their first boot; the others follow, `_roll_out` by `_roll_out`."""
-        rec = self._rec
-        release = f"{to_datetime(rec.now):%Y%m%d.%H%M}"
-        profile = rec.fleet.definitions[scale_set.profile].document["profile"]
+        recorder = self._recorder
+        release = f"{to_datetime(recorder.now):%Y%m%d.%H%M}"
+        profile = recorder.fleet.definitions[scale_set.profile].document["profile"]
         known = (profile.get("extensionProfile") or {}).get("extensions") or []
         others = [each for each in known if each["properties"].get("type") not in _SCRIPT_TYPES]
         mine = next((each["name"] for each in known if each not in others), _DEPLOY)
-        os_type = rec.fleet.facts(scale_set.profile).os_type
+        os_type = recorder.fleet.facts(scale_set.profile).os_type
         extensions = [*others, {"name": mine, "properties": script(os_type, release)}]
         body = {
             "tags": {**dict(scale_set.tags), RELEASE: release},
@@ -186,11 +186,11 @@ class Activity:
 
     def _roll_out(self, group: Container, scale_set: ScaleSetState) -> None:
         """Bring some of the VMs that have an older release to that of their set."""
-        rec = self._rec
+        recorder = self._recorder
         release = dict(scale_set.tags).get(RELEASE, "")
-        if not release or not 0 <= rec.now - _begun(release) < ROLLOUT:
+        if not release or not 0 <= recorder.now - _begun(release) < ROLLOUT:
             return
-        members = list(rec.fleet.members(group, scale_set.name))
+        members = list(recorder.fleet.members(group, scale_set.name))
         room = math.ceil(len(members) * ROLLOUT_SHARE) - sum(vm.step == Step.EXTENSIONS for vm in members)
         for vm in members:
             if room <= 0:
@@ -201,17 +201,17 @@ class Activity:
     # Hours later
 
     def _return(self, container_key: str, name: str, due: int) -> None:
-        rec = self._rec
-        group = rec.fleet.containers.get(container_key)
+        recorder = self._recorder
+        group = recorder.fleet.containers.get(container_key)
         vm = group.vm(name) if group is not None else None
-        first = rec.first_return(vm) if vm is not None else 0
-        if group is None or vm is None or rec.fleet.activity is None or not first or due < first or (due - first) % DAY:
+        first = recorder.first_return(vm) if vm is not None else 0
+        if group is None or vm is None or recorder.fleet.activity is None or not first or due < first or (due - first) % DAY:
             return  # it is not any more what it was
         if self.level != "none":
             self._see_to(group, vm)
         now = group.vm(name)
         if now is not None:
-            rec.arm_return(group, now)
+            recorder.arm_return(group, now)
 
     def _see_to(self, group: Container, vm: VmState) -> None:
         """Start a VM that does not run; in one that runs, install again the extension that failed."""
@@ -221,7 +221,7 @@ class Activity:
             return
         for name, number, state, _, _ in vm.extensions:
             if state == Provisioning.FAILED:
-                body = {"location": vm.location, "properties": self._rec.fleet.definitions[number].document}
+                body = {"location": vm.location, "properties": self._recorder.fleet.definitions[number].document}
                 self._ask("PUT", f"{id_}/extensions/{name}", body)
                 return
         self._ask("POST", f"{id_}/reapply")
@@ -260,17 +260,17 @@ def _poisson(mean: float, draw: float) -> int:
     return count
 
 
-def _change_level(rec: Recorder, level: str) -> None:
+def _change_level(recorder: Recorder, level: str) -> None:
     """Extensions fail as often as the level says, and from now on everything follows it."""
-    known = rec.fleet.activity
+    known = recorder.fleet.activity
     if known is not None and known.fault:
-        outages.recover(rec, known.fault)
+        outages.recover(recorder, known.fault)
     share = activity_rates.FAILING_EXTENSIONS[level]
-    fault = outages.inject(rec, {"fault": "extension", "probability": share}) if share else ""
+    fault = outages.inject(recorder, {"fault": "extension", "probability": share}) if share else ""
     if known is None:
-        rec.create(rec.fleet.root, Type.ACTIVITY, ActivityState(ACTIVITY, 1, level, rec.now, (), fault))
+        recorder.create(recorder.fleet.root, Type.ACTIVITY, ActivityState(ACTIVITY, 1, level, recorder.now, (), fault))
         return
-    kept = [each for each in (*known.earlier, (known.since, known.level)) if each[0] < rec.now]
-    while len(kept) > 1 and kept[1][0] <= rec.now - HISTORY:
+    kept = [each for each in (*known.earlier, (known.since, known.level)) if each[0] < recorder.now]
+    while len(kept) > 1 and kept[1][0] <= recorder.now - HISTORY:
         del kept[0]
-    rec.change(rec.fleet.root, Type.ACTIVITY, known, level=level, since=rec.now, earlier=tuple(kept), fault=fault)
+    recorder.change(recorder.fleet.root, Type.ACTIVITY, known, level=level, since=recorder.now, earlier=tuple(kept), fault=fault)

@@ -89,11 +89,11 @@ class FrontDoor:
         is committed. Raises ArmError where it is refused.
         """
         plane = self._plane
-        route, call = find_route(plane.rec, method, path, {"api-version": api_version})
+        route, call = find_route(plane.recorder, method, path, {"api-version": api_version})
         call.body, call.path = body, path
         if route.is_locked:
-            check_locks(plane.rec, call)
-        plane.request(lambda rec: route.handle(rec, call), route.cause(call), commit=False, actor=actor)
+            check_locks(plane.recorder, call)
+        plane.request(lambda recorder: route.handle(recorder, call), route.cause(call), commit=False, actor=actor)
 
     def _handle(self, method: str, path_and_query: str, body: Any, headers: Mapping[str, str] | None, base: str, commit: bool) -> Answer:
         self._requests += 1
@@ -119,19 +119,19 @@ class FrontDoor:
     # Dispatch
 
     def _answer(self, request: _Request, body: Any, text: str | None, commit: bool) -> Answer:
-        plane, rec = self._plane, self._plane.rec
-        route, call = find_route(rec, request.method, request.path, request.query)
+        plane, recorder = self._plane, self._plane.recorder
+        route, call = find_route(recorder, request.method, request.path, request.query)
         call.body, call.text, call.headers, call.path = body, text, request.headers, request.path
         self._break(request, call, route)
         if route.is_operation:
             return self._operation(request, call)
         if request.method in _WRITES:
             if route.is_locked:
-                check_locks(rec, call)
-            outcome = plane.request(lambda rec: route.handle(rec, call), route.cause(call), commit)
+                check_locks(recorder, call)
+            outcome = plane.request(lambda recorder: route.handle(recorder, call), route.cause(call), commit)
             plane.crash_if("before-answer")
         else:
-            outcome = route.handle(rec, call)
+            outcome = route.handle(recorder, call)
         if isinstance(outcome, Page):
             return self._page(request, outcome)
         return self._from_outcome(request, call, outcome)
@@ -167,7 +167,7 @@ class FrontDoor:
     def _struck(self, name: str, scope: dict[str, str]) -> FaultState | None:
         if name not in self._plane.fleet.faults:
             return None
-        return self._plane.request(lambda rec: strikes(rec, name, scope["operation"], scope, self._requests), "faults/strike")
+        return self._plane.request(lambda recorder: strikes(recorder, name, scope["operation"], scope, self._requests), "faults/strike")
 
     # Answers
 

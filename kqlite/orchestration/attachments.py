@@ -157,72 +157,72 @@ def public_ips_of(group: Container, vm: VmState, facts: Facts) -> list[tuple[Pub
     return found
 
 
-def create_attachments(rec: Recorder, group: Container, vm: VmState, facts: Facts) -> None:
+def create_attachments(recorder: Recorder, group: Container, vm: VmState, facts: Facts) -> None:
     """Make what a new VM needs; a disk or interface of that name that exists already is taken."""
     for ip in make_public_ips(vm, facts):
         known_ip = cast("PublicIpState | None", group.get(Type.PUBLIC_IP, ip.name))
         if known_ip is None:
-            rec.create(group, Type.PUBLIC_IP, ip)
+            recorder.create(group, Type.PUBLIC_IP, ip)
         else:
-            rec.change(group, Type.PUBLIC_IP, known_ip, nic=ip.nic)
+            recorder.change(group, Type.PUBLIC_IP, known_ip, nic=ip.nic)
     for nic in make_nics(vm, facts):
         known_nic = cast("NicState | None", group.get(Type.NIC, nic.name))
         if known_nic is None:
-            rec.create(group, Type.NIC, nic)
+            recorder.create(group, Type.NIC, nic)
         else:
-            rec.change(group, Type.NIC, known_nic, vm=vm.name, definition=nic.definition, public_ip=nic.public_ip)
+            recorder.change(group, Type.NIC, known_nic, vm=vm.name, definition=nic.definition, public_ip=nic.public_ip)
     for disk in make_disks(vm, facts):
         known = cast("DiskState | None", group.get(Type.DISK, disk.name))
         if known is None:
-            rec.create(group, Type.DISK, disk)
+            recorder.create(group, Type.DISK, disk)
         else:
-            rec.change(group, Type.DISK, known, vm=vm.name, lun=disk.lun, state="Attached")
+            recorder.change(group, Type.DISK, known, vm=vm.name, lun=disk.lun, state="Attached")
     for part in facts.nics:
         known_nic = cast("NicState | None", group.get(Type.NIC, part.name)) if not part.number else None
         if known_nic is not None:
-            rec.change(group, Type.NIC, known_nic, vm=vm.name)
+            recorder.change(group, Type.NIC, known_nic, vm=vm.name)
 
 
-def remove_attachments(rec: Recorder, group: Container, vm: VmState, facts: Facts, with_disks: bool = False) -> None:
+def remove_attachments(recorder: Recorder, group: Container, vm: VmState, facts: Facts, with_disks: bool = False) -> None:
     """After a VM is gone: delete what goes with it, and let go of the rest. with_disks: all its disks go."""
     for disk, disk_part in disks_of(group, vm, facts):
         if disk_part.deleted or with_disks:
-            rec.delete(group, Type.DISK, disk)
+            recorder.delete(group, Type.DISK, disk)
         else:
-            rec.change(group, Type.DISK, disk, vm="", state="Unattached", lun=-1, implied=False)
+            recorder.change(group, Type.DISK, disk, vm="", state="Unattached", lun=-1, implied=False)
     # An address acts when its interface is deleted; an interface that stays keeps it.
     ips = {ip.name: (ip, part) for ip, part in public_ips_of(group, vm, facts)}
     for nic, nic_part in nics_of(group, vm, facts):
         ip, ip_part = ips.get(nic.public_ip, (None, nic_part))
         if nic_part.deleted:
-            rec.delete(group, Type.NIC, nic)
+            recorder.delete(group, Type.NIC, nic)
             if ip is not None and ip_part.public_ip_deleted:
-                rec.delete(group, Type.PUBLIC_IP, ip)
+                recorder.delete(group, Type.PUBLIC_IP, ip)
             elif ip is not None:
-                rec.change(group, Type.PUBLIC_IP, ip, nic="", implied=False)
+                recorder.change(group, Type.PUBLIC_IP, ip, nic="", implied=False)
         else:
-            rec.change(group, Type.NIC, nic, vm="", implied=False)
+            recorder.change(group, Type.NIC, nic, vm="", implied=False)
             if ip is not None and ip.implied:
-                rec.change(group, Type.PUBLIC_IP, ip, implied=False)
+                recorder.change(group, Type.PUBLIC_IP, ip, implied=False)
 
 
-def materialise(rec: Recorder, group: Container, vm: VmState, facts: Facts) -> None:
+def materialise(recorder: Recorder, group: Container, vm: VmState, facts: Facts) -> None:
     """Keep copies of what was implied, because the VM's model is about to become one of its own."""
     for ip, _ in public_ips_of(group, vm, facts):
-        rec.change(group, Type.PUBLIC_IP, ip, implied=False)
+        recorder.change(group, Type.PUBLIC_IP, ip, implied=False)
     for nic, _ in nics_of(group, vm, facts):
-        rec.change(group, Type.NIC, nic, implied=False)
+        recorder.change(group, Type.NIC, nic, implied=False)
     for disk, _ in disks_of(group, vm, facts):
-        rec.change(group, Type.DISK, disk, implied=False)
+        recorder.change(group, Type.DISK, disk, implied=False)
 
 
-def follow_power(rec: Recorder, group: Container, vm: VmState, facts: Facts, deallocated: bool) -> int:
+def follow_power(recorder: Recorder, group: Container, vm: VmState, facts: Facts, deallocated: bool) -> int:
     """Disks are Reserved while their VM is deallocated, Attached else; the VM's next `disk_version`.
 
     Call it before the VM itself changes.
     """
     state = "Reserved" if deallocated else "Attached"
-    moved = [rec.change(group, Type.DISK, disk, state=state) for disk, _ in disks_of(group, vm, facts) if disk.state != state]
+    moved = [recorder.change(group, Type.DISK, disk, state=state) for disk, _ in disks_of(group, vm, facts) if disk.state != state]
     return vm.disk_version + 1 if any(disk.implied for disk in moved) else vm.disk_version
 
 

@@ -80,7 +80,7 @@ class ControlPlane:
             fleet = saved.load(log) if saved is not None and facts else None
         self._saved_at = fleet.sequence if fleet is not None else 0
         self._save_at = self._saved_at + SAVE_EVERY
-        self.rec = Recorder(fleet or Fleet(), chance, self.profile == "preview-2021")
+        self.recorder = Recorder(fleet or Fleet(), chance, self.profile == "preview-2021")
         self._crash_points: set[str] = set()
         self._facts = {"seed": str(chance.seed), "profile": self.profile}
         self._autoscale = Autoscale()
@@ -96,7 +96,7 @@ class ControlPlane:
     @property
     def now(self) -> int:
         """The simulated time, in microseconds since 1970-01-01T00:00Z."""
-        return self.rec.now
+        return self.recorder.now
 
     @property
     def durable_now(self) -> int:
@@ -106,50 +106,50 @@ class ControlPlane:
     @property
     def fleet(self) -> Fleet:
         """The state. Read only: it changes by `request` and `advance_to` alone."""
-        return self.rec.fleet
+        return self.recorder.fleet
 
     def _set_now(self, now: int) -> None:
-        self.rec.now = self.rec.fleet.now = now
+        self.recorder.now = self.recorder.fleet.now = now
 
     def _replay(self, now: int) -> None:
         with no_collection():
             for event in every_event(self.log, self._saved_at):
-                self.rec.fleet.apply(event._replace(name=sys.intern(event.name), image=interned(event.image)))
+                self.recorder.fleet.apply(event._replace(name=sys.intern(event.name), image=interned(event.image)))
             self._committed_now = now
             self._set_now(now)
-            self.rec.rearm()
+            self.recorder.rearm()
 
     def _begin(self, subscriptions: int, feature_names: tuple[str, ...] | str) -> None:
         ga = self.profile == "ga"
         names = features.FEATURES if feature_names == "all" else tuple(map(features.known_name, feature_names))
         if ga:
             names = features.FEATURES
-        rec = self.rec
-        with rec.because("user", "subscriptions/write"):
+        recorder = self.recorder
+        with recorder.because("user", "subscriptions/write"):
             for number in range(1, subscriptions + 1):
                 name = f"00000000-0000-0000-0000-{number:012d}"
-                rec.create(rec.fleet.root, Type.SUBSCRIPTION, SubscriptionState(name, 1, rec.now))
-                subscription = rec.fleet.containers[f"/subscriptions/{name}"]
+                recorder.create(recorder.fleet.root, Type.SUBSCRIPTION, SubscriptionState(name, 1, recorder.now))
+                subscription = recorder.fleet.containers[f"/subscriptions/{name}"]
                 for feature in names:
-                    rec.create(subscription, Type.FEATURE, FeatureState(feature, 1, "Registered", 0))
+                    recorder.create(subscription, Type.FEATURE, FeatureState(feature, 1, "Registered", 0))
                 for provider in features.PROVIDERS:
                     effective = features.registered(subscription) if provider == "Microsoft.Compute" else ()
-                    rec.create(subscription, Type.PROVIDER, ProviderState(provider, 1, "Registered", 0, effective))
+                    recorder.create(subscription, Type.PROVIDER, ProviderState(provider, 1, "Registered", 0, effective))
         self.commit()
 
     def _handlers(self) -> dict[int, Callable[[str, str, int], None]]:
-        rec = self.rec
+        recorder = self.recorder
 
         def in_container(handle: Callable[..., None]) -> Callable[[str, str, int], None]:
             def run(container_key: str, name: str, due: int) -> None:
-                container = rec.fleet.containers.get(container_key)
+                container = recorder.fleet.containers.get(container_key)
                 if container is not None:
-                    handle(rec, container, name, due)
+                    handle(recorder, container, name, due)
 
             return run
 
         return {
-            Wake.FAULT: lambda _, name, due: outages.wake(rec, name, due),
+            Wake.FAULT: lambda _, name, due: outages.wake(recorder, name, due),
             Wake.VM: in_container(vm.wake),
             Wake.HEALTH: in_container(health.wake),
             Wake.FEATURE: in_container(features.wake_feature),
@@ -158,7 +158,7 @@ class ControlPlane:
             Wake.SCALE_SET: in_container(scale_set.wake),
             Wake.REPAIR: in_container(repair.wake),
             Wake.RESTORE: in_container(spot.wake_restore),
-            Wake.SPOT: lambda location, size, due: spot.wake(rec, location, size, due),
+            Wake.SPOT: lambda location, size, due: spot.wake(recorder, location, size, due),
             Wake.AUTOSCALE: in_container(self._autoscale.wake),
             Wake.ACTIVITY: _nothing,
             Wake.RETURN: _nothing,
@@ -176,12 +176,12 @@ class ControlPlane:
         commit: False leaves the commit to the caller, who must answer nobody before it. actor: which user, as events name it.
         """
         with self.lock, interrupted_later():
-            mark = len(self.rec.pending)
+            mark = len(self.recorder.pending)
             try:
-                with self.rec.because(actor, cause):
-                    result = decide(self.rec)
+                with self.recorder.because(actor, cause):
+                    result = decide(self.recorder)
             except Exception:
-                self.rec.take_back(mark)
+                self.recorder.take_back(mark)
                 raise
             if commit:
                 self.commit()
@@ -189,32 +189,32 @@ class ControlPlane:
 
     def commit(self) -> None:
         """Make everything durable that happened so far. Raises LogError, and takes all of it back, where that fails."""
-        rec = self.rec
-        if not rec.pending and rec.now == self._committed_now:
+        recorder = self.recorder
+        if not recorder.pending and recorder.now == self._committed_now:
             return
         self.crash_if("before-commit")
         with interrupted_later():
             try:
-                self.log.commit(rec.pending, {**self._facts, "now": str(rec.now)})
+                self.log.commit(recorder.pending, {**self._facts, "now": str(recorder.now)})
             except LogError:
-                rec.take_back()
+                recorder.take_back()
                 self._set_now(self._committed_now)
-                rec.rearm()
+                recorder.rearm()
                 self._autoscale.forget()
                 raise
-            self.transitions += len(rec.pending)
-            rec.pending = []
-            self._committed_now = rec.now
+            self.transitions += len(recorder.pending)
+            recorder.pending = []
+            self._committed_now = recorder.now
         self.crash_if("after-commit")
-        if rec.fleet.sequence >= self._save_at:
+        if recorder.fleet.sequence >= self._save_at:
             # The larger the fleet, the rarer: what is saved is the whole of it.
-            every = max(SAVE_EVERY, 4 * rec.fleet.size)
+            every = max(SAVE_EVERY, 4 * recorder.fleet.size)
             self.save_state(every)
             self._save_at = self._saved_at + every
 
     def save_state(self, after: int = 10_000) -> None:
         """Save the state where so many events were committed since it was saved last. Nothing is lost where that is never done."""
-        fleet = self.rec.fleet
+        fleet = self.recorder.fleet
         if self._saved is None or fleet.sequence - self._saved_at < after:
             return
         with self.lock, no_collection():
@@ -239,16 +239,16 @@ class ControlPlane:
         """Run everything that is due up to and including `time`; less where `stopped`, which is asked at each commit, says so."""
         with self.lock, interrupted_later() as interrupted, no_collection():
             if self._run_due(time, lambda: stopped() or interrupted()):
-                self._set_now(max(time, self.rec.now))
+                self._set_now(max(time, self.recorder.now))
             self.commit()
 
     def _run_due(self, time: int, stopped: Callable[[], bool] = _never) -> bool:
-        timers = self.rec.timers
+        timers = self.recorder.timers
         while (timer := timers.pop(time)) is not None:
-            self._set_now(max(timer.due, self.rec.now))
+            self._set_now(max(timer.due, self.recorder.now))
             self._run(timer)
             # Only between steps: a commit never cuts one in two. What is due at this instant still is so after a restart.
-            if len(self.rec.pending) >= COMMIT_EVERY:
+            if len(self.recorder.pending) >= COMMIT_EVERY:
                 self.commit()
                 if stopped():
                     return False
@@ -257,13 +257,13 @@ class ControlPlane:
     def _run(self, timer: Timer) -> None:
         if self._crash_points:
             self.crash_if("between-steps")
-        mark = len(self.rec.pending)
+        mark = len(self.recorder.pending)
         try:
             self._wakes[timer.wake](timer.group, timer.name, timer.due)
         except Exception as error:
-            self.rec.take_back(mark)
+            self.recorder.take_back(mark)
             self.broke_down(f"{Wake(timer.wake).name.lower().replace('_', '-')} of {timer.name or 'the simulation'}", error)
-            giving_up.give_up(self.rec, timer, repr(error))
+            giving_up.give_up(self.recorder, timer, repr(error))
 
     def broke_down(self, what: str, error: Exception) -> None:
         """Remember an error that nobody was to blame for: a fault in kqlite itself, after which time goes on."""
@@ -283,7 +283,7 @@ class ControlPlane:
         with self.lock, interrupted_later() as interrupted, no_collection():
             end = self.now + limit
             while not (reached := done()) and not interrupted():
-                due = self.rec.timers.next_due()
+                due = self.recorder.timers.next_due()
                 if due is None or due > end:
                     break
                 self._run_due(due)
@@ -300,14 +300,14 @@ class ControlPlane:
             # Never in the log: a process that starts again must not stop at once.
             self._crash_points.add(str(keys.get("operation", "before-commit")))
             return f"crash-{keys.get('operation', 'before-commit')}"
-        return self.request(lambda rec: outages.inject(rec, spec), "faults/write")
+        return self.request(lambda recorder: outages.inject(recorder, spec), "faults/write")
 
     def recover(self, id_: str) -> None:
         """End a fault. Raises CoreError for an unknown id."""
         if id_.startswith("crash-"):
             self._crash_points.discard(id_.removeprefix("crash-"))
             return
-        self.request(lambda rec: outages.recover(rec, id_), "faults/delete")
+        self.request(lambda recorder: outages.recover(recorder, id_), "faults/delete")
 
     def crash_if(self, point: str) -> None:
         """Stop the process, as a power cut does, where a crash was injected at this point."""

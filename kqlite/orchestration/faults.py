@@ -134,62 +134,62 @@ def covers(fault: FaultState, scope: Mapping[str, Any]) -> bool:
     return True
 
 
-def active(rec: Recorder, name: str) -> Iterator[FaultState]:
+def active(recorder: Recorder, name: str) -> Iterator[FaultState]:
     """The faults of this name that hold now."""
-    return iter(list(rec.fleet.faults.get(name, {}).values()))
+    return iter(list(recorder.fleet.faults.get(name, {}).values()))
 
 
-def strikes(rec: Recorder, name: str, key: int | str, scope: Mapping[str, Any], counter: int = 0) -> FaultState | None:
+def strikes(recorder: Recorder, name: str, key: int | str, scope: Mapping[str, Any], counter: int = 0) -> FaultState | None:
     """The fault that hits what is described by `scope`, if one does.
 
     key, counter: whom it would hit, and which time this is: the draws against fraction and probability hang on them alone.
     """
-    if name not in rec.fleet.faults:
+    if name not in recorder.fleet.faults:
         return None
-    for fault in active(rec, name):
+    for fault in active(recorder, name):
         if not covers(fault, scope):
             continue
         limit = key_of(fault, "count")
         if limit is not None and fault.used >= limit:
             continue
         fraction = key_of(fault, "fraction", 1.0)
-        if fraction < 1.0 and rec.chance.uniform(f"fraction {fault.name}", key) >= fraction:
+        if fraction < 1.0 and recorder.chance.uniform(f"fraction {fault.name}", key) >= fraction:
             continue
         probability = key_of(fault, "probability", 1.0)
-        if probability < 1.0 and rec.chance.uniform(f"probability {fault.name}", key, counter) >= probability:
+        if probability < 1.0 and recorder.chance.uniform(f"probability {fault.name}", key, counter) >= probability:
             continue
-        return rec.strike(fault) if limit is not None else fault
+        return recorder.strike(fault) if limit is not None else fault
     return None
 
 
-def vm_scope(rec: Recorder, vm: VmState) -> dict[str, Any]:
+def vm_scope(recorder: Recorder, vm: VmState) -> dict[str, Any]:
     """How faults see a VM."""
-    size = rec.fleet.facts(vm.model).size.name
+    size = recorder.fleet.facts(vm.model).size.name
     return {"region": vm.location, "zone": vm.zone, "size": size, "set": vm.set, "vm": vm.name, "domain": vm.domain}
 
 
-def targets(rec: Recorder, fault: FaultState) -> Iterator[tuple[Container, VmState]]:
+def targets(recorder: Recorder, fault: FaultState) -> Iterator[tuple[Container, VmState]]:
     """The VMs where a fault holds: those of one VM's or one set's name, else all of its region."""
     vm_name, set_name = key_of(fault, "vm"), key_of(fault, "set")
-    for group in rec.fleet.all_groups():
+    for group in recorder.fleet.all_groups():
         if vm_name is not None:
             one = group.vm(str(vm_name).rpartition("/")[2])
             found = [one] if one is not None else []
         elif set_name is not None:
             name = str(set_name).rpartition("/")[2].lower()
-            found = list(rec.fleet.members(group, name)) if name in group.members else []
+            found = list(recorder.fleet.members(group, name)) if name in group.members else []
         else:
             found = list(cast("dict[str, VmState]", group.of(Type.VM)).values())
         for vm in found:
-            if covers(fault, vm_scope(rec, vm)):
+            if covers(fault, vm_scope(recorder, vm)):
                 yield group, vm
 
 
-def chosen(rec: Recorder, fault: FaultState, vms: list[tuple[Container, VmState]]) -> list[tuple[Container, VmState]]:
+def chosen(recorder: Recorder, fault: FaultState, vms: list[tuple[Container, VmState]]) -> list[tuple[Container, VmState]]:
     """The part of `vms` that the fault's fraction and count take: exactly that many, in the order of keyed draws."""
     fraction = key_of(fault, "fraction", 1.0)
     number = min(round(len(vms) * fraction), int(key_of(fault, "count", len(vms))))
     if number >= len(vms):
         return vms
-    ranked = sorted(vms, key=lambda pair: (rec.chance.number(f"chosen {fault.name}", pair[1].uid), pair[1].name))
+    ranked = sorted(vms, key=lambda pair: (recorder.chance.number(f"chosen {fault.name}", pair[1].uid), pair[1].name))
     return ranked[:number]

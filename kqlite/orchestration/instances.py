@@ -62,36 +62,42 @@ _POWER_AT_START: dict[str, str] = {
 }
 
 
-def creation_time(rec: Recorder, vm: VmState, facts: Facts) -> int:
+def creation_time(recorder: Recorder, vm: VmState, facts: Facts) -> int:
     """How long this VM takes from the request to the end of OS provisioning, in microseconds."""
-    return round(rec.chance.triangular(CREATE[facts.os_type], "create", vm.uid, vm.turn) * SECOND)
+    return round(recorder.chance.triangular(CREATE[facts.os_type], "create", vm.uid, vm.turn) * SECOND)
 
 
-def allocation_due(rec: Recorder, vm: VmState, facts: Facts) -> int:
+def allocation_due(recorder: Recorder, vm: VmState, facts: Facts) -> int:
     """When a new VM is allocated."""
-    return rec.now + round(creation_time(rec, vm, facts) * _ALLOCATED_AT)
+    return recorder.now + round(creation_time(recorder, vm, facts) * _ALLOCATED_AT)
 
 
-def boot_due(rec: Recorder, vm: VmState, facts: Facts) -> int:
+def boot_due(recorder: Recorder, vm: VmState, facts: Facts) -> int:
     """When a VM that was just allocated has booted."""
-    return rec.now + round(creation_time(rec, vm, facts) * (_BOOTED_AT - _ALLOCATED_AT))
+    return recorder.now + round(creation_time(recorder, vm, facts) * (_BOOTED_AT - _ALLOCATED_AT))
 
 
-def provision_due(rec: Recorder, vm: VmState, facts: Facts) -> int:
+def provision_due(recorder: Recorder, vm: VmState, facts: Facts) -> int:
     """When the guest of a VM that has just booted is provisioned."""
-    return rec.now + round(creation_time(rec, vm, facts) * (1 - _BOOTED_AT))
+    return recorder.now + round(creation_time(recorder, vm, facts) * (1 - _BOOTED_AT))
 
 
-def step_due(rec: Recorder, vm: VmState, step: str, bounds: tuple[float, float, float] | None = None) -> int:
+def step_due(recorder: Recorder, vm: VmState, step: str, bounds: tuple[float, float, float] | None = None) -> int:
     """When a step that begins now ends."""
-    return rec.now + round(rec.chance.triangular(bounds or DURATIONS[step], step, vm.uid, vm.turn) * SECOND)
+    return recorder.now + round(recorder.chance.triangular(bounds or DURATIONS[step], step, vm.uid, vm.turn) * SECOND)
 
 
 def begin(
-    rec: Recorder, group: Container, vm: VmState, step: Step, work: str, bounds: tuple[float, float, float] | None = None, **fields: Any
+    recorder: Recorder,
+    group: Container,
+    vm: VmState,
+    step: Step,
+    work: str,
+    bounds: tuple[float, float, float] | None = None,
+    **fields: Any,
 ) -> VmState:
     """A step begins on a VM: it is Updating (or what `fields` say) until the step ends."""
-    changed: dict[str, Any] = {"step": step, "work": work, "turn": vm.turn + 1, "due": step_due(rec, vm, step, bounds)}
+    changed: dict[str, Any] = {"step": step, "work": work, "turn": vm.turn + 1, "due": step_due(recorder, vm, step, bounds)}
     changed["provisioning"] = Provisioning.UPDATING
     power = _POWER_AT_START.get(step)
     if power is not None:
@@ -102,53 +108,53 @@ def begin(
             changed["health_due"] = 0
     changed.update(fields)
     if changed["provisioning"] != vm.provisioning:
-        changed["changed"] = rec.now
-    begun = rec.change_vm(group, vm, **changed)
+        changed["changed"] = recorder.now
+    begun = recorder.change_vm(group, vm, **changed)
     if vm.work and vm.work != begun.work:
-        _let_go(rec, group, vm)
+        _let_go(recorder, group, vm)
     return begun
 
 
-def _let_go(rec: Recorder, group: Container, vm: VmState) -> None:
+def _let_go(recorder: Recorder, group: Container, vm: VmState) -> None:
     """Whoever waited for the step that was under way on this VM waits no longer: another took its place."""
     if vm.work not in ("set", "repair"):
-        if vm.work not in rec.fleet.open_work:
-            rec.end_operation(group, vm.work, PREEMPTED)
+        if vm.work not in recorder.fleet.open_work:
+            recorder.end_operation(group, vm.work, PREEMPTED)
         return
     scale_set = group.scale_set(vm.set)
     if scale_set is None or scale_set.provisioning == Provisioning.DELETING:
         return
     if vm.work == "repair":
-        rec.change_set(group, scale_set, repair_due=rec.now)
+        recorder.change_set(group, scale_set, repair_due=recorder.now)
     elif scale_set.operation:
-        rec.change_set(group, scale_set, due=rec.now)
+        recorder.change_set(group, scale_set, due=recorder.now)
 
 
-def rack_for(rec: Recorder, group: Container, set_name: str, domain: int, uid: int) -> int:
+def rack_for(recorder: Recorder, group: Container, set_name: str, domain: int, uid: int) -> int:
     """The hidden rack for one more instance: the emptiest of its domain; one by chance for a VM outside any set."""
     if not set_name:
-        return rec.chance.number("rack", uid) % 4
-    racks = rec.fleet.membership(group, set_name).racks[domain]
+        return recorder.chance.number("rack", uid) % 4
+    racks = recorder.fleet.membership(group, set_name).racks[domain]
     return racks.index(min(racks))
 
 
-def _free_name(rec: Recorder, group: Container, scale_set: ScaleSetState, serial: int) -> str:
+def _free_name(recorder: Recorder, group: Container, scale_set: ScaleSetState, serial: int) -> str:
     attempt = 0
     while True:
-        suffix = rec.chance.number("name", scale_set.uid, serial * 1000 + attempt) & 0xFFFFFFFF
+        suffix = recorder.chance.number("name", scale_set.uid, serial * 1000 + attempt) & 0xFFFFFFFF
         name = instance_name(scale_set.name, f"{suffix:08x}")
         if group.get(Type.VM, name) is None:
             return name
         attempt += 1
 
 
-def create_from_profile(rec: Recorder, group: Container, scale_set: ScaleSetState, serial: int, work: str, model: int) -> VmState:
+def create_from_profile(recorder: Recorder, group: Container, scale_set: ScaleSetState, serial: int, work: str, model: int) -> VmState:
     """One more instance of a scale set, with the attachments and extensions that its profile, the definition `model`, names."""
-    name = _free_name(rec, group, scale_set, serial)
-    membership = rec.fleet.membership(group, scale_set.name)
+    name = _free_name(recorder, group, scale_set, serial)
+    membership = recorder.fleet.membership(group, scale_set.name)
     domain = next_domain(membership.domains)
     return create(
-        rec,
+        recorder,
         group,
         name=name,
         location=scale_set.location,
@@ -163,7 +169,7 @@ def create_from_profile(rec: Recorder, group: Container, scale_set: ScaleSetStat
 
 
 def create(
-    rec: Recorder,
+    recorder: Recorder,
     group: Container,
     *,
     name: str,
@@ -177,8 +183,8 @@ def create(
     work: str,
 ) -> VmState:
     """A new VM that begins to be allocated."""
-    facts = rec.fleet.facts(model)
-    uid = rec.chance.uid(group.scope(Type.VM) + name, rec.now)
+    facts = recorder.fleet.facts(model)
+    uid = recorder.chance.uid(group.scope(Type.VM) + name, recorder.now)
     vm = VmState(
         name=name,
         version=1,
@@ -188,14 +194,14 @@ def create(
         set=set_name,
         model=model,
         tags=tags,
-        created=rec.now,
+        created=recorder.now,
         domain=domain,
         domain_asked=domain_asked,
-        rack=rack_for(rec, group, set_name, domain, uid),
+        rack=rack_for(recorder, group, set_name, domain, uid),
         provisioning=Provisioning.CREATING,
         power=Power.NONE,
         failure=(),
-        changed=rec.now,
+        changed=recorder.now,
         settled=0,
         step=Step.ALLOCATE,
         due=0,
@@ -208,57 +214,65 @@ def create(
         disk_version=1,
         generalized=False,
     )
-    vm = vm._replace(due=allocation_due(rec, vm, facts))
-    create_attachments(rec, group, vm, facts)
-    rec.create(group, Type.VM, vm)
+    vm = vm._replace(due=allocation_due(recorder, vm, facts))
+    create_attachments(recorder, group, vm, facts)
+    recorder.create(group, Type.VM, vm)
     for extension, number in facts.extensions:
         image = ExtensionState(extension, 1, vm.name, vm.location, number, Provisioning.CREATING, "")
-        rec.create(group, Type.EXTENSION, image, name=f"{vm.name}/extensions/{extension}")
+        recorder.create(group, Type.EXTENSION, image, name=f"{vm.name}/extensions/{extension}")
     return vm
 
 
-def start_deallocated(rec: Recorder, group: Container, vm: VmState, work: str) -> VmState:
+def start_deallocated(recorder: Recorder, group: Container, vm: VmState, work: str) -> VmState:
     """A deallocated VM begins to be allocated again."""
-    version = follow_power(rec, group, vm, rec.fleet.facts(vm.model), deallocated=False)
-    return begin(rec, group, vm, Step.START_ALLOCATE, work, failure=(), disk_version=version)
+    version = follow_power(recorder, group, vm, recorder.fleet.facts(vm.model), deallocated=False)
+    return begin(recorder, group, vm, Step.START_ALLOCATE, work, failure=(), disk_version=version)
 
 
-def begin_delete(rec: Recorder, group: Container, vm: VmState, work: str, quick: bool = False) -> VmState:
+def begin_delete(recorder: Recorder, group: Container, vm: VmState, work: str, quick: bool = False) -> VmState:
     """A VM begins to go; where its model asks for a terminate notification, the notice runs first."""
-    notice = rec.fleet.facts(vm.model).notice
+    notice = recorder.fleet.facts(vm.model).notice
     ran = vm.power == Power.RUNNING and vm.provisioning != Provisioning.CREATING
     if notice and ran and not quick:
-        rec.note(group.scope(Type.VM) + vm.name, "Terminate scheduled")
+        recorder.note(group.scope(Type.VM) + vm.name, "Terminate scheduled")
         return begin(
-            rec, group, vm, Step.NOTICE, work, (0.0, 0.0, 0.0), provisioning=Provisioning.DELETING, due=rec.now + notice, failure=()
+            recorder,
+            group,
+            vm,
+            Step.NOTICE,
+            work,
+            (0.0, 0.0, 0.0),
+            provisioning=Provisioning.DELETING,
+            due=recorder.now + notice,
+            failure=(),
         )
-    return delete_now(rec, group, vm, work, quick)
+    return delete_now(recorder, group, vm, work, quick)
 
 
-def delete_now(rec: Recorder, group: Container, vm: VmState, work: str, quick: bool = False) -> VmState:
+def delete_now(recorder: Recorder, group: Container, vm: VmState, work: str, quick: bool = False) -> VmState:
     """A VM begins to go without notice."""
     bounds = QUICK_DELETE if quick else None
-    return begin(rec, group, vm, Step.DELETE, work, bounds, provisioning=Provisioning.DELETING, health_due=0, failure=())
+    return begin(recorder, group, vm, Step.DELETE, work, bounds, provisioning=Provisioning.DELETING, health_due=0, failure=())
 
 
-def remove(rec: Recorder, group: Container, vm: VmState, with_disks: bool = False) -> None:
+def remove(recorder: Recorder, group: Container, vm: VmState, with_disks: bool = False) -> None:
     """A VM is gone, and with it what goes with it. with_disks: all its disks, whatever its model says."""
-    facts = rec.fleet.facts(vm.model)
-    forget_member(rec, group, vm)
+    facts = recorder.fleet.facts(vm.model)
+    forget_member(recorder, group, vm)
     for extension, number, state, version, failure in vm.extensions:
         image = ExtensionState(extension, version, vm.name, vm.location, number, state, failure)
-        rec.delete(group, Type.EXTENSION, image, name=f"{vm.name}/extensions/{extension}")
-    rec.delete(group, Type.VM, vm)
-    remove_attachments(rec, group, vm, facts, with_disks)
+        recorder.delete(group, Type.EXTENSION, image, name=f"{vm.name}/extensions/{extension}")
+    recorder.delete(group, Type.VM, vm)
+    remove_attachments(recorder, group, vm, facts, with_disks)
 
 
-def forget_member(rec: Recorder, group: Container, vm: VmState) -> None:
+def forget_member(recorder: Recorder, group: Container, vm: VmState) -> None:
     """A VM leaves its set: what the set remembers of it alone is void."""
     scale_set = group.scale_set(vm.set) if vm.set else None
     if scale_set is not None and (scale_set.protected or scale_set.evicted):
         key = vm.name.lower()
         protected = tuple(each for each in scale_set.protected if each[0] != key)
-        rec.change_set(group, scale_set, protected=protected, evicted=tuple(each for each in scale_set.evicted if each[0] != key))
+        recorder.change_set(group, scale_set, protected=protected, evicted=tuple(each for each in scale_set.evicted if each[0] != key))
 
 
 def with_extension(vm: VmState, name: str, state: str, failure: str = "") -> tuple[tuple[str, int, str, int, str], ...]:
@@ -269,10 +283,10 @@ def with_extension(vm: VmState, name: str, state: str, failure: str = "") -> tup
     )
 
 
-def change_extension(rec: Recorder, group: Container, vm: VmState, name: str, state: str, failure: str = "") -> None:
+def change_extension(recorder: Recorder, group: Container, vm: VmState, name: str, state: str, failure: str = "") -> None:
     """Tell that an extension's state changes; the VM's image has to follow by `with_extension`."""
     for known, number, before, version, code in vm.extensions:
         if known == name:
             image = ExtensionState(known, version, vm.name, vm.location, number, before, code)
             note = f"{vm.name}/extensions/{known}"
-            rec.change(group, Type.EXTENSION, image, note=note, provisioning=state, failure=failure)
+            recorder.change(group, Type.EXTENSION, image, note=note, provisioning=state, failure=failure)

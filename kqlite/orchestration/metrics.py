@@ -25,9 +25,9 @@ def metric_key(resource_id: str, metric: str) -> str:
     return f"{resource_id.lower()}|{metric.lower()}"
 
 
-def fed(rec: Recorder, resource_id: str, metric: str) -> list[tuple[int, float]]:
+def fed(recorder: Recorder, resource_id: str, metric: str) -> list[tuple[int, float]]:
     """The values that were fed for a resource: (since, value), the oldest first."""
-    return rec.fleet.fed.get(metric_key(resource_id, metric), [])
+    return recorder.fleet.fed.get(metric_key(resource_id, metric), [])
 
 
 def value_at(history: list[tuple[int, float]], time: int) -> float | None:
@@ -36,14 +36,14 @@ def value_at(history: list[tuple[int, float]], time: int) -> float | None:
     return history[at][1] if at >= 0 else None
 
 
-def feed(rec: Recorder, resource_id: str, metric: str, value: float) -> None:
+def feed(recorder: Recorder, resource_id: str, metric: str, value: float) -> None:
     """From now on, and until the next value, the metric of this set (each instance shows it) or instance has this value."""
     name = metric_key(resource_id, metric)
-    known = rec.fleet.root.get(Type.METRIC, name)
+    known = recorder.fleet.root.get(Type.METRIC, name)
     if isinstance(known, MetricState):
-        rec.change(rec.fleet.root, Type.METRIC, known, value=value)
+        recorder.change(recorder.fleet.root, Type.METRIC, known, value=value)
     else:
-        rec.create(rec.fleet.root, Type.METRIC, MetricState(name, 1, value))
+        recorder.create(recorder.fleet.root, Type.METRIC, MetricState(name, 1, value))
 
 
 def serving_at(group: Container, set_name: str, time: int) -> int:
@@ -55,7 +55,7 @@ def serving_at(group: Container, set_name: str, time: int) -> int:
     return 0
 
 
-def load(rec: Recorder, scale_set: ScaleSetState, time: int) -> float:
+def load(recorder: Recorder, scale_set: ScaleSetState, time: int) -> float:
     """The whole load of a set, in percent of one instance: a day's wave with noise, scaled to the set's first capacity.
 
     The model is given by the tag `kqlite:load`: "constant 120", "wave 400 0.5" (mean, swing), "step 100 400 PT2H" (before, after, when
@@ -65,25 +65,25 @@ def load(rec: Recorder, scale_set: ScaleSetState, time: int) -> float:
     words = dict(scale_set.tags).get("kqlite:load", "").split() or ["wave"]
     kind, numbers = words[0], [_number(word) for word in words[1:]]
     minute = time // MINUTE
-    noise = 1 + 0.04 * (rec.chance.uniform("load", scale_set.uid, minute) - 0.5)
+    noise = 1 + 0.04 * (recorder.chance.uniform("load", scale_set.uid, minute) - 0.5)
     if kind == "constant" and numbers:
         return numbers[0]
     if kind == "week" and numbers:
-        return numbers[0] * _week(rec, scale_set, time) * noise
+        return numbers[0] * _week(recorder, scale_set, time) * noise
     if kind == "step" and len(numbers) >= 3:
         return numbers[0] if time - scale_set.created < numbers[2] * SECOND else numbers[1]
     mean = numbers[0] if numbers else 120.0
     swing = numbers[1] if len(numbers) > 1 else 0.5
-    phase = rec.chance.uniform("phase", scale_set.uid)
+    phase = recorder.chance.uniform("phase", scale_set.uid)
     return max(0.0, mean * (1 + swing * math.sin(2 * math.pi * (time / (24 * HOUR) + phase))) * noise)
 
 
-def _week(rec: Recorder, scale_set: ScaleSetState, time: int) -> float:
-    activity = rec.fleet.activity
+def _week(recorder: Recorder, scale_set: ScaleSetState, time: int) -> float:
+    activity = recorder.fleet.activity
     hour, part = divmod(time, HOUR)
-    before, after = (2 * rec.chance.uniform("wander", scale_set.uid, hour + step) - 1 for step in (0, 1))
+    before, after = (2 * recorder.chance.uniform("wander", scale_set.uid, hour + step) - 1 for step in (0, 1))
     wandered = before + (after - before) * part / HOUR
-    phase = rec.chance.uniform("phase", scale_set.uid)
+    phase = recorder.chance.uniform("phase", scale_set.uid)
     return load_factor("none" if activity is None else activity.at(time), time, phase, wandered)
 
 
@@ -95,33 +95,33 @@ def _number(word: str) -> float:
     return number if abs(number) < 1e12 else 0.0
 
 
-def visible_minute(rec: Recorder, scale_set: ScaleSetState) -> int:
+def visible_minute(recorder: Recorder, scale_set: ScaleSetState) -> int:
     """The start of the last minute whose samples can be seen now."""
-    seconds = DELIVERY[0] + rec.chance.number("delivery", scale_set.uid) % (DELIVERY[1] - DELIVERY[0])
-    return (rec.now - seconds * SECOND) // MINUTE * MINUTE - MINUTE
+    seconds = DELIVERY[0] + recorder.chance.number("delivery", scale_set.uid) % (DELIVERY[1] - DELIVERY[0])
+    return (recorder.now - seconds * SECOND) // MINUTE * MINUTE - MINUTE
 
 
-def sample(rec: Recorder, group: Container, scale_set: ScaleSetState, metric: str, minute: int) -> tuple[float, int] | None:
+def sample(recorder: Recorder, group: Container, scale_set: ScaleSetState, metric: str, minute: int) -> tuple[float, int] | None:
     """What each serving instance showed in a minute, and how many there were; None where there was no sample.
 
     A value fed for the set or by the model is shown by each instance.
     """
     serving = serving_at(group, scale_set.name, minute)
-    value = value_at(fed(rec, group.scope(Type.SCALE_SET) + scale_set.name, metric), minute + MINUTE - 1)
+    value = value_at(fed(recorder, group.scope(Type.SCALE_SET) + scale_set.name, metric), minute + MINUTE - 1)
     if value is not None:
         return value, max(serving, 1)
     if metric.lower() != CPU.lower() or not serving:
         return None
-    return min(100.0, load(rec, scale_set, minute) / serving), serving
+    return min(100.0, load(recorder, scale_set, minute) / serving), serving
 
 
-def instance_values(rec: Recorder, group: Container, scale_set: ScaleSetState, metric: str, minute: int) -> list[float]:
+def instance_values(recorder: Recorder, group: Container, scale_set: ScaleSetState, metric: str, minute: int) -> list[float]:
     """The values that were fed for single instances of a set and held in a minute."""
-    live = rec.fleet.membership(group, scale_set.name).live
+    live = recorder.fleet.membership(group, scale_set.name).live
     values = []
-    for key in rec.fleet.fed_vms.get((group.key, metric.lower()), ()):
+    for key in recorder.fleet.fed_vms.get((group.key, metric.lower()), ()):
         if key in live:
-            value = value_at(fed(rec, group.scope(Type.VM) + key, metric), minute + MINUTE - 1)
+            value = value_at(fed(recorder, group.scope(Type.VM) + key, metric), minute + MINUTE - 1)
             if value is not None:
                 values.append(value)
     return values
@@ -146,10 +146,12 @@ STATISTICS = tuple(_STATISTICS)
 AGGREGATIONS = tuple(_AGGREGATIONS)
 
 
-def across_instances(rec: Recorder, group: Container, scale_set: ScaleSetState, metric: str, statistic: str, minute: int) -> float | None:
+def across_instances(
+    recorder: Recorder, group: Container, scale_set: ScaleSetState, metric: str, statistic: str, minute: int
+) -> float | None:
     """The statistic over all instances in one minute; None where no sample came."""
-    shown = sample(rec, group, scale_set, metric, minute)
-    others = instance_values(rec, group, scale_set, metric, minute) if rec.fleet.fed_vms else []
+    shown = sample(recorder, group, scale_set, metric, minute)
+    others = instance_values(recorder, group, scale_set, metric, minute) if recorder.fleet.fed_vms else []
     if shown is None:
         return _STATISTICS[statistic](0.0, 0, others) if others else None
     value, count = shown
@@ -165,21 +167,23 @@ class Samples:
         self.windows: dict[tuple[int, str, str, int, int, str], tuple[int, float | None]] = {}
         self._known: dict[tuple[int, str, str], dict[int, float | None]] = {}
 
-    def value(self, rec: Recorder, group: Container, scale_set: ScaleSetState, metric: str, statistic: str, minute: int) -> float | None:
+    def value(
+        self, recorder: Recorder, group: Container, scale_set: ScaleSetState, metric: str, statistic: str, minute: int
+    ) -> float | None:
         """`across_instances`, computed once for each minute."""
-        if rec.fleet.fed_vms:
-            return across_instances(rec, group, scale_set, metric, statistic, minute)
+        if recorder.fleet.fed_vms:
+            return across_instances(recorder, group, scale_set, metric, statistic, minute)
         known = self._known.setdefault((scale_set.uid, metric, statistic), {})
         if minute not in known:
             while len(known) > self.KEPT:
                 del known[next(iter(known))]
-            known[minute] = across_instances(rec, group, scale_set, metric, statistic, minute)
+            known[minute] = across_instances(recorder, group, scale_set, metric, statistic, minute)
         return known[minute]
 
 
 def over_window(
     samples: Samples,
-    rec: Recorder,
+    recorder: Recorder,
     group: Container,
     scale_set: ScaleSetState,
     *,
@@ -193,19 +197,19 @@ def over_window(
 
     grain, window: microseconds. None where no sample lies in the window.
     """
-    last = visible_minute(rec, scale_set)
+    last = visible_minute(recorder, scale_set)
     key = (scale_set.uid, metric, statistic, grain, window, aggregation)
     known = samples.windows.get(key)
-    if known is not None and known[0] == last and not rec.fleet.fed_vms:
+    if known is not None and known[0] == last and not recorder.fleet.fed_vms:
         return known[1]
-    value = _over_window(samples, rec, group, scale_set, metric, statistic, grain, last - window + MINUTE, last, aggregation)
+    value = _over_window(samples, recorder, group, scale_set, metric, statistic, grain, last - window + MINUTE, last, aggregation)
     samples.windows[key] = (last, value)
     return value
 
 
 def _over_window(
     samples: Samples,
-    rec: Recorder,
+    recorder: Recorder,
     group: Container,
     scale_set: ScaleSetState,
     metric: str,
@@ -217,7 +221,7 @@ def _over_window(
 ) -> float | None:
     grains: dict[int, list[float]] = {}
     for minute in range(max(first, scale_set.created // MINUTE * MINUTE), last + 1, MINUTE):
-        value = samples.value(rec, group, scale_set, metric, statistic, minute)
+        value = samples.value(recorder, group, scale_set, metric, statistic, minute)
         if value is not None:
             grains.setdefault((minute - first) // grain, []).append(value)
     if not grains:

@@ -55,7 +55,7 @@ _MANAGEMENT = ("2016-02-01", "2020-01-01", "2021-04-01", "2025-04-01")
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
 
 
-def find_route(rec: Recorder, method: str, path: str, query: dict[str, str]) -> tuple[Route, Call]:
+def find_route(recorder: Recorder, method: str, path: str, query: dict[str, str]) -> tuple[Route, Call]:
     """The handler for a request. Raises ArmError where there is none, or what comes before it fails: api-version, subscription."""
     segments = [segment for segment in path.split("/") if segment]
     low = [segment.lower() for segment in segments]
@@ -67,13 +67,13 @@ def find_route(rec: Recorder, method: str, path: str, query: dict[str, str]) -> 
     if not _VERSION.fullmatch(version) or ("providers" not in low and version < _MANAGEMENT[0]):
         raise errors.api_version_invalid(version, _MANAGEMENT)
     if len(low) == 1:
-        call = Call(method, rec.fleet.root, "", "", "", None, query, {})
+        call = Call(method, recorder.fleet.root, "", "", "", None, query, {})
         return _only(method, path, GET=Route(_subscriptions, "subscriptions")), call
-    subscription = rec.fleet.container(f"/subscriptions/{low[1]}")
+    subscription = recorder.fleet.container(f"/subscriptions/{low[1]}")
     if subscription is None:
         raise errors.subscription_not_found(segments[1])
     call = Call(method, subscription, "", "", "", None, query, {})
-    return _below_subscription(rec, method, path, segments, low, call), call
+    return _below_subscription(recorder, method, path, segments, low, call), call
 
 
 def _only(method: str, path: str, **routes: Route) -> Route:
@@ -82,16 +82,16 @@ def _only(method: str, path: str, **routes: Route) -> Route:
     return routes[method]
 
 
-def _below_subscription(rec: Recorder, method: str, path: str, segments: list[str], low: list[str], call: Call) -> Route:
+def _below_subscription(recorder: Recorder, method: str, path: str, segments: list[str], low: list[str], call: Call) -> Route:
     rest = low[2:]
     if not rest:
         return _only(method, path, GET=Route(_subscription, "subscriptions"))
     if "locks" in rest and rest[-3:-1] == ["microsoft.authorization", "locks"]:
         return _lock(method, path, segments, low, call)
     if rest[0] == "resourcegroups":
-        return _group_route(rec, method, path, segments, low, call)
+        return _group_route(recorder, method, path, segments, low, call)
     if rest[0] == "providers":
-        return _provider_route(rec, method, path, segments[3:], low[3:], call)
+        return _provider_route(recorder, method, path, segments[3:], low[3:], call)
     raise errors.ArmError(404, "NotFound", f"The path '{path}' was not found.")
 
 
@@ -105,7 +105,7 @@ def _lock(method: str, path: str, segments: list[str], low: list[str], call: Cal
     return _only(method, path, GET=route, PUT=route, DELETE=route)
 
 
-def _group_route(rec: Recorder, method: str, path: str, segments: list[str], low: list[str], call: Call) -> Route:
+def _group_route(recorder: Recorder, method: str, path: str, segments: list[str], low: list[str], call: Call) -> Route:
     what = "resourceGroups"
     if len(low) == 3:
         return _only(method, path, GET=Route(_groups, what))
@@ -120,10 +120,10 @@ def _group_route(rec: Recorder, method: str, path: str, segments: list[str], low
     call.child = "/".join(segments[8:])
     what = type_.rpartition("/")[2]
     if not call.name:
-        return _only(method, path, GET=Route(lambda rec, call: _list(rec, call, type_, [call.group(rec)]), what))
+        return _only(method, path, GET=Route(lambda recorder, call: _list(recorder, call, type_, [call.group(recorder)]), what))
     if not call.child:
         return _resource(method, path, type_, what)
-    return _child(rec, method, path, type_, what, call)
+    return _child(recorder, method, path, type_, what, call)
 
 
 def _checked_type(call: Call, namespace: str, name: str) -> Type:
@@ -145,13 +145,13 @@ def _resource(method: str, path: str, type_: Type, what: str) -> Route:
     elif type_ == Type.AUTOSCALE:
         put, get, delete = autoscale_settings.put, autoscale_settings.get, autoscale_settings.delete
     else:
-        put = lambda rec, call: resources.put(rec, call, type_)  # noqa: E731
-        get = lambda rec, call: resources.get(rec, call, type_)  # noqa: E731
-        delete = lambda rec, call: resources.delete(rec, call, type_)  # noqa: E731
+        put = lambda recorder, call: resources.put(recorder, call, type_)  # noqa: E731
+        get = lambda recorder, call: resources.get(recorder, call, type_)  # noqa: E731
+        delete = lambda recorder, call: resources.delete(recorder, call, type_)  # noqa: E731
     return _only(method, path, GET=Route(get, what), PUT=Route(put, what), PATCH=Route(put, what), DELETE=Route(delete, what))
 
 
-def _child(rec: Recorder, method: str, path: str, type_: Type, what: str, call: Call) -> Route:
+def _child(recorder: Recorder, method: str, path: str, type_: Type, what: str, call: Call) -> Route:
     child = call.child.lower()
     parts = child.split("/")
     if type_ == Type.VM:
@@ -196,38 +196,38 @@ def _scale_set_child(parts: list[str], child: str, what: str) -> Route | None:
     return Route(_refused, what) if parts[0] in scale_sets.BATCH else None
 
 
-def _refused(rec: Recorder, call: Call) -> Outcome:
-    if call.child.lower() == "delete" and not rec.preview:
-        return scale_sets.delete_instances(rec, call)
+def _refused(recorder: Recorder, call: Call) -> Outcome:
+    if call.child.lower() == "delete" and not recorder.preview:
+        return scale_sets.delete_instances(recorder, call)
     call.child = call.child.partition("/")[0]
-    return scale_sets.refuse(rec, call)
+    return scale_sets.refuse(recorder, call)
 
 
-def _provider_route(rec: Recorder, method: str, path: str, segments: list[str], low: list[str], call: Call) -> Route:
+def _provider_route(recorder: Recorder, method: str, path: str, segments: list[str], low: list[str], call: Call) -> Route:
     if not low:
-        every = Route(lambda rec, call: _plain_page(registrations.provider_list(call, _provider_types())), "providers")
+        every = Route(lambda recorder, call: _plain_page(registrations.provider_list(call, _provider_types())), "providers")
         return _only(method, path, GET=every)
     if low[0] == "microsoft.features" and len(low) >= 2:
         return _feature_route(method, path, segments, low, call)
     if len(low) == 1 or (len(low) == 2 and low[1] in ("register", "unregister")):
         call.name, call.child = segments[0], segments[1] if len(segments) > 1 else ""
-        route = Route(lambda rec, call: registrations.provider(rec, call, _provider_types()), "providers")
+        route = Route(lambda recorder, call: registrations.provider(recorder, call, _provider_types()), "providers")
         return _only(method, path, **{"POST" if call.child else "GET": route})
     if low[0] == "microsoft.compute" and low[1] == "skus":
-        return _only(method, path, GET=Route(lambda rec, call: _plain_page(registrations.skus(rec, call)), "skus"))
+        return _only(method, path, GET=Route(lambda recorder, call: _plain_page(registrations.skus(recorder, call)), "skus"))
     if low[0] == "microsoft.compute" and low[1] == "locations" and len(low) >= 4:
-        return _location_route(rec, method, path, segments, low, call)
+        return _location_route(recorder, method, path, segments, low, call)
     type_ = _checked_type(call, segments[0], segments[1])
     if len(low) > 2:
         raise errors.ArmError(404, "NotFound", f"The path '{path}' was not found.")
-    return _only(method, path, GET=Route(lambda rec, call: _list(rec, call, type_, None), type_.rpartition("/")[2]))
+    return _only(method, path, GET=Route(lambda recorder, call: _list(recorder, call, type_, None), type_.rpartition("/")[2]))
 
 
 def _feature_route(method: str, path: str, segments: list[str], low: list[str], call: Call) -> Route:
     if low[1] == "features" and len(low) == 2:
-        return _only(method, path, GET=Route(lambda rec, call: _plain_page(registrations.feature_list(rec, call)), "features"))
+        return _only(method, path, GET=Route(lambda recorder, call: _plain_page(registrations.feature_list(recorder, call)), "features"))
     if low[1] == "providers" and len(low) == 4:
-        return _only(method, path, GET=Route(lambda rec, call: _plain_page(registrations.feature_list(rec, call)), "features"))
+        return _only(method, path, GET=Route(lambda recorder, call: _plain_page(registrations.feature_list(recorder, call)), "features"))
     if low[1] == "providers" and len(low) in (5, 6) and low[3] == "features":
         call.name, call.child = segments[4], segments[5] if len(segments) > 5 else ""
         route = Route(registrations.feature, "features")
@@ -235,19 +235,21 @@ def _feature_route(method: str, path: str, segments: list[str], low: list[str], 
     raise errors.ArmError(404, "NotFound", f"The path '{path}' was not found.")
 
 
-def _location_route(rec: Recorder, method: str, path: str, segments: list[str], low: list[str], call: Call) -> Route:
+def _location_route(recorder: Recorder, method: str, path: str, segments: list[str], low: list[str], call: Call) -> Route:
     location = region_name(segments[2])
     call.child = location
     if low[3] == "operations" and len(low) == 5:
         call.name = segments[4]
-        return _only(method, path, GET=Route(lambda rec, call: Outcome(200), "operations", is_operation=True))
+        return _only(method, path, GET=Route(lambda recorder, call: Outcome(200), "operations", is_operation=True))
     if location not in REGIONS:
         raise errors.location_unknown(segments[2], Type.VM, REGIONS)
     lists: dict[str, Route] = {
-        "usages": Route(lambda rec, call: _plain_page(registrations.usages(rec, call.subscription, location)), "usages"),
-        "vmsizes": Route(lambda rec, call: _plain_page(registrations.sizes()), "vmSizes"),
-        "virtualmachines": Route(lambda rec, call: _list(rec, call, Type.VM, None, location), "virtualMachines"),
-        "virtualmachinescalesets": Route(lambda rec, call: _list(rec, call, Type.SCALE_SET, None, location), "virtualMachineScaleSets"),
+        "usages": Route(lambda recorder, call: _plain_page(registrations.usages(recorder, call.subscription, location)), "usages"),
+        "vmsizes": Route(lambda recorder, call: _plain_page(registrations.sizes()), "vmSizes"),
+        "virtualmachines": Route(lambda recorder, call: _list(recorder, call, Type.VM, None, location), "virtualMachines"),
+        "virtualmachinescalesets": Route(
+            lambda recorder, call: _list(recorder, call, Type.SCALE_SET, None, location), "virtualMachineScaleSets"
+        ),
     }
     if low[3] not in lists:
         raise errors.type_unknown(f"locations/{segments[3]}", segments[0], call.query["api-version"], _COMPUTE)
@@ -261,18 +263,18 @@ def _plain_page(items: list[dict[str, Any]]) -> Page:
     return Page((f"{at:09d}", lambda item=item: item) for at, item in enumerate(items, 1))  # type: ignore[misc]
 
 
-def _subscriptions(rec: Recorder, call: Call) -> Page:
+def _subscriptions(recorder: Recorder, call: Call) -> Page:
     return _plain_page(
-        [arm_documents.subscription(cast("SubscriptionState", each)) for each in rec.fleet.root.of(Type.SUBSCRIPTION).values()]
+        [arm_documents.subscription(cast("SubscriptionState", each)) for each in recorder.fleet.root.of(Type.SUBSCRIPTION).values()]
     )
 
 
-def _subscription(rec: Recorder, call: Call) -> Outcome:
-    image = cast("SubscriptionState", rec.fleet.root.get(Type.SUBSCRIPTION, call.subscription.subscription))
+def _subscription(recorder: Recorder, call: Call) -> Outcome:
+    image = cast("SubscriptionState", recorder.fleet.root.get(Type.SUBSCRIPTION, call.subscription.subscription))
     return Outcome(200, lambda: arm_documents.subscription(image))
 
 
-def _groups(rec: Recorder, call: Call) -> Page:
+def _groups(recorder: Recorder, call: Call) -> Page:
     images = cast("dict[str, GroupState]", call.subscription.of(Type.GROUP))
     found = re.search(r"tagName\s+eq\s+'([^']*)'(?:\s+and\s+tagValue\s+eq\s+'([^']*)')?", call.query.get("$filter", ""), re.IGNORECASE)
     kept = []
@@ -283,40 +285,40 @@ def _groups(rec: Recorder, call: Call) -> Page:
     return _plain_page(kept[: whole(call.query.get("$top", ""))])
 
 
-def _scale_set(rec: Recorder, call: Call) -> Outcome:
-    group, image = scale_sets.find(rec, call)
-    return Outcome(200, lambda: scale_sets.show(rec, group, image))
+def _scale_set(recorder: Recorder, call: Call) -> Outcome:
+    group, image = scale_sets.find(recorder, call)
+    return Outcome(200, lambda: scale_sets.show(recorder, group, image))
 
 
-def _vm(rec: Recorder, call: Call) -> Outcome:
-    group, image = find_vm(rec, call)
+def _vm(recorder: Recorder, call: Call) -> Outcome:
+    group, image = find_vm(recorder, call)
     view = call.query.get("$expand", "").lower() == "instanceview"
-    return Outcome(200, lambda: show_vm(rec, group, image, view))
+    return Outcome(200, lambda: show_vm(recorder, group, image, view))
 
 
-def _vm_view(rec: Recorder, call: Call) -> Outcome:
-    _, image = find_vm(rec, call)
-    return Outcome(200, lambda: arm_documents.instance_view(image, rec.fleet.definitions, rec.preview))
+def _vm_view(recorder: Recorder, call: Call) -> Outcome:
+    _, image = find_vm(recorder, call)
+    return Outcome(200, lambda: arm_documents.instance_view(image, recorder.fleet.definitions, recorder.preview))
 
 
-def _instances(rec: Recorder, call: Call) -> Outcome | Page:
+def _instances(recorder: Recorder, call: Call) -> Outcome | Page:
     if call.method != "GET":
         raise errors.method_not_allowed(call.method, call.path)
-    group, owner = scale_sets.find(rec, call)
+    group, owner = scale_sets.find(recorder, call)
     if call.query.get("$expand"):
         raise errors.bad_request("$expand is not supported for a Virtual Machine Scale Set with Flexible orchestration mode.", "$expand")
-    keys = sorted([*rec.fleet.membership(group, owner.name).live, *rec.fleet.membership(group, owner.name).leaving])
+    keys = sorted([*recorder.fleet.membership(group, owner.name).live, *recorder.fleet.membership(group, owner.name).leaving])
     known = cast("dict[str, VmState]", group.of(Type.VM))
     return Page((key, lambda key=key: arm_documents.scale_set_vm(group.id, known[key], owner, False)) for key in keys)  # type: ignore[misc]
 
 
-def _instance(rec: Recorder, call: Call) -> Outcome:
-    if call.method in ("PUT", "PATCH") and not rec.preview:
-        return scale_sets.protect(rec, call)
+def _instance(recorder: Recorder, call: Call) -> Outcome:
+    if call.method in ("PUT", "PATCH") and not recorder.preview:
+        return scale_sets.protect(recorder, call)
     if call.method != "GET":
         call.child += "/delete" if call.method == "DELETE" else "/write"
-        return scale_sets.refuse_instance(rec, call)
-    group, owner = scale_sets.find(rec, call)
+        return scale_sets.refuse_instance(recorder, call)
+    group, owner = scale_sets.find(recorder, call)
     name = call.child.rpartition("/")[2]
     image = group.vm(name)
     if image is None or image.set.lower() != owner.name.lower():
@@ -324,20 +326,20 @@ def _instance(rec: Recorder, call: Call) -> Outcome:
     return Outcome(200, lambda: arm_documents.scale_set_vm(group.id, image, owner, True))
 
 
-def _instance_view(rec: Recorder, call: Call) -> Outcome:
-    scale_sets.find(rec, call)
+def _instance_view(recorder: Recorder, call: Call) -> Outcome:
+    scale_sets.find(recorder, call)
     raise errors.instance_id_no_number()
 
 
-def _set_skus(rec: Recorder, call: Call) -> Page:
-    _, owner = scale_sets.find(rec, call)
-    stored = rec.fleet.definitions[owner.model].document.get("sku")
+def _set_skus(recorder: Recorder, call: Call) -> Page:
+    _, owner = scale_sets.find(recorder, call)
+    stored = recorder.fleet.definitions[owner.model].document.get("sku")
     capacity = {"minimum": 0, "maximum": 1000, "defaultCapacity": 1, "scaleType": "Automatic"}
     return _plain_page([{"resourceType": Type.SCALE_SET, "sku": stored, "capacity": capacity}] if stored else [])
 
 
-def _maintenance(rec: Recorder, call: Call) -> Outcome:
-    _, image = find_vm(rec, call)
+def _maintenance(recorder: Recorder, call: Call) -> Outcome:
+    _, image = find_vm(recorder, call)
     if image.set:
         raise errors.parameter_not_allowed("configurationAssignments")
     raise errors.type_unknown("configurationAssignments", "Microsoft.Maintenance", call.query["api-version"], ())
@@ -346,29 +348,29 @@ def _maintenance(rec: Recorder, call: Call) -> Outcome:
 _SET_FILTER = re.compile(r"'virtualMachineScaleSet/id'\s+eq\s+'([^']*)'", re.IGNORECASE)
 
 
-def _list(rec: Recorder, call: Call, type_: Type, inside: list[Container] | None, location: str = "") -> Page:
-    containers = inside if inside is not None else list(rec.fleet.groups(call.subscription.subscription))
+def _list(recorder: Recorder, call: Call, type_: Type, inside: list[Container] | None, location: str = "") -> Page:
+    containers = inside if inside is not None else list(recorder.fleet.groups(call.subscription.subscription))
     ordered = sorted(containers, key=lambda container: container.key)
     if type_ == Type.VM:
-        return _vm_list(rec, call, ordered, location)
+        return _vm_list(recorder, call, ordered, location)
     return Page(
-        (f"{group.key}/{image.name.lower()}", lambda group=group, image=image: _shown(rec, group, type_, image))  # type: ignore[misc, union-attr]
+        (f"{group.key}/{image.name.lower()}", lambda group=group, image=image: _shown(recorder, group, type_, image))  # type: ignore[misc, union-attr]
         for group in ordered
-        for image in resources.list_(rec, group, type_)
+        for image in resources.list_(recorder, group, type_)
         if not location or image.location == location  # type: ignore[union-attr]
     )
 
 
-def _shown(rec: Recorder, group: Container, type_: Type, image: Any) -> dict[str, Any]:
+def _shown(recorder: Recorder, group: Container, type_: Type, image: Any) -> dict[str, Any]:
     if type_ == Type.SCALE_SET:
-        return arm_documents.scale_set(group.id, cast("ScaleSetState", image), rec.fleet.definitions)
+        return arm_documents.scale_set(group.id, cast("ScaleSetState", image), recorder.fleet.definitions)
     if type_ == Type.AUTOSCALE:
-        return arm_documents.autoscale(group.id, cast("SettingState", image), rec.fleet.definitions)
-    return resources.show(rec, group, type_, cast("ResourceState", image))
+        return arm_documents.autoscale(group.id, cast("SettingState", image), recorder.fleet.definitions)
+    return resources.show(recorder, group, type_, cast("ResourceState", image))
 
 
-def _vm_list(rec: Recorder, call: Call, containers: list[Container], location: str) -> Page:
-    check_registered(rec, call.subscription, "Microsoft.Compute")
+def _vm_list(recorder: Recorder, call: Call, containers: list[Container], location: str) -> Page:
+    check_registered(recorder, call.subscription, "Microsoft.Compute")
     status_only = call.query.get("statusonly", "").lower() == "true"
     view = call.query.get("$expand", "").lower() == "instanceview"
     text = call.query.get("$filter", "")
@@ -383,7 +385,7 @@ def _vm_list(rec: Recorder, call: Call, containers: list[Container], location: s
         for group in containers:
             for key, image in _vms_of(group, wanted):
                 if not location or image.location == location:
-                    yield f"{group.key}/{key}", lambda group=group, image=image: _vm_item(rec, group, image, view, status_only)  # type: ignore[misc]
+                    yield f"{group.key}/{key}", lambda group=group, image=image: _vm_item(recorder, group, image, view, status_only)  # type: ignore[misc]
 
     return Page(items(), VIEW_PAGE if view or status_only else PAGE)
 
@@ -398,10 +400,10 @@ def _vms_of(group: Container, wanted: str) -> Iterator[tuple[str, VmState]]:
     return ((key, known[key]) for key in sorted([*membership.live, *membership.leaving]))
 
 
-def _vm_item(rec: Recorder, group: Container, image: VmState, view: bool, status_only: bool) -> dict[str, Any]:
+def _vm_item(recorder: Recorder, group: Container, image: VmState, view: bool, status_only: bool) -> dict[str, Any]:
     if not status_only:
-        return show_vm(rec, group, image, view)
-    shown = arm_documents.instance_view(image, rec.fleet.definitions, rec.preview)
+        return show_vm(recorder, group, image, view)
+    shown = arm_documents.instance_view(image, recorder.fleet.definitions, recorder.preview)
     return {
         "id": arm_documents.resource_id(group.id, Type.VM, image.name),
         "name": image.name,

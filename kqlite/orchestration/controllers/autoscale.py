@@ -112,55 +112,55 @@ class Autoscale:
         """Time was taken back: what was computed of minutes that did not happen is void."""
         self._samples = Samples()
 
-    def wake(self, rec: Recorder, group: Container, name: str, due: int) -> None:
+    def wake(self, recorder: Recorder, group: Container, name: str, due: int) -> None:
         """A setting's minute has come."""
         setting = cast("SettingState | None", group.get(Type.AUTOSCALE, name))
         if setting is None or due <= setting.created or (due - setting.uid) % AUTOSCALE_EVERY:
             return  # the timer of an earlier setting of this name
-        rec.arm_autoscale(group, setting)
-        document = rec.fleet.definitions[setting.definition].document
-        target_group, target = self._target(rec, setting)
+        recorder.arm_autoscale(group, setting)
+        document = recorder.fleet.definitions[setting.definition].document
+        target_group, target = self._target(recorder, setting)
         if not document.get("enabled") or target_group is None or target is None:
             return
         if target.provisioning in (Provisioning.DELETING, Provisioning.CREATING) or not target.profile:
             return
-        with rec.because("autoscale", "Microsoft.Insights/AutoscaleSettings/Scaleup/Action"):
-            self._look(rec, group, setting, document, target_group, target)
+        with recorder.because("autoscale", "Microsoft.Insights/AutoscaleSettings/Scaleup/Action"):
+            self._look(recorder, group, setting, document, target_group, target)
 
     @staticmethod
-    def _target(rec: Recorder, setting: SettingState) -> tuple[Container | None, ScaleSetState | None]:
+    def _target(recorder: Recorder, setting: SettingState) -> tuple[Container | None, ScaleSetState | None]:
         owner, _, rest = setting.target.partition("/providers/")
-        group = rec.fleet.container(owner)
+        group = recorder.fleet.container(owner)
         return group, group.scale_set(rest.rpartition("/")[2]) if group is not None else None
 
     def _look(
-        self, rec: Recorder, group: Container, setting: SettingState, document: dict[str, Any], owner: Container, target: ScaleSetState
+        self, recorder: Recorder, group: Container, setting: SettingState, document: dict[str, Any], owner: Container, target: ScaleSetState
     ) -> None:
-        profile = active_profile(document["profiles"], rec.now)
+        profile = active_profile(document["profiles"], recorder.now)
         capacity = profile["capacity"]
         low, high = int(capacity["minimum"]), min(int(capacity["maximum"]), MAX_INSTANCES)
         count = target.capacity
         if count < low or count > high:
-            self._scale(rec, group, setting, owner, target, low if count < low else high, None)
+            self._scale(recorder, group, setting, owner, target, low if count < low else high, None)
             return
         rules = profile.get("rules") or []
         if not rules:
             return
-        values = [(rule, self._value(rec, owner, target, rule["metricTrigger"], count)) for rule in rules]
+        values = [(rule, self._value(recorder, owner, target, rule["metricTrigger"], count)) for rule in rules]
         known = [(rule, value) for rule, value in values if value is not None]
         if len(known) < len(values):
-            self._metrics_missing(rec, group, setting, owner, target, int(capacity["default"]), high)
+            self._metrics_missing(recorder, group, setting, owner, target, int(capacity["default"]), high)
             return
         if setting.missing:
-            rec.note(group.scope(Type.AUTOSCALE) + setting.name, "Autoscale metrics recovered")
-            setting = rec.change(group, Type.AUTOSCALE, setting, missing=False)
-        if rec.now < setting.blocked:
+            recorder.note(group.scope(Type.AUTOSCALE) + setting.name, "Autoscale metrics recovered")
+            setting = recorder.change(group, Type.AUTOSCALE, setting, missing=False)
+        if recorder.now < setting.blocked:
             return
-        self._decide(rec, group, setting, owner, target, known, low, high)
+        self._decide(recorder, group, setting, owner, target, known, low, high)
 
     def _decide(
         self,
-        rec: Recorder,
+        recorder: Recorder,
         group: Container,
         setting: SettingState,
         owner: Container,
@@ -177,7 +177,7 @@ class Autoscale:
             rule = max(fired, key=lambda rule: result(rule["scaleAction"], count))
             wanted = min(max(result(rule["scaleAction"], count), low), high)
             if wanted > count or rule["scaleAction"]["type"].lower() == "exactcount":
-                self._scale(rec, group, setting, owner, target, wanted, rule)
+                self._scale(recorder, group, setting, owner, target, wanted, rule)
             return
         if not in_rules or not all(_fires(rule["metricTrigger"], value) for rule, value in in_rules):
             return
@@ -186,23 +186,23 @@ class Autoscale:
         if wanted >= count:
             return
         guarded = scaled_in(wanted, count, out_rules)
-        self._note_flapping(rec, group, setting, wanted, guarded, count)
+        self._note_flapping(recorder, group, setting, wanted, guarded, count)
         if guarded is not None:
-            self._scale(rec, group, setting, owner, target, guarded, rule)
+            self._scale(recorder, group, setting, owner, target, guarded, rule)
 
-    def _value(self, rec: Recorder, owner: Container, target: ScaleSetState, trigger: dict[str, Any], count: int) -> float | None:
+    def _value(self, recorder: Recorder, owner: Container, target: ScaleSetState, trigger: dict[str, Any], count: int) -> float | None:
         source_group, source = owner, target
         uri = trigger.get("metricResourceUri")
         if uri:
             other, _, rest = uri.partition("/providers/")
-            named = rec.fleet.container(other)
+            named = recorder.fleet.container(other)
             scale_set = named.scale_set(rest.rpartition("/")[2]) if named is not None else None
             if named is None or scale_set is None:
                 return None
             source_group, source = named, scale_set
         value = over_window(
             self._samples,
-            rec,
+            recorder,
             source_group,
             source,
             metric=trigger["metricName"],
@@ -215,20 +215,20 @@ class Autoscale:
 
     @staticmethod
     def _metrics_missing(
-        rec: Recorder, group: Container, setting: SettingState, owner: Container, target: ScaleSetState, default: int, high: int
+        recorder: Recorder, group: Container, setting: SettingState, owner: Container, target: ScaleSetState, default: int, high: int
     ) -> None:
         if not setting.missing:
-            rec.note(group.scope(Type.AUTOSCALE) + setting.name, "Autoscale metrics unavailable")
-            setting = rec.change(group, Type.AUTOSCALE, setting, missing=True)
+            recorder.note(group.scope(Type.AUTOSCALE) + setting.name, "Autoscale metrics unavailable")
+            setting = recorder.change(group, Type.AUTOSCALE, setting, missing=True)
         if target.capacity < default:
-            Autoscale._scale(rec, group, setting, owner, target, min(default, high), None)
+            Autoscale._scale(recorder, group, setting, owner, target, min(default, high), None)
 
     @staticmethod
-    def _note_flapping(rec: Recorder, group: Container, setting: SettingState, wanted: int, guarded: int | None, count: int) -> None:
+    def _note_flapping(recorder: Recorder, group: Container, setting: SettingState, wanted: int, guarded: int | None, count: int) -> None:
         if guarded == wanted:
             return
         outcome = "Scale down will not occur" if guarded is None else "Scale down will occur with updated instance count"
-        rec.note(
+        recorder.note(
             group.scope(Type.AUTOSCALE) + setting.name,
             f"{'Flapping' if guarded is None else 'FlappingOccurred'}: {outcome} to avoid flapping. Resource: '{setting.target}'. "
             f"Current instance count: '{count}', Intended new instance count: '{wanted}'. "
@@ -237,7 +237,7 @@ class Autoscale:
 
     @staticmethod
     def _scale(
-        rec: Recorder,
+        recorder: Recorder,
         group: Container,
         setting: SettingState,
         owner: Container,
@@ -248,6 +248,6 @@ class Autoscale:
         cooldown = iso_duration(rule["scaleAction"].get("cooldown") or "PT5M") or 0 if rule is not None else 0
         if wanted != target.capacity:
             text = f"Autoscale: the number of instances of '{setting.target}' goes from {target.capacity} to {wanted}"
-            rec.note(group.scope(Type.AUTOSCALE) + setting.name, text)
-            sets.set_goal(rec, owner, target, "virtualMachineScaleSets/scale", capacity=wanted)
-            rec.change(group, Type.AUTOSCALE, setting, last_action=rec.now, blocked=max(setting.blocked, rec.now + cooldown))
+            recorder.note(group.scope(Type.AUTOSCALE) + setting.name, text)
+            sets.set_goal(recorder, owner, target, "virtualMachineScaleSets/scale", capacity=wanted)
+            recorder.change(group, Type.AUTOSCALE, setting, last_action=recorder.now, blocked=max(setting.blocked, recorder.now + cooldown))

@@ -43,47 +43,47 @@ def known_name(name: str) -> str:
     return found
 
 
-def begin_feature(rec: Recorder, subscription: Container, name: str, state: str) -> FeatureState:
+def begin_feature(recorder: Recorder, subscription: Container, name: str, state: str) -> FeatureState:
     """A registration, or its opposite, begins."""
     feature = cast("FeatureState | None", subscription.get(Type.FEATURE, name))
     if feature is None:
-        feature = rec.create(subscription, Type.FEATURE, FeatureState(name, 1, "NotRegistered", 0))
+        feature = recorder.create(subscription, Type.FEATURE, FeatureState(name, 1, "NotRegistered", 0))
     done = _NEXT[state]
     if feature.state in (state, done):
         return feature
-    seconds = rec.chance.triangular(_FEATURE_SECONDS, "feature", subscription.scope(Type.FEATURE) + name, feature.version)
-    return rec.change(subscription, Type.FEATURE, feature, state=state, due=rec.now + round(seconds * SECOND))
+    seconds = recorder.chance.triangular(_FEATURE_SECONDS, "feature", subscription.scope(Type.FEATURE) + name, feature.version)
+    return recorder.change(subscription, Type.FEATURE, feature, state=state, due=recorder.now + round(seconds * SECOND))
 
 
-def wake_feature(rec: Recorder, subscription: Container, name: str, due: int) -> None:
+def wake_feature(recorder: Recorder, subscription: Container, name: str, due: int) -> None:
     """The registration of a feature is complete."""
     feature = cast("FeatureState | None", subscription.get(Type.FEATURE, name))
     if feature is None or feature.due != due:
         return
-    with rec.because("feature", "features/register"):
-        rec.change(subscription, Type.FEATURE, feature, state=_NEXT[feature.state], due=0)
+    with recorder.because("feature", "features/register"):
+        recorder.change(subscription, Type.FEATURE, feature, state=_NEXT[feature.state], due=0)
 
 
-def begin_provider(rec: Recorder, subscription: Container, name: str, state: str) -> ProviderState:
+def begin_provider(recorder: Recorder, subscription: Container, name: str, state: str) -> ProviderState:
     """The registration of a provider, or its opposite, begins; a registered one registers again."""
     provider = cast("ProviderState | None", subscription.get(Type.PROVIDER, name))
     if provider is None:
-        provider = rec.create(subscription, Type.PROVIDER, ProviderState(name, 1, "NotRegistered", 0, ()))
-    seconds = rec.chance.triangular(_PROVIDER_SECONDS, "provider", subscription.scope(Type.PROVIDER) + name, provider.version)
+        provider = recorder.create(subscription, Type.PROVIDER, ProviderState(name, 1, "NotRegistered", 0, ()))
+    seconds = recorder.chance.triangular(_PROVIDER_SECONDS, "provider", subscription.scope(Type.PROVIDER) + name, provider.version)
     # A registered provider stays so while it registers again: nothing is refused meanwhile.
     shown = provider.state if provider.state == "Registered" and state == "Registering" else state
-    return rec.change(subscription, Type.PROVIDER, provider, state=shown, due=rec.now + round(seconds * SECOND))
+    return recorder.change(subscription, Type.PROVIDER, provider, state=shown, due=recorder.now + round(seconds * SECOND))
 
 
-def wake_provider(rec: Recorder, subscription: Container, name: str, due: int) -> None:
+def wake_provider(recorder: Recorder, subscription: Container, name: str, due: int) -> None:
     """The registration of a provider is complete; what features are registered at this moment is honoured from now on."""
     provider = cast("ProviderState | None", subscription.get(Type.PROVIDER, name))
     if provider is None or provider.due != due:
         return
     state = _NEXT.get(provider.state, "Registered")
     effective = registered(subscription) if state == "Registered" else ()
-    with rec.because("feature", "providers/register"):
-        rec.change(subscription, Type.PROVIDER, provider, state=state, due=0, effective=effective)
+    with recorder.because("feature", "providers/register"):
+        recorder.change(subscription, Type.PROVIDER, provider, state=state, due=0, effective=effective)
 
 
 def registered(subscription: Container) -> tuple[str, ...]:

@@ -24,40 +24,40 @@ _WOKEN: dict[int, tuple[Type, str]] = {
 }
 
 
-def give_up(rec: Recorder, timer: Timer, what: str) -> None:
+def give_up(recorder: Recorder, timer: Timer, what: str) -> None:
     """Fail the resource that a timer woke; what: the error, for the activity log."""
-    container = rec.fleet.containers.get(timer.group) if timer.wake != Wake.FAULT else rec.fleet.root
+    container = recorder.fleet.containers.get(timer.group) if timer.wake != Wake.FAULT else recorder.fleet.root
     type_, field = _WOKEN.get(timer.wake, (Type.AUTOSCALE, ""))
     image = container.get(type_, timer.name) if container is not None else None
     if container is None or image is None:
         return
-    with rec.because("platform", "InternalServerError"):
-        rec.note(container.scope(type_) + image.name, f"Internal error: {what}")  # type: ignore[union-attr]
+    with recorder.because("platform", "InternalServerError"):
+        recorder.note(container.scope(type_) + image.name, f"Internal error: {what}")  # type: ignore[union-attr]
         if field and getattr(image, field) == timer.due:
-            _fail(rec, container, type_, image, field)
+            _fail(recorder, container, type_, image, field)
 
 
-def _fail(rec: Recorder, container: Container, type_: Type, image: Image, field: str) -> None:
+def _fail(recorder: Recorder, container: Container, type_: Type, image: Image, field: str) -> None:
     fields: dict[str, Any] = {field: 0}
     if isinstance(image, VmState) and field == "due":
-        _fail_vm(rec, container, image)
+        _fail_vm(recorder, container, image)
         return
     if isinstance(image, ScaleSetState):
-        rec.end_operation(container, image.operation, INTERNAL)
+        recorder.end_operation(container, image.operation, INTERNAL)
         fields |= {"provisioning": Provisioning.FAILED, "failure": INTERNAL, "operation": ""}
     elif isinstance(image, GroupState):
-        rec.end_operation(container, image.operation, INTERNAL)
+        recorder.end_operation(container, image.operation, INTERNAL)
         fields |= {"provisioning": Provisioning.FAILED, "operation": ""}
     elif isinstance(image, FaultState):
         fields["active"] = False
-    rec.change(container, type_, image, **fields)
+    recorder.change(container, type_, image, **fields)
 
 
-def _fail_vm(rec: Recorder, group: Container, vm: VmState) -> None:
-    fields = {"step": Step.NONE, "due": 0, "work": "", "changed": rec.now, "settled": rec.now}
-    rec.change_vm(group, vm, provisioning=Provisioning.FAILED, failure=INTERNAL, power=vm.power or Power.NONE, **fields)
+def _fail_vm(recorder: Recorder, group: Container, vm: VmState) -> None:
+    fields = {"step": Step.NONE, "due": 0, "work": "", "changed": recorder.now, "settled": recorder.now}
+    recorder.change_vm(group, vm, provisioning=Provisioning.FAILED, failure=INTERNAL, power=vm.power or Power.NONE, **fields)
     owner = group.scale_set(vm.set) if vm.set else None
     if vm.work not in ("", "set", "repair"):
-        rec.end_operation(group, vm.work, INTERNAL)
+        recorder.end_operation(group, vm.work, INTERNAL)
     elif owner is not None and vm.work == "set" and owner.operation:
-        rec.change_set(group, owner, failure=owner.failure or INTERNAL, due=rec.now)
+        recorder.change_set(group, owner, failure=owner.failure or INTERNAL, due=recorder.now)

@@ -24,32 +24,34 @@ _REST = (
 )
 
 
-def begin_delete_group(rec: Recorder, subscription: Container, image: GroupState, operation: str) -> None:
+def begin_delete_group(recorder: Recorder, subscription: Container, image: GroupState, operation: str) -> None:
     """A group begins to go, and all its VMs with it; no notice is given and no set refuses."""
-    group = rec.fleet.containers[f"{subscription.key}/resourcegroups/{image.name.lower()}"]
-    rec.change(subscription, Type.GROUP, image, provisioning=Provisioning.DELETING, operation=operation, due=rec.now + _LOOK_AGAIN)
+    group = recorder.fleet.containers[f"{subscription.key}/resourcegroups/{image.name.lower()}"]
+    recorder.change(
+        subscription, Type.GROUP, image, provisioning=Provisioning.DELETING, operation=operation, due=recorder.now + _LOOK_AGAIN
+    )
     for scale_set in list(cast("dict[str, ScaleSetState]", group.of(Type.SCALE_SET)).values()):
         if scale_set.operation:
-            rec.end_operation(group, scale_set.operation, status="Canceled")
-        rec.change_set(group, scale_set, provisioning=Provisioning.DELETING, operation="", due=0, repair_due=0, restore_due=0)
+            recorder.end_operation(group, scale_set.operation, status="Canceled")
+        recorder.change_set(group, scale_set, provisioning=Provisioning.DELETING, operation="", due=0, repair_due=0, restore_due=0)
     for vm in list(cast("dict[str, VmState]", group.of(Type.VM)).values()):
         if vm.provisioning != Provisioning.DELETING or vm.step.startswith("terminate"):
-            delete_now(rec, group, vm, operation)
+            delete_now(recorder, group, vm, operation)
 
 
-def wake(rec: Recorder, subscription: Container, name: str, due: int) -> None:
+def wake(recorder: Recorder, subscription: Container, name: str, due: int) -> None:
     """Look whether the VMs are gone; then the rest goes at once."""
     image = cast("GroupState | None", subscription.get(Type.GROUP, name))
     if image is None or image.due != due:
         return
-    group = rec.fleet.containers[f"{subscription.key}/resourcegroups/{name}"]
-    with rec.because("user", "resourceGroups/delete", image.operation):
+    group = recorder.fleet.containers[f"{subscription.key}/resourcegroups/{name}"]
+    with recorder.because("user", "resourceGroups/delete", image.operation):
         if group.of(Type.VM):
-            rec.change(subscription, Type.GROUP, image, due=rec.now + _LOOK_AGAIN)
+            recorder.change(subscription, Type.GROUP, image, due=recorder.now + _LOOK_AGAIN)
             return
         for type_ in _REST:
             for resource in list(group.of(type_).values()):
                 name = shown_name(cast("ResourceState", resource)) if type_ == Type.LOCK else ""
-                rec.delete(group, type_, resource, name=name)
-        rec.delete(subscription, Type.GROUP, image)
-        rec.end_operation(subscription, image.operation)
+                recorder.delete(group, type_, resource, name=name)
+        recorder.delete(subscription, Type.GROUP, image)
+        recorder.end_operation(subscription, image.operation)

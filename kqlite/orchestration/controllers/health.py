@@ -14,15 +14,15 @@ from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.vm_profiles import HealthProbe
 
 
-def watch(rec: Recorder, group: Container, vm: VmState) -> VmState:
+def watch(recorder: Recorder, group: Container, vm: VmState) -> VmState:
     """A VM's work is complete: if it runs and its extension is installed, probing begins (again)."""
-    probe = rec.fleet.vm_probe(vm) if vm.extensions else None
+    probe = recorder.fleet.vm_probe(vm) if vm.extensions else None
     if probe is None or vm.power != Power.RUNNING or vm.provisioning != Provisioning.SUCCEEDED or vm.health or vm.health_due:
         return vm
-    fault = strikes(rec, "app_sick", vm.uid, vm_scope(rec, vm), vm.turn)
+    fault = strikes(recorder, "app_sick", vm.uid, vm_scope(recorder, vm), vm.turn)
     answer = key_of(fault, "answer", "unhealthy") if fault is not None else ""
     first = Health.INITIALIZING if probe.rich else Health.NONE
-    return rec.change_vm(group, vm, health=first, answer=answer, health_due=rec.now + _wait(probe, answer, first))
+    return recorder.change_vm(group, vm, health=first, answer=answer, health_due=recorder.now + _wait(probe, answer, first))
 
 
 def _wait(probe: HealthProbe, answer: str, health: str) -> int:
@@ -40,25 +40,25 @@ def reported(probe: HealthProbe, answer: str) -> str:
     return Health.UNHEALTHY
 
 
-def wake(rec: Recorder, group: Container, name: str, due: int) -> None:
+def wake(recorder: Recorder, group: Container, name: str, due: int) -> None:
     """The state changes, unless the VM is no longer what it was."""
     vm = group.vm(name)
     if vm is None or vm.health_due != due:
         return
-    probe = rec.fleet.vm_probe(vm)
-    with rec.because("health", "probe"):
+    probe = recorder.fleet.vm_probe(vm)
+    with recorder.because("health", "probe"):
         if probe is None or vm.power not in (Power.RUNNING, Power.UNKNOWN):
-            rec.change_vm(group, vm, health=Health.NONE, health_due=0)
+            recorder.change_vm(group, vm, health=Health.NONE, health_due=0)
             return
-        vm = rec.change_vm(group, vm, health=reported(probe, vm.answer), health_due=0)
+        vm = recorder.change_vm(group, vm, health=reported(probe, vm.answer), health_due=0)
         if vm.set:
-            repair.health_changed(rec, group, vm)
+            repair.health_changed(recorder, group, vm)
 
 
-def answer_changes(rec: Recorder, group: Container, vm: VmState, answer: str) -> VmState:
+def answer_changes(recorder: Recorder, group: Container, vm: VmState, answer: str) -> VmState:
     """The application of a VM answers otherwise from now on."""
-    probe = rec.fleet.vm_probe(vm)
+    probe = recorder.fleet.vm_probe(vm)
     if probe is None or vm.power != Power.RUNNING or vm.provisioning == Provisioning.DELETING:
-        return rec.change_vm(group, vm, answer=answer)
-    due = rec.now + _wait(probe, answer, vm.health)
-    return rec.change_vm(group, vm, answer=answer, health_due=due)
+        return recorder.change_vm(group, vm, answer=answer)
+    due = recorder.now + _wait(probe, answer, vm.health)
+    return recorder.change_vm(group, vm, answer=answer, health_due=due)

@@ -17,33 +17,33 @@ _LOOK_AGAIN = 15 * SECOND
 _LAST_DOMAIN = 2
 
 
-def step(rec: Recorder, fault: FaultState) -> FaultState:
+def step(recorder: Recorder, fault: FaultState) -> FaultState:
     """Maintain the next domain, wait for the one that is under way, or end. `stage` is the domain that comes next."""
-    members = [(group, vm) for group, vm in targets(rec, fault) if vm.power == Power.RUNNING or vm.step in (Step.FREEZE, Step.REBOOT)]
+    members = [(group, vm) for group, vm in targets(recorder, fault) if vm.power == Power.RUNNING or vm.step in (Step.FREEZE, Step.REBOOT)]
     if any(vm.step in (Step.FREEZE, Step.REBOOT) or vm.health == Health.INITIALIZING for _, vm in members):
-        return rec.change(rec.fleet.root, Type.FAULT, fault, due=rec.now + _LOOK_AGAIN)
+        return recorder.change(recorder.fleet.root, Type.FAULT, fault, due=recorder.now + _LOOK_AGAIN)
     walked = [vm for _, vm in members if max(vm.domain, 0) == fault.stage - 1]
     if fault.stage and any(vm.health in (Health.UNHEALTHY, Health.UNKNOWN) for vm in walked):
-        rec.note(f"/kqlite/faults/{fault.name}", f"Maintenance stopped: fault domain {fault.stage - 1} is not healthy")
-        return rec.change(rec.fleet.root, Type.FAULT, fault, active=False, due=0, end=rec.now)
+        recorder.note(f"/kqlite/faults/{fault.name}", f"Maintenance stopped: fault domain {fault.stage - 1} is not healthy")
+        return recorder.change(recorder.fleet.root, Type.FAULT, fault, active=False, due=0, end=recorder.now)
     if fault.stage and any(vm.health_due and not vm.health for vm in walked):
-        return rec.change(rec.fleet.root, Type.FAULT, fault, due=rec.now + _LOOK_AGAIN)
+        return recorder.change(recorder.fleet.root, Type.FAULT, fault, due=recorder.now + _LOOK_AGAIN)
     if fault.stage > _LAST_DOMAIN:
-        return rec.change(rec.fleet.root, Type.FAULT, fault, active=False, due=0, end=rec.now)
+        return recorder.change(recorder.fleet.root, Type.FAULT, fault, active=False, due=0, end=recorder.now)
     for group, vm in members:
         if max(vm.domain, 0) == fault.stage and not vm.step:
-            _maintain(rec, group, vm, fault)
-    return rec.change(rec.fleet.root, Type.FAULT, fault, stage=fault.stage + 1, due=rec.now + _LOOK_AGAIN)
+            _maintain(recorder, group, vm, fault)
+    return recorder.change(recorder.fleet.root, Type.FAULT, fault, stage=fault.stage + 1, due=recorder.now + _LOOK_AGAIN)
 
 
-def _maintain(rec: Recorder, group: Container, vm: VmState, fault: FaultState) -> None:
+def _maintain(recorder: Recorder, group: Container, vm: VmState, fault: FaultState) -> None:
     if key_of(fault, "type", "freeze") == "reboot":
-        begin(rec, group, vm, Step.REBOOT, "", provisioning=vm.provisioning)
+        begin(recorder, group, vm, Step.REBOOT, "", provisioning=vm.provisioning)
         return
     seconds = float(key_of(fault, "limit", PAUSE))
-    begin(rec, group, vm, Step.FREEZE, "", (seconds, seconds, seconds), provisioning=vm.provisioning)
+    begin(recorder, group, vm, Step.FREEZE, "", (seconds, seconds, seconds), provisioning=vm.provisioning)
 
 
-def under_way(rec: Recorder, vm: VmState) -> bool:
+def under_way(recorder: Recorder, vm: VmState) -> bool:
     """Whether the platform maintains this VM at this moment."""
-    return vm.step in (Step.FREEZE, Step.REBOOT) and "maintenance" in rec.fleet.faults
+    return vm.step in (Step.FREEZE, Step.REBOOT) and "maintenance" in recorder.fleet.faults

@@ -13,30 +13,30 @@ from kqlite.orchestration.model import Step, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 
 
-def pending(rec: Recorder, group: Container, set_name: str) -> list[VmState]:
+def pending(recorder: Recorder, group: Container, set_name: str) -> list[VmState]:
     """The VMs of a set that are under a notice, the earliest first."""
-    keys = list(rec.fleet.membership(group, set_name).notices) if set_name else []
+    keys = list(recorder.fleet.membership(group, set_name).notices) if set_name else []
     vms = [cast("VmState", group.of(Type.VM)[key]) for key in keys]
     return sorted(vms, key=lambda vm: (vm.due, vm.name))
 
 
-def approve(rec: Recorder, group: Container, vm: VmState) -> None:
+def approve(recorder: Recorder, group: Container, vm: VmState) -> None:
     """The guest agrees that the VM may go now."""
     if vm.step != Step.NOTICE:
         return
-    vm = rec.change_vm(group, vm, step=Step.APPROVED)
+    vm = recorder.change_vm(group, vm, step=Step.APPROVED)
     if vm.set:
-        release(rec, group, vm.set)
+        release(recorder, group, vm.set)
     else:
-        delete_now(rec, group, vm, vm.work)
+        delete_now(recorder, group, vm, vm.work)
 
 
-def release(rec: Recorder, group: Container, set_name: str) -> None:
+def release(recorder: Recorder, group: Container, set_name: str) -> None:
     """Let go every approved VM before which no earlier or equal notice is open: the notices of a set are one group."""
     if not set_name:
         return
-    waiting = pending(rec, group, set_name)
+    waiting = pending(recorder, group, set_name)
     open_from = min((vm.due for vm in waiting if vm.step == Step.NOTICE), default=None)
     for vm in waiting:
         if vm.step == Step.APPROVED and (open_from is None or vm.due < open_from):
-            delete_now(rec, group, vm, vm.work)
+            delete_now(recorder, group, vm, vm.work)

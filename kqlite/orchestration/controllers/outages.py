@@ -16,67 +16,69 @@ from kqlite.orchestration.recorder import Recorder
 _DOWN = ("fault_domain_outage", "rack_outage", "zone_loss", "host_failure")
 
 
-def inject(rec: Recorder, spec: Mapping[str, Any]) -> str:
+def inject(recorder: Recorder, spec: Mapping[str, Any]) -> str:
     """A new fault; its id. Raises CoreError for an unknown name, key or value."""
-    name, keys, start, end = parsed(spec, rec.now)
-    number = len(rec.fleet.root.of(Type.FAULT)) + 1
+    name, keys, start, end = parsed(spec, recorder.now)
+    number = len(recorder.fleet.root.of(Type.FAULT)) + 1
     id_ = f"fault-{number}"
     image = FaultState(id_, 1, number, name, tuple(sorted(keys.items())), start, end, False, 0, 0, start)
-    with rec.because("fault", name):
-        fault = rec.create(rec.fleet.root, Type.FAULT, image)
-        if start <= rec.now:
-            _begin(rec, fault)
+    with recorder.because("fault", name):
+        fault = recorder.create(recorder.fleet.root, Type.FAULT, image)
+        if start <= recorder.now:
+            _begin(recorder, fault)
     return id_
 
 
-def recover(rec: Recorder, id_: str) -> None:
+def recover(recorder: Recorder, id_: str) -> None:
     """End a fault now. Raises CoreError for an unknown id; one that has ended stays ended."""
-    fault = cast("FaultState | None", rec.fleet.root.get(Type.FAULT, id_))
+    fault = cast("FaultState | None", recorder.fleet.root.get(Type.FAULT, id_))
     if fault is None:
         raise CoreError(f"no fault {id_!r} was injected")
-    with rec.because("fault", "recover"):
+    with recorder.because("fault", "recover"):
         if fault.active:
-            _end(rec, fault)
+            _end(recorder, fault)
         elif fault.due:
-            rec.change(rec.fleet.root, Type.FAULT, fault, due=0, end=rec.now)
+            recorder.change(recorder.fleet.root, Type.FAULT, fault, due=0, end=recorder.now)
 
 
-def wake(rec: Recorder, name: str, due: int) -> None:
+def wake(recorder: Recorder, name: str, due: int) -> None:
     """A fault begins, takes its next step, or ends."""
-    fault = cast("FaultState | None", rec.fleet.root.get(Type.FAULT, name))
+    fault = cast("FaultState | None", recorder.fleet.root.get(Type.FAULT, name))
     if fault is None or fault.due != due:
         return
-    with rec.because("fault", fault.fault):
+    with recorder.because("fault", fault.fault):
         if not fault.active:
-            _begin(rec, fault)
-        elif fault.end and fault.end <= rec.now:
-            _end(rec, fault)
+            _begin(recorder, fault)
+        elif fault.end and fault.end <= recorder.now:
+            _end(recorder, fault)
         elif fault.fault == "maintenance":
-            maintenance.step(rec, fault)
+            maintenance.step(recorder, fault)
 
 
-def _begin(rec: Recorder, fault: FaultState) -> None:
-    fault = rec.change(rec.fleet.root, Type.FAULT, fault, active=True, due=fault.end)
+def _begin(recorder: Recorder, fault: FaultState) -> None:
+    fault = recorder.change(recorder.fleet.root, Type.FAULT, fault, active=True, due=fault.end)
     if fault.fault in _DOWN:
-        for group, vm in chosen(rec, fault, _in_reach(rec, fault)):
-            _take_down(rec, group, vm, fault)
+        for group, vm in chosen(recorder, fault, _in_reach(recorder, fault)):
+            _take_down(recorder, group, vm, fault)
         if not fault.end and fault.fault != "zone_loss":
-            rec.change(rec.fleet.root, Type.FAULT, fault, active=False, end=rec.now)
+            recorder.change(recorder.fleet.root, Type.FAULT, fault, active=False, end=recorder.now)
     elif fault.fault == "app_sick":
-        reached = [(group, vm) for group, vm in targets(rec, fault) if vm.extensions]
-        for group, vm in chosen(rec, fault, reached):
-            health.answer_changes(rec, group, vm, str(key_of(fault, "answer", "unhealthy")))
+        reached = [(group, vm) for group, vm in targets(recorder, fault) if vm.extensions]
+        for group, vm in chosen(recorder, fault, reached):
+            health.answer_changes(recorder, group, vm, str(key_of(fault, "answer", "unhealthy")))
     elif fault.fault == "spot_eviction":
-        spots = [(group, vm) for group, vm in targets(rec, fault) if rec.fleet.facts(vm.model).is_spot]
-        for group, vm in chosen(rec, fault, spots):
-            spot.evict(rec, group, vm)
+        spots = [(group, vm) for group, vm in targets(recorder, fault) if recorder.fleet.facts(vm.model).is_spot]
+        for group, vm in chosen(recorder, fault, spots):
+            spot.evict(recorder, group, vm)
     elif fault.fault == "maintenance":
-        maintenance.step(rec, fault)
+        maintenance.step(recorder, fault)
 
 
-def _in_reach(rec: Recorder, fault: FaultState) -> list[tuple[Container, VmState]]:
+def _in_reach(recorder: Recorder, fault: FaultState) -> list[tuple[Container, VmState]]:
     """What runs where the fault strikes. A rack outage takes, of each domain, the fullest hidden rack."""
-    reached = [(group, vm) for group, vm in targets(rec, fault) if vm.power == Power.RUNNING and vm.provisioning != Provisioning.CREATING]
+    reached = [
+        (group, vm) for group, vm in targets(recorder, fault) if vm.power == Power.RUNNING and vm.provisioning != Provisioning.CREATING
+    ]
     reached = [(group, vm) for group, vm in reached if vm.provisioning != Provisioning.DELETING]
     if fault.fault != "rack_outage":
         return reached
@@ -90,12 +92,12 @@ def _in_reach(rec: Recorder, fault: FaultState) -> list[tuple[Container, VmState
     return [(group, vm) for group, vm in reached if fullest[vm.set, vm.domain] == vm.rack]
 
 
-def _take_down(rec: Recorder, group: Container, vm: VmState, fault: FaultState) -> None:
-    facts = rec.fleet.facts(vm.model)
+def _take_down(recorder: Recorder, group: Container, vm: VmState, fault: FaultState) -> None:
+    facts = recorder.fleet.facts(vm.model)
     if facts.is_spot and fault.fault != "host_failure":
-        begin(rec, group, vm, Step.DEALLOCATE, vm.work)
+        begin(recorder, group, vm, Step.DEALLOCATE, vm.work)
         return
-    probe = rec.fleet.vm_probe(vm)
+    probe = recorder.fleet.vm_probe(vm)
     state = Health.NONE
     if probe is not None:
         state = Health.UNKNOWN if probe.rich and not probe.tcp else Health.UNHEALTHY
@@ -103,26 +105,26 @@ def _take_down(rec: Recorder, group: Container, vm: VmState, fault: FaultState) 
     fields: dict[str, Any] = {"provisioning": vm.provisioning, "health": state, "health_due": 0}
     if fault.fault == "zone_loss":
         fields["due"] = fault.end  # nothing comes back before the zone does
-    vm = begin(rec, group, vm, Step.OUTAGE, vm.work, bounds, **fields)
+    vm = begin(recorder, group, vm, Step.OUTAGE, vm.work, bounds, **fields)
     if vm.set and state:
-        repair.health_changed(rec, group, vm)
+        repair.health_changed(recorder, group, vm)
 
 
-def _end(rec: Recorder, fault: FaultState) -> None:
-    fault = rec.change(rec.fleet.root, Type.FAULT, fault, active=False, due=0, end=rec.now)
+def _end(recorder: Recorder, fault: FaultState) -> None:
+    fault = recorder.change(recorder.fleet.root, Type.FAULT, fault, active=False, due=0, end=recorder.now)
     if fault.fault == "app_sick":
         sick = str(key_of(fault, "answer", "unhealthy"))
-        still = list(active(rec, "app_sick"))
-        for group, vm in targets(rec, fault):
+        still = list(active(recorder, "app_sick"))
+        for group, vm in targets(recorder, fault):
             if vm.answer == sick and not still:
-                health.answer_changes(rec, group, vm, "")
+                health.answer_changes(recorder, group, vm, "")
     elif fault.fault == "zone_loss":
-        for group, vm in targets(rec, fault):
+        for group, vm in targets(recorder, fault):
             if vm.step == Step.OUTAGE:
-                begin(rec, group, vm, Step.OUTAGE, vm.work, provisioning=vm.provisioning, health=vm.health)
+                begin(recorder, group, vm, Step.OUTAGE, vm.work, provisioning=vm.provisioning, health=vm.health)
 
 
-def list_active(rec: Recorder) -> list[dict[str, Any]]:
+def list_active(recorder: Recorder) -> list[dict[str, Any]]:
     """The faults that hold now or will begin, as they were given, each with its id."""
-    faults = cast("dict[str, FaultState]", rec.fleet.root.of(Type.FAULT)).values()
+    faults = cast("dict[str, FaultState]", recorder.fleet.root.of(Type.FAULT)).values()
     return [{"id": fault.name, "fault": fault.fault, **dict(fault.spec)} for fault in faults if fault.active or fault.due]

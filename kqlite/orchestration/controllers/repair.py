@@ -17,9 +17,9 @@ from kqlite.orchestration.recorder import Recorder
 ROUNDS = 3  # so many rounds without one healthy instance, and the platform suspends repairs
 
 
-def policy_of(rec: Recorder, scale_set: ScaleSetState) -> dict[str, Any] | None:
+def policy_of(recorder: Recorder, scale_set: ScaleSetState) -> dict[str, Any] | None:
     """The set's repairs policy where it is enabled."""
-    policy = rec.fleet.definitions[scale_set.model].document["properties"].get("automaticRepairsPolicy") or {}
+    policy = recorder.fleet.definitions[scale_set.model].document["properties"].get("automaticRepairsPolicy") or {}
     return policy if policy.get("enabled") else None
 
 
@@ -33,52 +33,52 @@ def batch(instances: int) -> int:
     return max(1, instances * 5 // 100)
 
 
-def health_changed(rec: Recorder, group: Container, vm: VmState) -> None:
+def health_changed(recorder: Recorder, group: Container, vm: VmState) -> None:
     """A member's health state changed."""
     scale_set = group.scale_set(vm.set)
     if scale_set is None:
         return
     if vm.health == Health.HEALTHY:
         if scale_set.repair_rounds and vm.settled > 0:
-            rec.change_set(group, scale_set, repair_rounds=0)
+            recorder.change_set(group, scale_set, repair_rounds=0)
         return
-    policy = policy_of(rec, scale_set)
+    policy = policy_of(recorder, scale_set)
     if policy is None or scale_set.repair == "Suspended" or vm.health not in (Health.UNHEALTHY, Health.UNKNOWN):
         return
-    due = max(rec.now, vm.settled + grace_of(policy))
+    due = max(recorder.now, vm.settled + grace_of(policy))
     if not scale_set.repair_due or due < scale_set.repair_due:
-        rec.change_set(group, scale_set, repair_due=due)
+        recorder.change_set(group, scale_set, repair_due=due)
 
 
-def look_again(rec: Recorder, group: Container, scale_set: ScaleSetState) -> None:
+def look_again(recorder: Recorder, group: Container, scale_set: ScaleSetState) -> None:
     """The policy was switched on, or resumed: look at what is unhealthy now."""
-    if policy_of(rec, scale_set) is not None and rec.fleet.membership(group, scale_set.name).unhealthy:
-        rec.change_set(group, scale_set, repair_due=rec.now)
+    if policy_of(recorder, scale_set) is not None and recorder.fleet.membership(group, scale_set.name).unhealthy:
+        recorder.change_set(group, scale_set, repair_due=recorder.now)
 
 
-def instance_done(rec: Recorder, group: Container, set_name: str) -> None:
+def instance_done(recorder: Recorder, group: Container, set_name: str) -> None:
     """A repair is complete: there may be room for the next."""
     scale_set = group.scale_set(set_name)
     assert scale_set is not None
-    if rec.fleet.membership(group, set_name).unhealthy and not scale_set.repair_due:
-        rec.change_set(group, scale_set, repair_due=rec.now)
+    if recorder.fleet.membership(group, set_name).unhealthy and not scale_set.repair_due:
+        recorder.change_set(group, scale_set, repair_due=recorder.now)
 
 
-def wake(rec: Recorder, group: Container, name: str, due: int) -> None:
+def wake(recorder: Recorder, group: Container, name: str, due: int) -> None:
     """Repair what may be repaired now."""
     scale_set = group.scale_set(name)
     if scale_set is None or scale_set.repair_due != due:
         return
-    with rec.because("repair", "repair"):
-        policy = policy_of(rec, scale_set)
+    with recorder.because("repair", "repair"):
+        policy = policy_of(recorder, scale_set)
         if policy is None or scale_set.repair == "Suspended" or scale_set.provisioning == Provisioning.DELETING:
-            rec.change_set(group, scale_set, repair_due=0)
+            recorder.change_set(group, scale_set, repair_due=0)
             return
-        _repair(rec, group, scale_set, policy)
+        _repair(recorder, group, scale_set, policy)
 
 
-def _repair(rec: Recorder, group: Container, scale_set: ScaleSetState, policy: dict[str, Any]) -> None:
-    membership = rec.fleet.membership(group, scale_set.name)
+def _repair(recorder: Recorder, group: Container, scale_set: ScaleSetState, policy: dict[str, Any]) -> None:
+    membership = recorder.fleet.membership(group, scale_set.name)
     room = batch(len(membership.live)) - membership.repairing
     grace = grace_of(policy)
     ready, next_due = [], 0
@@ -87,28 +87,28 @@ def _repair(rec: Recorder, group: Container, scale_set: ScaleSetState, policy: d
         assert vm is not None
         if vm.provisioning != Provisioning.SUCCEEDED or vm.step or sets.is_protected(scale_set, vm) or sets.lock_on(group, vm.name):
             continue
-        if vm.settled + grace <= rec.now:
+        if vm.settled + grace <= recorder.now:
             ready.append(vm)
         elif not next_due or vm.settled + grace < next_due:
             next_due = vm.settled + grace
     # What found no room is looked at again when a repair is complete.
-    scale_set = rec.change_set(group, scale_set, repair_due=next_due)
+    scale_set = recorder.change_set(group, scale_set, repair_due=next_due)
     if not ready or room <= 0:
         return
     if scale_set.repair_rounds >= ROUNDS:
-        rec.change_set(group, scale_set, repair="Suspended", repair_due=0)
+        recorder.change_set(group, scale_set, repair="Suspended", repair_due=0)
         return
-    scale_set = rec.change_set(group, scale_set, repair_rounds=scale_set.repair_rounds + 1)
+    scale_set = recorder.change_set(group, scale_set, repair_rounds=scale_set.repair_rounds + 1)
     for vm in ready[:room]:
-        scale_set = _mend(rec, group, scale_set, vm, policy.get("repairAction") or "Replace")
+        scale_set = _mend(recorder, group, scale_set, vm, policy.get("repairAction") or "Replace")
 
 
-def _mend(rec: Recorder, group: Container, scale_set: ScaleSetState, vm: VmState, action: str) -> ScaleSetState:
+def _mend(recorder: Recorder, group: Container, scale_set: ScaleSetState, vm: VmState, action: str) -> ScaleSetState:
     if action == "Restart":
-        begin(rec, group, vm, Step.RESTART, "repair", answer="")
+        begin(recorder, group, vm, Step.RESTART, "repair", answer="")
     elif action == "Reimage":
-        begin(rec, group, vm, Step.REIMAGE, "repair", answer="")
+        begin(recorder, group, vm, Step.REIMAGE, "repair", answer="")
     else:
-        begin_delete(rec, group, vm, "")
-        return sets.grow(rec, group, scale_set, 1, "repair")
+        begin_delete(recorder, group, vm, "")
+        return sets.grow(recorder, group, scale_set, 1, "repair")
     return scale_set

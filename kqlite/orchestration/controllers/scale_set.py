@@ -21,74 +21,74 @@ from kqlite.orchestration.recorder import Recorder
 _LOOK_AGAIN = 5 * SECOND
 
 
-def set_goal(rec: Recorder, group: Container, scale_set: ScaleSetState, verb: str, **fields: object) -> ScaleSetState:
+def set_goal(recorder: Recorder, group: Container, scale_set: ScaleSetState, verb: str, **fields: object) -> ScaleSetState:
     """A request or controller wants this set otherwise (`capacity`, `profile`, ..): opens the operation that brings it there."""
     target = group.scope(Type.SCALE_SET) + scale_set.name
     if scale_set.operation:
-        rec.end_operation(group, scale_set.operation, PREEMPTED)
-    operation = rec.open_operation(verb, group, target, scale_set.location)
-    changed: dict[str, object] = {"operation": operation, "due": rec.now, "failure": (), **fields}
+        recorder.end_operation(group, scale_set.operation, PREEMPTED)
+    operation = recorder.open_operation(verb, group, target, scale_set.location)
+    changed: dict[str, object] = {"operation": operation, "due": recorder.now, "failure": (), **fields}
     if scale_set.provisioning != Provisioning.CREATING:
         changed["provisioning"] = Provisioning.UPDATING
-    return rec.change_set(group, scale_set, **changed)
+    return recorder.change_set(group, scale_set, **changed)
 
 
-def wake(rec: Recorder, group: Container, name: str, due: int) -> None:
+def wake(recorder: Recorder, group: Container, name: str, due: int) -> None:
     """The set's timer came up."""
     scale_set = group.scale_set(name)
     if scale_set is None or scale_set.due != due:
         return
-    with rec.because("scale-set", "reconcile", scale_set.operation):
+    with recorder.because("scale-set", "reconcile", scale_set.operation):
         if scale_set.provisioning == Provisioning.DELETING:
-            if rec.fleet.membership(group, scale_set.name).total:
+            if recorder.fleet.membership(group, scale_set.name).total:
                 # The later service deletes a set with its members, and some of them take their time.
-                rec.change_set(group, scale_set, due=rec.now + _LOOK_AGAIN)
+                recorder.change_set(group, scale_set, due=recorder.now + _LOOK_AGAIN)
                 return
-            rec.delete(group, Type.SCALE_SET, scale_set)
-            rec.end_operation(group, scale_set.operation)
+            recorder.delete(group, Type.SCALE_SET, scale_set)
+            recorder.end_operation(group, scale_set.operation)
             return
-        scale_set = rec.change_set(group, scale_set, due=0)
-        settle(rec, group, reconcile(rec, group, scale_set))
+        scale_set = recorder.change_set(group, scale_set, due=0)
+        settle(recorder, group, reconcile(recorder, group, scale_set))
 
 
-def reconcile(rec: Recorder, group: Container, scale_set: ScaleSetState) -> ScaleSetState:
+def reconcile(recorder: Recorder, group: Container, scale_set: ScaleSetState) -> ScaleSetState:
     """Create or delete as many instances as the capacity asks for."""
-    live = len(rec.fleet.membership(group, scale_set.name).live)
+    live = len(recorder.fleet.membership(group, scale_set.name).live)
     if live < scale_set.capacity:
-        return grow(rec, group, scale_set, scale_set.capacity - live, "set")
+        return grow(recorder, group, scale_set, scale_set.capacity - live, "set")
     if live > scale_set.capacity:
-        return _shrink(rec, group, scale_set, live - scale_set.capacity)
+        return _shrink(recorder, group, scale_set, live - scale_set.capacity)
     return scale_set
 
 
-def grow(rec: Recorder, group: Container, scale_set: ScaleSetState, count: int, work: str) -> ScaleSetState:
+def grow(recorder: Recorder, group: Container, scale_set: ScaleSetState, count: int, work: str) -> ScaleSetState:
     """`count` more instances from the profile."""
     # The numbers are taken first, so that a crash cannot give one out twice.
     first = scale_set.serial
-    regular = _regular_missing(rec, group, scale_set, count) if scale_set.regular else 0
-    scale_set = rec.change_set(group, scale_set, serial=first + count)
+    regular = _regular_missing(recorder, group, scale_set, count) if scale_set.regular else 0
+    scale_set = recorder.change_set(group, scale_set, serial=first + count)
     for number in range(count):
         model = scale_set.regular if number < regular else scale_set.profile
-        create_from_profile(rec, group, scale_set, first + number, work, model)
+        create_from_profile(recorder, group, scale_set, first + number, work, model)
     return scale_set
 
 
-def _mix(rec: Recorder, scale_set: ScaleSetState) -> dict[str, Any]:
-    return rec.fleet.definitions[scale_set.model].document["properties"].get("priorityMixPolicy") or {}
+def _mix(recorder: Recorder, scale_set: ScaleSetState) -> dict[str, Any]:
+    return recorder.fleet.definitions[scale_set.model].document["properties"].get("priorityMixPolicy") or {}
 
 
-def _regular_missing(rec: Recorder, group: Container, scale_set: ScaleSetState, count: int) -> int:
+def _regular_missing(recorder: Recorder, group: Container, scale_set: ScaleSetState, count: int) -> int:
     """How many of `count` more instances are Regular, in a set that mixes priorities."""
-    members = list(rec.fleet.members(group, scale_set.name))
-    regular = sum(not rec.fleet.facts(vm.model).is_spot for vm in members)
-    return min(count, max(0, regular_share(_mix(rec, scale_set), len(members) + count) - regular))
+    members = list(recorder.fleet.members(group, scale_set.name))
+    regular = sum(not recorder.fleet.facts(vm.model).is_spot for vm in members)
+    return min(count, max(0, regular_share(_mix(recorder, scale_set), len(members) + count) - regular))
 
 
-def _shrink(rec: Recorder, group: Container, scale_set: ScaleSetState, count: int) -> ScaleSetState:
-    members = list(rec.fleet.members(group, scale_set.name))
-    chosen = _leaving(rec, group, scale_set, members, count)
+def _shrink(recorder: Recorder, group: Container, scale_set: ScaleSetState, count: int) -> ScaleSetState:
+    members = list(recorder.fleet.members(group, scale_set.name))
+    chosen = _leaving(recorder, group, scale_set, members, count)
     for vm in chosen:
-        begin_delete(rec, group, vm, "set")
+        begin_delete(recorder, group, vm, "set")
     if len(chosen) == count:
         return cast("ScaleSetState", group.scale_set(scale_set.name))
     lock = next((lock for vm in members if (lock := lock_on(group, vm.name)) is not None), None)
@@ -96,24 +96,24 @@ def _shrink(rec: Recorder, group: Container, scale_set: ScaleSetState, count: in
     if lock is not None:
         error = scope_locked(group.scope(Type.SCALE_SET) + scale_set.name, lock)
         failure = (error.code, error.message)
-    return rec.change_set(group, scale_set, capacity=len(members) - len(chosen), failure=failure)
+    return recorder.change_set(group, scale_set, capacity=len(members) - len(chosen), failure=failure)
 
 
-def _leaving(rec: Recorder, group: Container, scale_set: ScaleSetState, members: list[VmState], count: int) -> list[VmState]:
+def _leaving(recorder: Recorder, group: Container, scale_set: ScaleSetState, members: list[VmState], count: int) -> list[VmState]:
     """Which instances go; a set that mixes priorities keeps its split."""
     if not scale_set.regular:
-        return _victims(rec, group, scale_set, members, count)
-    regular = [vm for vm in members if not rec.fleet.facts(vm.model).is_spot]
-    spots = [vm for vm in members if rec.fleet.facts(vm.model).is_spot]
-    surplus = len(regular) - regular_share(_mix(rec, scale_set), len(members) - count)
-    chosen = _victims(rec, group, scale_set, regular, min(count, max(0, surplus)))
-    chosen += _victims(rec, group, scale_set, spots, count - len(chosen))
+        return _victims(recorder, group, scale_set, members, count)
+    regular = [vm for vm in members if not recorder.fleet.facts(vm.model).is_spot]
+    spots = [vm for vm in members if recorder.fleet.facts(vm.model).is_spot]
+    surplus = len(regular) - regular_share(_mix(recorder, scale_set), len(members) - count)
+    chosen = _victims(recorder, group, scale_set, regular, min(count, max(0, surplus)))
+    chosen += _victims(recorder, group, scale_set, spots, count - len(chosen))
     rest = [vm for vm in regular if vm not in chosen]
-    return chosen + _victims(rec, group, scale_set, rest, count - len(chosen))
+    return chosen + _victims(recorder, group, scale_set, rest, count - len(chosen))
 
 
-def _victims(rec: Recorder, group: Container, scale_set: ScaleSetState, members: list[VmState], count: int) -> list[VmState]:
-    fleet = rec.fleet
+def _victims(recorder: Recorder, group: Container, scale_set: ScaleSetState, members: list[VmState], count: int) -> list[VmState]:
+    fleet = recorder.fleet
 
     def stays(vm: VmState) -> bool:
         return is_protected(scale_set, vm) or lock_on(group, vm.name) is not None
@@ -129,29 +129,29 @@ def is_protected(scale_set: ScaleSetState, vm: VmState) -> bool:
     return bool(scale_set.protected) and any(key == vm.name.lower() for key, _ in scale_set.protected)
 
 
-def settle(rec: Recorder, group: Container, scale_set: ScaleSetState) -> None:
+def settle(recorder: Recorder, group: Container, scale_set: ScaleSetState) -> None:
     """End the operation when nothing is under way any more."""
-    membership = rec.fleet.membership(group, scale_set.name)
+    membership = recorder.fleet.membership(group, scale_set.name)
     if membership.busy or not scale_set.operation or len(membership.live) != scale_set.capacity:
         return
     state = Provisioning.FAILED if scale_set.failure else Provisioning.SUCCEEDED
-    rec.end_operation(group, scale_set.operation, scale_set.failure)
-    rec.change_set(group, scale_set, provisioning=state, operation="")
+    recorder.end_operation(group, scale_set.operation, scale_set.failure)
+    recorder.change_set(group, scale_set, provisioning=state, operation="")
 
 
-def instance_done(rec: Recorder, group: Container, set_name: str, failure: Failure | tuple[()]) -> None:
+def instance_done(recorder: Recorder, group: Container, set_name: str, failure: Failure | tuple[()]) -> None:
     """An instance that the set waited for is finished, or gone."""
     scale_set = group.scale_set(set_name)
     assert scale_set is not None
     if failure and not scale_set.failure:
-        scale_set = rec.change_set(group, scale_set, failure=failure)
-    settle(rec, group, scale_set)
+        scale_set = recorder.change_set(group, scale_set, failure=failure)
+    settle(recorder, group, scale_set)
 
 
-def begin_delete_set(rec: Recorder, group: Container, scale_set: ScaleSetState, operation: str) -> None:
+def begin_delete_set(recorder: Recorder, group: Container, scale_set: ScaleSetState, operation: str) -> None:
     """An empty set begins to go."""
-    due = rec.now + round(rec.chance.triangular((3, 6, 15), "delete-set", scale_set.uid, scale_set.version) * SECOND)
-    rec.change_set(group, scale_set, provisioning=Provisioning.DELETING, operation=operation, due=due, repair_due=0, restore_due=0)
+    due = recorder.now + round(recorder.chance.triangular((3, 6, 15), "delete-set", scale_set.uid, scale_set.version) * SECOND)
+    recorder.change_set(group, scale_set, provisioning=Provisioning.DELETING, operation=operation, due=due, repair_due=0, restore_due=0)
 
 
 def lock_on(group: Container, vm_name: str) -> str | None:
@@ -159,8 +159,8 @@ def lock_on(group: Container, vm_name: str) -> str | None:
     return next((scope_of(lock) for lock in locks_on(group, group.scope(Type.VM) + vm_name)), None)
 
 
-def member_left(rec: Recorder, group: Container, vm: VmState) -> None:
+def member_left(recorder: Recorder, group: Container, vm: VmState) -> None:
     """A member was deleted for itself (by a request, an eviction): the capacity follows, and nothing is made anew."""
     scale_set = group.scale_set(vm.set) if vm.set else None
     if scale_set is not None and vm.provisioning != Provisioning.DELETING:
-        rec.change_set(group, scale_set, capacity=max(0, scale_set.capacity - 1))
+        recorder.change_set(group, scale_set, capacity=max(0, scale_set.capacity - 1))

@@ -29,13 +29,13 @@ from kqlite.orchestration.vm_profiles import outbound_of
 _BOOT_LIMIT = {"Linux": 20 * MINUTE, "Windows": 40 * MINUTE}
 
 
-def wake(rec: Recorder, group: Container, name: str, due: int) -> None:
+def wake(recorder: Recorder, group: Container, name: str, due: int) -> None:
     """A step ends."""
     vm = group.vm(name)
     if vm is None or vm.due != due:
         return
-    with rec.because("vm", vm.step, _operation(group, vm)):
-        _ENDS[vm.step](rec, group, vm)
+    with recorder.because("vm", vm.step, _operation(group, vm)):
+        _ENDS[vm.step](recorder, group, vm)
 
 
 def _operation(group: Container, vm: VmState) -> str:
@@ -45,111 +45,113 @@ def _operation(group: Container, vm: VmState) -> str:
     return vm.work
 
 
-def _settled(rec: Recorder, group: Container, vm: VmState, failure: Failure | tuple[()] = (), **fields: Any) -> VmState:
+def _settled(recorder: Recorder, group: Container, vm: VmState, failure: Failure | tuple[()] = (), **fields: Any) -> VmState:
     """The work on a VM is complete, well or not; whoever waited for it goes on."""
     work = vm.work
     state = Provisioning.FAILED if failure else Provisioning.SUCCEEDED
-    vm = rec.change_vm(
+    vm = recorder.change_vm(
         group,
         vm,
         provisioning=state,
         failure=failure,
-        changed=rec.now if state != vm.provisioning else vm.changed,
-        settled=rec.now,
+        changed=recorder.now if state != vm.provisioning else vm.changed,
+        settled=recorder.now,
         step=Step.NONE,
         due=0,
         work="",
         **fields,
     )
-    vm = health.watch(rec, group, vm)
-    _done(rec, group, vm.set, work, failure)
+    vm = health.watch(recorder, group, vm)
+    _done(recorder, group, vm.set, work, failure)
     return vm
 
 
-def _done(rec: Recorder, group: Container, set_name: str, work: str, failure: Failure | tuple[()]) -> None:
+def _done(recorder: Recorder, group: Container, set_name: str, work: str, failure: Failure | tuple[()]) -> None:
     if work == "set":
-        scale_set.instance_done(rec, group, set_name, failure)
+        scale_set.instance_done(recorder, group, set_name, failure)
     elif work == "repair":
-        repair.instance_done(rec, group, set_name)
-    elif work and work not in rec.fleet.open_work and not _ends_with_its_group(rec, group, work):
-        rec.end_operation(group, work, failure)
+        repair.instance_done(recorder, group, set_name)
+    elif work and work not in recorder.fleet.open_work and not _ends_with_its_group(recorder, group, work):
+        recorder.end_operation(group, work, failure)
 
 
-def _ends_with_its_group(rec: Recorder, group: Container, operation: str) -> bool:
-    image = cast("OperationState | None", rec.subscription(group).get(Type.OPERATION, operation))
+def _ends_with_its_group(recorder: Recorder, group: Container, operation: str) -> bool:
+    image = cast("OperationState | None", recorder.subscription(group).get(Type.OPERATION, operation))
     return image is not None and image.verb == "resourceGroups/delete"
 
 
-def _no_capacity(rec: Recorder, vm: VmState) -> Failure | None:
+def _no_capacity(recorder: Recorder, vm: VmState) -> Failure | None:
     """Why a VM cannot be allocated now; None where it can."""
-    scope = vm_scope(rec, vm)
-    lost = bool(vm.zone) and strikes(rec, "zone_loss", vm.uid, scope) is not None
-    if not lost and strikes(rec, "allocation", vm.uid, scope, vm.turn) is None:
+    scope = vm_scope(recorder, vm)
+    lost = bool(vm.zone) and strikes(recorder, "zone_loss", vm.uid, scope) is not None
+    if not lost and strikes(recorder, "allocation", vm.uid, scope, vm.turn) is None:
         return None
-    near = rec.fleet.facts(vm.model).placement_group
+    near = recorder.fleet.facts(vm.model).placement_group
     return failures.overconstrained(bool(vm.zone)) if near else failures.allocation_failed(bool(vm.zone))
 
 
 # Creation
 
 
-def _allocated(rec: Recorder, group: Container, vm: VmState) -> None:
-    failure = _no_capacity(rec, vm)
+def _allocated(recorder: Recorder, group: Container, vm: VmState) -> None:
+    failure = _no_capacity(recorder, vm)
     if failure is not None:
-        _settled(rec, group, vm, failure)
+        _settled(recorder, group, vm, failure)
         return
-    due = boot_due(rec, vm, rec.fleet.facts(vm.model))
-    rec.change_vm(group, vm, power=Power.STARTING, step=Step.BOOT, due=due)
+    due = boot_due(recorder, vm, recorder.fleet.facts(vm.model))
+    recorder.change_vm(group, vm, power=Power.STARTING, step=Step.BOOT, due=due)
 
 
-def _booted(rec: Recorder, group: Container, vm: VmState) -> None:
-    facts = rec.fleet.facts(vm.model)
-    due = provision_due(rec, vm, facts)
+def _booted(recorder: Recorder, group: Container, vm: VmState) -> None:
+    facts = recorder.fleet.facts(vm.model)
+    due = provision_due(recorder, vm, facts)
     failure: Failure | tuple[()] = ()
-    fault = strikes(rec, "os_provisioning", vm.uid, vm_scope(rec, vm), vm.turn)
+    fault = strikes(recorder, "os_provisioning", vm.uid, vm_scope(recorder, vm), vm.turn)
     if fault is not None and key_of(fault, "answer") == "error":
         failure = failures.os_provisioning_internal(vm.name)
     elif fault is not None:
         failure = failures.os_provisioning_timed_out(vm.name)
-        due = rec.now + _BOOT_LIMIT[facts.os_type]
+        due = recorder.now + _BOOT_LIMIT[facts.os_type]
     # A failure that is decided already is kept in the image; documents show it only once the VM is Failed.
-    rec.change_vm(group, vm, power=Power.RUNNING, step=Step.PROVISION, due=due, failure=failure)
+    recorder.change_vm(group, vm, power=Power.RUNNING, step=Step.PROVISION, due=due, failure=failure)
 
 
-def _provisioned(rec: Recorder, group: Container, vm: VmState) -> None:
+def _provisioned(recorder: Recorder, group: Container, vm: VmState) -> None:
     if vm.failure:
-        _settled(rec, group, vm, vm.failure)
+        _settled(recorder, group, vm, vm.failure)
         return
-    facts = rec.fleet.facts(vm.model)
+    facts = recorder.fleet.facts(vm.model)
     if facts.os_type == "Windows" and facts.kind == "instance":
-        body = rec.fleet.definitions[vm.model].document["profile"]
+        body = recorder.fleet.definitions[vm.model].document["profile"]
         if outbound_of(body, True) == "none":
-            rec.note(f"{group.id}/providers/Microsoft.Compute/virtualMachines/{vm.name}", "Windows activation failed: no outbound access")
-    _next_extension(rec, group, vm)
+            recorder.note(
+                f"{group.id}/providers/Microsoft.Compute/virtualMachines/{vm.name}", "Windows activation failed: no outbound access"
+            )
+    _next_extension(recorder, group, vm)
 
 
-def _next_extension(rec: Recorder, group: Container, vm: VmState) -> None:
+def _next_extension(recorder: Recorder, group: Container, vm: VmState) -> None:
     """Install the first extension that waits, or be finished."""
     if any(state in (Provisioning.CREATING, Provisioning.UPDATING) for _, _, state, _, _ in vm.extensions):
         turned = vm._replace(turn=vm.turn + 1)
-        rec.change_vm(group, vm, step=Step.EXTENSIONS, turn=turned.turn, due=step_due(rec, turned, Step.EXTENSIONS))
+        recorder.change_vm(group, vm, step=Step.EXTENSIONS, turn=turned.turn, due=step_due(recorder, turned, Step.EXTENSIONS))
     else:
-        _settled(rec, group, vm)
+        _settled(recorder, group, vm)
 
 
-def _extension_done(rec: Recorder, group: Container, vm: VmState) -> None:
+def _extension_done(recorder: Recorder, group: Container, vm: VmState) -> None:
     name, number = next((n, d) for n, d, state, _, _ in vm.extensions if state in (Provisioning.CREATING, Provisioning.UPDATING))
-    document = rec.fleet.definitions[number].document
-    scope = {**vm_scope(rec, vm), "publisher": document.get("publisher", ""), "type": document.get("type", "")}
-    fault = strikes(rec, "extension", vm.uid, scope, vm.turn)
+    document = recorder.fleet.definitions[number].document
+    scope = {**vm_scope(recorder, vm), "publisher": document.get("publisher", ""), "type": document.get("type", "")}
+    fault = strikes(recorder, "extension", vm.uid, scope, vm.turn)
     if fault is not None:
         failure = _extension_failure(vm, name, document, str(key_of(fault, "answer", "error")))
-        change_extension(rec, group, vm, name, Provisioning.FAILED, failure[0])
-        _settled(rec, group, vm, failure, extensions=with_extension(vm, name, Provisioning.FAILED, failure[0]))
+        change_extension(recorder, group, vm, name, Provisioning.FAILED, failure[0])
+        _settled(recorder, group, vm, failure, extensions=with_extension(vm, name, Provisioning.FAILED, failure[0]))
         return
-    change_extension(rec, group, vm, name, Provisioning.SUCCEEDED)
-    vm = rec.change_vm(group, vm, extensions=with_extension(vm, name, Provisioning.SUCCEEDED))
-    _next_extension(rec, group, vm)
+    change_extension(recorder, group, vm, name, Provisioning.SUCCEEDED)
+    vm = recorder.change_vm(group, vm, extensions=with_extension(vm, name, Provisioning.SUCCEEDED))
+    _next_extension(recorder, group, vm)
 
 
 def _extension_failure(vm: VmState, name: str, document: dict[str, Any], answer: str) -> Failure:
@@ -165,82 +167,82 @@ def _extension_failure(vm: VmState, name: str, document: dict[str, Any], answer:
 # Power and upkeep
 
 
-def _allocated_again(rec: Recorder, group: Container, vm: VmState) -> None:
-    failure = _no_capacity(rec, vm)
+def _allocated_again(recorder: Recorder, group: Container, vm: VmState) -> None:
+    failure = _no_capacity(recorder, vm)
     if failure is not None:
-        version = follow_power(rec, group, vm, rec.fleet.facts(vm.model), deallocated=True)
-        _settled(rec, group, vm, failure, power=Power.DEALLOCATED, disk_version=version)
+        version = follow_power(recorder, group, vm, recorder.fleet.facts(vm.model), deallocated=True)
+        _settled(recorder, group, vm, failure, power=Power.DEALLOCATED, disk_version=version)
         return
-    _started(rec, group, vm)
+    _started(recorder, group, vm)
 
 
-def _started(rec: Recorder, group: Container, vm: VmState) -> None:
-    fault = strikes(rec, "os_provisioning", vm.uid, vm_scope(rec, vm), vm.turn)
-    _settled(rec, group, vm, failures.start_timed_out(vm.name) if fault is not None else (), power=Power.RUNNING)
+def _started(recorder: Recorder, group: Container, vm: VmState) -> None:
+    fault = strikes(recorder, "os_provisioning", vm.uid, vm_scope(recorder, vm), vm.turn)
+    _settled(recorder, group, vm, failures.start_timed_out(vm.name) if fault is not None else (), power=Power.RUNNING)
 
 
-def _stopped(rec: Recorder, group: Container, vm: VmState) -> None:
-    _settled(rec, group, vm, power=Power.STOPPED)
+def _stopped(recorder: Recorder, group: Container, vm: VmState) -> None:
+    _settled(recorder, group, vm, power=Power.STOPPED)
 
 
-def _deallocated(rec: Recorder, group: Container, vm: VmState) -> None:
-    facts = rec.fleet.facts(vm.model)
-    version = follow_power(rec, group, vm, facts, deallocated=True)
+def _deallocated(recorder: Recorder, group: Container, vm: VmState) -> None:
+    facts = recorder.fleet.facts(vm.model)
+    version = follow_power(recorder, group, vm, facts, deallocated=True)
     if facts.is_spot and not vm.work:  # nobody asked for it: it was evicted
-        spot.remember_evicted(rec, group, vm)
-    _settled(rec, group, vm, power=Power.DEALLOCATED, disk_version=version)
+        spot.remember_evicted(recorder, group, vm)
+    _settled(recorder, group, vm, power=Power.DEALLOCATED, disk_version=version)
 
 
-def _running_again(rec: Recorder, group: Container, vm: VmState) -> None:
-    _settled(rec, group, vm, power=Power.RUNNING)
+def _running_again(recorder: Recorder, group: Container, vm: VmState) -> None:
+    _settled(recorder, group, vm, power=Power.RUNNING)
 
 
-def _moved(rec: Recorder, group: Container, vm: VmState) -> None:
+def _moved(recorder: Recorder, group: Container, vm: VmState) -> None:
     """On another rack of the same fault domain."""
-    fault = strikes(rec, "os_provisioning", vm.uid, vm_scope(rec, vm), vm.turn) if vm.step == Step.REDEPLOY else None
+    fault = strikes(recorder, "os_provisioning", vm.uid, vm_scope(recorder, vm), vm.turn) if vm.step == Step.REDEPLOY else None
     if fault is not None:
-        _settled(rec, group, vm, failures.redeployment_failed(vm.name), power=Power.RUNNING)
+        _settled(recorder, group, vm, failures.redeployment_failed(vm.name), power=Power.RUNNING)
         return
-    _settled(rec, group, vm, power=Power.RUNNING, rack=(vm.rack + 1) % RACKS)
+    _settled(recorder, group, vm, power=Power.RUNNING, rack=(vm.rack + 1) % RACKS)
 
 
-def _unchanged(rec: Recorder, group: Container, vm: VmState) -> None:
+def _unchanged(recorder: Recorder, group: Container, vm: VmState) -> None:
     if any(state in (Provisioning.CREATING, Provisioning.UPDATING) for _, _, state, _, _ in vm.extensions):
-        _next_extension(rec, group, vm)
+        _next_extension(recorder, group, vm)
     else:
-        _settled(rec, group, vm)
+        _settled(recorder, group, vm)
 
 
-def _thawed(rec: Recorder, group: Container, vm: VmState) -> None:
-    rec.change_vm(group, vm, step=Step.NONE, due=0, work="")
+def _thawed(recorder: Recorder, group: Container, vm: VmState) -> None:
+    recorder.change_vm(group, vm, step=Step.NONE, due=0, work="")
 
 
 # Going
 
 
-def _deleted(rec: Recorder, group: Container, vm: VmState) -> None:
-    remove(rec, group, vm)
-    _done(rec, group, vm.set, vm.work, ())
+def _deleted(recorder: Recorder, group: Container, vm: VmState) -> None:
+    remove(recorder, group, vm)
+    _done(recorder, group, vm.set, vm.work, ())
 
 
-def _notice_over(rec: Recorder, group: Container, vm: VmState) -> None:
-    rec.note(f"{group.id}/providers/Microsoft.Compute/virtualMachines/{vm.name}", "Terminate started")
-    delete_now(rec, group, vm, vm.work)
-    notices.release(rec, group, vm.set)
+def _notice_over(recorder: Recorder, group: Container, vm: VmState) -> None:
+    recorder.note(f"{group.id}/providers/Microsoft.Compute/virtualMachines/{vm.name}", "Terminate started")
+    delete_now(recorder, group, vm, vm.work)
+    notices.release(recorder, group, vm.set)
 
 
-def _evicted(rec: Recorder, group: Container, vm: VmState) -> None:
-    if rec.fleet.facts(vm.model).eviction == "Delete":
-        scale_set.member_left(rec, group, vm)
-        begin(rec, group, vm, Step.EVICT_DELETE, "", provisioning=Provisioning.DELETING, health_due=0, failure=())
+def _evicted(recorder: Recorder, group: Container, vm: VmState) -> None:
+    if recorder.fleet.facts(vm.model).eviction == "Delete":
+        scale_set.member_left(recorder, group, vm)
+        begin(recorder, group, vm, Step.EVICT_DELETE, "", provisioning=Provisioning.DELETING, health_due=0, failure=())
     else:
-        begin(rec, group, vm, Step.DEALLOCATE, "")
+        begin(recorder, group, vm, Step.DEALLOCATE, "")
 
 
-def _evicted_for_good(rec: Recorder, group: Container, vm: VmState) -> None:
+def _evicted_for_good(recorder: Recorder, group: Container, vm: VmState) -> None:
     """A Spot VM whose policy is Delete goes with its disks."""
-    remove(rec, group, vm, with_disks=True)
-    _done(rec, group, vm.set, vm.work, ())
+    remove(recorder, group, vm, with_disks=True)
+    _done(recorder, group, vm.set, vm.work, ())
 
 
 _ENDS: dict[str, Callable[[Recorder, Container, VmState], None]] = {

@@ -24,9 +24,9 @@ _MODEL, _OWNER = "AutoscaleSettingResource", "autoscaleSettings"
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-def put(rec: Recorder, call: Call) -> Outcome:
+def put(recorder: Recorder, call: Call) -> Outcome:
     """PUT and PATCH of a setting; it is done at once."""
-    group = call.group(rec)
+    group = call.group(recorder)
     known = cast("SettingState | None", group.get(Type.AUTOSCALE, call.name))
     if known is None and call.method == "PATCH":
         raise errors.not_found(Type.AUTOSCALE, call.name, group.name)
@@ -36,7 +36,7 @@ def put(rec: Recorder, call: Call) -> Outcome:
     check_match(call, known)
     properties = body.get("properties") or {}
     if known is not None and call.method == "PATCH":
-        whole = {"properties": schema.merged(rec.fleet.definitions[known.definition].document, properties)}
+        whole = {"properties": schema.merged(recorder.fleet.definitions[known.definition].document, properties)}
         properties = schema.read(whole, schema.resource(_MODEL), _OWNER, complete=True)["properties"]
     target = properties.pop("targetResourceUri", None) or (known.target if known else "")
     properties.pop("name", None)
@@ -44,20 +44,22 @@ def put(rec: Recorder, call: Call) -> Outcome:
         raise errors.target_immutable(known.name, group.name, known.target)
     _check(properties, target)
     if known is None:
-        _check_alone(rec, call, target)
-    number = rec.define("autoscale", {"enabled": False, **properties})
+        _check_alone(recorder, call, target)
+    number = recorder.define("autoscale", {"enabled": False, **properties})
     if known is None:
-        uid = rec.chance.uid(group.scope(Type.AUTOSCALE) + call.name, rec.now)
-        image = SettingState(call.name, 1, uid, location, tags_of(call, body), rec.now, number, target, 0, 0, missing=False)
-        image = rec.create(group, Type.AUTOSCALE, image)
+        uid = recorder.chance.uid(group.scope(Type.AUTOSCALE) + call.name, recorder.now)
+        image = SettingState(call.name, 1, uid, location, tags_of(call, body), recorder.now, number, target, 0, 0, missing=False)
+        image = recorder.create(group, Type.AUTOSCALE, image)
     else:
-        image = rec.change(group, Type.AUTOSCALE, known, definition=number, tags=tags_of(call, body, known.tags))
-    return Outcome(201 if known is None else 200, lambda: arm_documents.autoscale(group.id, image, rec.fleet.definitions), "", location)
+        image = recorder.change(group, Type.AUTOSCALE, known, definition=number, tags=tags_of(call, body, known.tags))
+    return Outcome(
+        201 if known is None else 200, lambda: arm_documents.autoscale(group.id, image, recorder.fleet.definitions), "", location
+    )
 
 
-def _check_alone(rec: Recorder, call: Call, target: str) -> None:
+def _check_alone(recorder: Recorder, call: Call, target: str) -> None:
     """One setting for each target."""
-    for group in rec.fleet.groups(call.subscription.subscription):
+    for group in recorder.fleet.groups(call.subscription.subscription):
         for other in cast("dict[str, SettingState]", group.of(Type.AUTOSCALE)).values():
             if other.target.lower() == target.lower():
                 raise errors.ArmError(
@@ -161,25 +163,25 @@ def _bad(path: str, why: str) -> errors.ArmError:
     return errors.bad_request(f"The value of '{path}' is invalid: {why}.", path)
 
 
-def get(rec: Recorder, call: Call) -> Outcome:
+def get(recorder: Recorder, call: Call) -> Outcome:
     """GET of a setting."""
-    group, image = _found(rec, call)
-    return Outcome(200, lambda: arm_documents.autoscale(group.id, image, rec.fleet.definitions))
+    group, image = _found(recorder, call)
+    return Outcome(200, lambda: arm_documents.autoscale(group.id, image, recorder.fleet.definitions))
 
 
-def _found(rec: Recorder, call: Call) -> tuple[Container, SettingState]:
-    group = call.group(rec)
+def _found(recorder: Recorder, call: Call) -> tuple[Container, SettingState]:
+    group = call.group(recorder)
     image = cast("SettingState | None", group.get(Type.AUTOSCALE, call.name))
     if image is None:
         raise errors.not_found(Type.AUTOSCALE, call.name, group.name)
     return group, image
 
 
-def delete(rec: Recorder, call: Call) -> Outcome:
+def delete(recorder: Recorder, call: Call) -> Outcome:
     """DELETE of a setting."""
-    group = call.group(rec)
+    group = call.group(recorder)
     image = cast("SettingState | None", group.get(Type.AUTOSCALE, call.name))
     if image is None:
         return Outcome(204)
-    rec.delete(group, Type.AUTOSCALE, image)
+    recorder.delete(group, Type.AUTOSCALE, image)
     return Outcome(200)

@@ -42,9 +42,9 @@ class Call:
     text: str | None = None
     path: str = ""
 
-    def group(self, rec: Recorder) -> Container:
+    def group(self, recorder: Recorder) -> Container:
         """The resource group. Raises ArmError where it is absent, or being deleted and the request would write."""
-        container = rec.fleet.container(f"{self.subscription.key}/resourcegroups/{self.group_name}")
+        container = recorder.fleet.container(f"{self.subscription.key}/resourcegroups/{self.group_name}")
         image = cast("GroupState | None", self.subscription.get(Type.GROUP, self.group_name))
         if container is None or image is None:
             raise group_not_found(self.group_name)
@@ -91,7 +91,7 @@ def checked_location(body: dict[str, Any], type_: str, known: str = "") -> str:
     return location
 
 
-def check_registered(rec: Recorder, subscription: Container, namespace: str) -> None:
+def check_registered(recorder: Recorder, subscription: Container, namespace: str) -> None:
     """Raises ArmError where the provider is not registered."""
     provider = subscription.get(Type.PROVIDER, namespace)
     if provider is None or provider.state not in ("Registered", "Registering"):  # type: ignore[union-attr]
@@ -127,18 +127,18 @@ def tags_of(call: Call, body: dict[str, Any], known: Tags = ()) -> Tags:
     return tuple(tags.items())
 
 
-def check_unlocked(rec: Recorder, group: Container, resource_id: str, operation: str = "delete") -> None:
+def check_unlocked(recorder: Recorder, group: Container, resource_id: str, operation: str = "delete") -> None:
     """Raises ArmError where a lock forbids to delete a resource, or to write to it."""
     for lock in locks_on(group, resource_id):
-        if operation == "delete" or rec.fleet.definitions[lock.definition].document["properties"]["level"] == "ReadOnly":
+        if operation == "delete" or recorder.fleet.definitions[lock.definition].document["properties"]["level"] == "ReadOnly":
             raise scope_locked(resource_id, scope_of(lock), operation)
 
 
-def check_locks(rec: Recorder, call: Call) -> None:
+def check_locks(recorder: Recorder, call: Call) -> None:
     """Raises ArmError where a lock forbids what a request does; Resource Manager asks before anybody else does."""
-    group = rec.fleet.container(f"{call.subscription.key}/resourcegroups/{call.group_name}") if call.group_name else None
+    group = recorder.fleet.container(f"{call.subscription.key}/resourcegroups/{call.group_name}") if call.group_name else None
     if group is not None:
-        check_unlocked(rec, group, call.path, "delete" if call.method == "DELETE" else "write")
+        check_unlocked(recorder, group, call.path, "delete" if call.method == "DELETE" else "write")
 
 
 def last_segment(resource_id: str) -> str:

@@ -18,8 +18,8 @@ from kqlite.orchestration.requests.call import Call, Outcome, check_registered
 from kqlite.orchestration.requests.named_vm import check_free
 
 
-def _vm(rec: Recorder, call: Call) -> tuple[Container, VmState]:
-    group = call.group(rec)
+def _vm(recorder: Recorder, call: Call) -> tuple[Container, VmState]:
+    group = call.group(recorder)
     vm = group.vm(call.name)
     if vm is None:
         raise errors.parent_not_found(f"{Type.VM}/{call.name}")
@@ -34,23 +34,23 @@ def _name(call: Call) -> str:
     return call.child.partition("/")[2]
 
 
-def get(rec: Recorder, call: Call) -> Outcome:
+def get(recorder: Recorder, call: Call) -> Outcome:
     """GET of one extension, or of all."""
-    group, vm = _vm(rec, call)
+    group, vm = _vm(recorder, call)
     name = _name(call)
     if not name:
-        shown = [arm_documents.extension(group.id, each, rec.fleet.definitions) for each in arm_documents.extensions_of(vm)]
+        shown = [arm_documents.extension(group.id, each, recorder.fleet.definitions) for each in arm_documents.extensions_of(vm)]
         return Outcome(200, lambda: {"value": shown})
     found = _of(vm, name)
     if found is None:
         raise errors.not_found(f"{Type.VM}/{vm.name}/extensions", name, group.name)
-    return Outcome(200, lambda: arm_documents.extension(group.id, found, rec.fleet.definitions))
+    return Outcome(200, lambda: arm_documents.extension(group.id, found, recorder.fleet.definitions))
 
 
-def put(rec: Recorder, call: Call) -> Outcome:
+def put(recorder: Recorder, call: Call) -> Outcome:
     """PUT and PATCH of an extension: the VM installs it, and is Updating meanwhile."""
-    check_registered(rec, call.subscription, "Microsoft.Compute")
-    group, vm = _vm(rec, call)
+    check_registered(recorder, call.subscription, "Microsoft.Compute")
+    group, vm = _vm(recorder, call)
     body = read_resource(call, "VirtualMachineExtension", "extensions")
     name = _name(call)
     known = _of(vm, name)
@@ -58,59 +58,59 @@ def put(rec: Recorder, call: Call) -> Outcome:
         raise errors.not_found(f"{Type.VM}/{vm.name}/extensions", name, group.name)
     properties = body.get("properties") or {}
     if known is not None and call.method == "PATCH":
-        properties = schema.merged(rec.fleet.definitions[known.definition].document, properties)
+        properties = schema.merged(recorder.fleet.definitions[known.definition].document, properties)
     rules.check_extension(properties, "properties")
-    if rec.preview and vm.set and rules.is_service_fabric(properties):
+    if recorder.preview and vm.set and rules.is_service_fabric(properties):
         raise errors.parameter_not_allowed("publisher")
     if known is None:
-        others = [{"name": each, "properties": rec.fleet.definitions[number].document} for each, number, *_ in vm.extensions]
-        rules.check_handlers([*others, {"name": name, "properties": properties}], rec.fleet.facts(vm.model).os_type)
-    check_free(rec, vm, "extensions/write")
+        others = [{"name": each, "properties": recorder.fleet.definitions[number].document} for each, number, *_ in vm.extensions]
+        rules.check_handlers([*others, {"name": name, "properties": properties}], recorder.fleet.facts(vm.model).os_type)
+    check_free(recorder, vm, "extensions/write")
     if vm.power != Power.RUNNING:
         raise errors.extensions_need_running_vm()
-    number = rec.define("extension", rules.public_properties(properties))
-    return _install(rec, group, vm, known, name, number)
+    number = recorder.define("extension", rules.public_properties(properties))
+    return _install(recorder, group, vm, known, name, number)
 
 
-def _install(rec: Recorder, group: Container, vm: VmState, known: ExtensionState | None, name: str, number: int) -> Outcome:
+def _install(recorder: Recorder, group: Container, vm: VmState, known: ExtensionState | None, name: str, number: int) -> Outcome:
     target = f"{group.scope(Type.VM)}{vm.name}/extensions/{name}"
-    operation = rec.open_operation("virtualMachines/extensions/write", group, target, vm.location)
+    operation = recorder.open_operation("virtualMachines/extensions/write", group, target, vm.location)
     note = f"{vm.name}/extensions/{known.name if known else name}"
     if known is None:
-        image = rec.create(
+        image = recorder.create(
             group, Type.EXTENSION, ExtensionState(name, 1, vm.name, vm.location, number, Provisioning.CREATING, ""), name=note
         )
     else:
-        image = rec.change(group, Type.EXTENSION, known, note=note, definition=number, provisioning=Provisioning.UPDATING, failure="")
+        image = recorder.change(group, Type.EXTENSION, known, note=note, definition=number, provisioning=Provisioning.UPDATING, failure="")
     state = (image.name, image.definition, image.provisioning, image.version, image.failure)
     others = tuple(each for each in vm.extensions if each[0].lower() != name.lower())
-    due = step_due(rec, vm, Step.EXTENSIONS)
-    begin(rec, group, vm, Step.EXTENSIONS, operation, due=due, extensions=(*others, state), failure=())
+    due = step_due(recorder, vm, Step.EXTENSIONS)
+    begin(recorder, group, vm, Step.EXTENSIONS, operation, due=due, extensions=(*others, state), failure=())
 
     def show() -> dict[str, Any]:
         now = cast("VmState", group.vm(vm.name))
-        return arm_documents.extension(group.id, cast("ExtensionState", _of(now, name)), rec.fleet.definitions)
+        return arm_documents.extension(group.id, cast("ExtensionState", _of(now, name)), recorder.fleet.definitions)
 
     return Outcome(201 if known is None else 200, show, operation, vm.location)
 
 
-def delete(rec: Recorder, call: Call) -> Outcome:
+def delete(recorder: Recorder, call: Call) -> Outcome:
     """DELETE of an extension."""
-    check_registered(rec, call.subscription, "Microsoft.Compute")
-    group, vm = _vm(rec, call)
+    check_registered(recorder, call.subscription, "Microsoft.Compute")
+    group, vm = _vm(recorder, call)
     name = _name(call)
     known = _of(vm, name)
     if known is None:
         return Outcome(204)
-    check_free(rec, vm, "extensions/delete")
+    check_free(recorder, vm, "extensions/delete")
     if vm.power != Power.RUNNING:
         raise errors.extensions_need_running_vm()
     target = f"{group.scope(Type.VM)}{vm.name}/extensions/{known.name}"
-    operation = rec.open_operation("virtualMachines/extensions/delete", group, target, vm.location)
-    rec.delete(group, Type.EXTENSION, known, name=f"{vm.name}/extensions/{known.name}")
+    operation = recorder.open_operation("virtualMachines/extensions/delete", group, target, vm.location)
+    recorder.delete(group, Type.EXTENSION, known, name=f"{vm.name}/extensions/{known.name}")
     others = tuple(each for each in vm.extensions if each[0] != known.name)
     fields: dict[str, Any] = {"extensions": others}
-    if rec.fleet.probe(known.definition) is not None:
+    if recorder.fleet.probe(known.definition) is not None:
         fields |= {"health": "", "health_due": 0}
-    begin(rec, group, vm, Step.UPDATE, operation, None, **fields)
+    begin(recorder, group, vm, Step.UPDATE, operation, None, **fields)
     return Outcome(202, operation=operation, location=vm.location)

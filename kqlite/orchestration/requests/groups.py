@@ -43,7 +43,7 @@ def _known(call: Call) -> GroupState | None:
     return cast("GroupState | None", call.subscription.get(Type.GROUP, call.group_name))
 
 
-def put(rec: Recorder, call: Call) -> Outcome:
+def put(recorder: Recorder, call: Call) -> Outcome:
     """PUT and PATCH of a group."""
     known = _known(call)
     subscription = call.subscription
@@ -58,15 +58,15 @@ def put(rec: Recorder, call: Call) -> Outcome:
     if known is not None and location != known.location:
         raise errors.wrong_group_location(known.location, location)
     if known is None:
-        uid = rec.chance.uid(f"{subscription.id}/resourceGroups/{call.group_name}", rec.now)
-        image = GroupState(call.group_name, 1, uid, location, tags_of(call, body), rec.now, Provisioning.SUCCEEDED, "", 0)
-        rec.create(subscription, Type.GROUP, image)
+        uid = recorder.chance.uid(f"{subscription.id}/resourceGroups/{call.group_name}", recorder.now)
+        image = GroupState(call.group_name, 1, uid, location, tags_of(call, body), recorder.now, Provisioning.SUCCEEDED, "", 0)
+        recorder.create(subscription, Type.GROUP, image)
     else:
-        image = rec.change(subscription, Type.GROUP, known, tags=tags_of(call, body, known.tags))
+        image = recorder.change(subscription, Type.GROUP, known, tags=tags_of(call, body, known.tags))
     return Outcome(201 if known is None else 200, lambda: arm_documents.group(subscription.id, image))
 
 
-def get(rec: Recorder, call: Call) -> Outcome:
+def get(recorder: Recorder, call: Call) -> Outcome:
     """GET and HEAD of a group."""
     known = _known(call)
     if call.method == "HEAD":
@@ -76,46 +76,46 @@ def get(rec: Recorder, call: Call) -> Outcome:
     return Outcome(200, lambda: arm_documents.group(call.subscription.id, known))
 
 
-def delete(rec: Recorder, call: Call) -> Outcome:
+def delete(recorder: Recorder, call: Call) -> Outcome:
     """DELETE of a group with all that is in it."""
     known = _known(call)
     if known is None:
         raise errors.group_not_found(call.group_name)
-    group = rec.fleet.containers[f"{call.subscription.key}/resourcegroups/{known.name.lower()}"]
+    group = recorder.fleet.containers[f"{call.subscription.key}/resourcegroups/{known.name.lower()}"]
     for lock in cast("dict[str, ResourceState]", group.of(Type.LOCK)).values():
         raise errors.scope_locked(group.id, scope_of(lock))
     if known.provisioning == Provisioning.DELETING:
         return Outcome(202, operation=known.operation, location=known.location)
-    operation = rec.open_operation("resourceGroups/delete", call.subscription, group.id, known.location)
-    begin_delete_group(rec, call.subscription, known, operation)
+    operation = recorder.open_operation("resourceGroups/delete", call.subscription, group.id, known.location)
+    begin_delete_group(recorder, call.subscription, known, operation)
     return Outcome(202, operation=operation, location=known.location)
 
 
-def lock(rec: Recorder, call: Call) -> Outcome:
+def lock(recorder: Recorder, call: Call) -> Outcome:
     """PUT, GET and DELETE of a lock on a group, or on a resource in it; `call.child` is the scope's path, `call.name` the lock."""
-    group = call.group(rec)
+    group = call.group(recorder)
     locks = cast("dict[str, ResourceState]", group.of(Type.LOCK)).values()
     same = (lock for lock in locks if scope_of(lock).lower() == call.child.lower() and shown_name(lock).lower() == call.name.lower())
     known = next(same, None)
     if call.method == "GET":
         if known is None:
             raise errors.not_found(Type.LOCK, call.name, group.name)
-        return Outcome(200, lambda: arm_documents.lock(group.id, known, rec.fleet.definitions))
+        return Outcome(200, lambda: arm_documents.lock(group.id, known, recorder.fleet.definitions))
     if call.method == "DELETE":
         if known is None:
             return Outcome(204)
-        rec.delete(group, Type.LOCK, known, name=shown_name(known))
+        recorder.delete(group, Type.LOCK, known, name=shown_name(known))
         return Outcome(200)
     body = schema.read(call.body, _LOCK, "lock", call.text)
     level = (body.get("properties") or {}).get("level")
     if level not in ("CanNotDelete", "ReadOnly"):
         raise errors.parameter_invalid("level")
-    number = rec.define("lock", {"properties": body["properties"]})
+    number = recorder.define("lock", {"properties": body["properties"]})
     if known is None:
-        uid = rec.chance.uid(f"{call.child}/locks/{call.name}", rec.now)
+        uid = recorder.chance.uid(f"{call.child}/locks/{call.name}", recorder.now)
         scope = (("scope", call.child.lower()), ("path", call.child))
         kept_as = lock_name(call.child, call.name)
-        image = rec.create(group, Type.LOCK, ResourceState(kept_as, 1, uid, "", scope, rec.now, number), name=call.name)
+        image = recorder.create(group, Type.LOCK, ResourceState(kept_as, 1, uid, "", scope, recorder.now, number), name=call.name)
     else:
-        image = rec.change(group, Type.LOCK, known, note=shown_name(known), definition=number)
-    return Outcome(201 if known is None else 200, lambda: arm_documents.lock(group.id, image, rec.fleet.definitions))
+        image = recorder.change(group, Type.LOCK, known, note=shown_name(known), definition=number)
+    return Outcome(201 if known is None else 200, lambda: arm_documents.lock(group.id, image, recorder.fleet.definitions))

@@ -15,23 +15,23 @@ from kqlite.orchestration.requests.call import (
 )
 
 
-def find(rec: Recorder, call: Call) -> tuple[Container, VmState]:
+def find(recorder: Recorder, call: Call) -> tuple[Container, VmState]:
     """The VM that a request names. Raises ArmError 404."""
-    group = call.group(rec)
+    group = call.group(recorder)
     vm = group.vm(call.name)
     if vm is None:
         raise errors.not_found(Type.VM, call.name, group.name)
     return group, vm
 
 
-def show(rec: Recorder, group: Container, vm: VmState, with_view: bool = False) -> dict[str, Any]:
+def show(recorder: Recorder, group: Container, vm: VmState, with_view: bool = False) -> dict[str, Any]:
     """The VM's document."""
-    return arm_documents.vm(group.id, vm, rec.fleet.definitions, with_view, rec.preview)
+    return arm_documents.vm(group.id, vm, recorder.fleet.definitions, with_view, recorder.preview)
 
 
-def outcome(rec: Recorder, group: Container, name: str, status: int, operation: str, location: str) -> Outcome:
+def outcome(recorder: Recorder, group: Container, name: str, status: int, operation: str, location: str) -> Outcome:
     """The VM as it is after the commit, with the operation that goes on."""
-    return Outcome(status, lambda: show(rec, group, cast("VmState", group.vm(name))), operation, location)
+    return Outcome(status, lambda: show(recorder, group, cast("VmState", group.vm(name))), operation, location)
 
 
 _CHANGES_POWER_TO: dict[str, str] = {
@@ -43,11 +43,11 @@ _CHANGES_POWER_TO: dict[str, str] = {
 _POWER_OPERATIONS = ("start", "powerOff", "deallocate", "restart")
 
 
-def check_free(rec: Recorder, vm: VmState, operation: str) -> None:
+def check_free(recorder: Recorder, vm: VmState, operation: str) -> None:
     """Raises ArmError where a VM takes no new work: it is being deleted, worked on, or maintained."""
     if vm.provisioning == Provisioning.DELETING:
         raise errors.vm_operation_not_allowed(operation, vm.name, errors.MARKED_FOR_DELETION)
-    if under_way(rec, vm):
+    if under_way(recorder, vm):
         raise errors.platform_update()
     if vm.step in _CHANGES_POWER_TO and operation in _POWER_OPERATIONS:
         raise errors.power_is_changing(vm.name, _CHANGES_POWER_TO[vm.step], operation)

@@ -25,141 +25,141 @@ _OFF = (Power.DEALLOCATED, Power.DEALLOCATING)
 _NEEDS_RUNNING = {"restart": Step.RESTART, "redeploy": Step.REDEPLOY}
 
 
-def act(rec: Recorder, call: Call) -> Outcome:
+def act(recorder: Recorder, call: Call) -> Outcome:
     """POST of an action on a VM."""
-    check_registered(rec, call.subscription, "Microsoft.Compute")
-    group, vm = find(rec, call)
+    check_registered(recorder, call.subscription, "Microsoft.Compute")
+    group, vm = find(recorder, call)
     name = call.child.lower()
     if name in _ACTIONS:
-        check_free(rec, vm, _ACTIONS[name][0])
+        check_free(recorder, vm, _ACTIONS[name][0])
         if vm.generalized and name in ("start", "restart"):
             raise errors.vm_operation_not_allowed(_ACTIONS[name][0], vm.name, errors.GENERALIZED)
-        return _ACTIONS[name][1](rec, call, group, vm)
-    return _AT_ONCE[name](rec, call, group, vm)
+        return _ACTIONS[name][1](recorder, call, group, vm)
+    return _AT_ONCE[name](recorder, call, group, vm)
 
 
-def _operation(rec: Recorder, call: Call, group: Container, vm: VmState) -> str:
-    return rec.open_operation(f"virtualMachines/{call.child}/action", group, group.scope(Type.VM) + vm.name, vm.location)
+def _operation(recorder: Recorder, call: Call, group: Container, vm: VmState) -> str:
+    return recorder.open_operation(f"virtualMachines/{call.child}/action", group, group.scope(Type.VM) + vm.name, vm.location)
 
 
-def _done(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
+def _done(recorder: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     """Nothing is left to do."""
-    operation = _operation(rec, call, group, vm)
-    rec.end_operation(group, operation)
+    operation = _operation(recorder, call, group, vm)
+    recorder.end_operation(group, operation)
     return Outcome(202, operation=operation, location=vm.location)
 
 
-def _step(rec: Recorder, call: Call, group: Container, vm: VmState, step: Step, **fields: Any) -> Outcome:
-    operation = _operation(rec, call, group, vm)
-    begin(rec, group, vm, step, operation, failure=(), **fields)
+def _step(recorder: Recorder, call: Call, group: Container, vm: VmState, step: Step, **fields: Any) -> Outcome:
+    operation = _operation(recorder, call, group, vm)
+    begin(recorder, group, vm, step, operation, failure=(), **fields)
     return Outcome(202, operation=operation, location=vm.location)
 
 
-def _start(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
+def _start(recorder: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     if vm.power == Power.RUNNING:
-        return _done(rec, call, group, vm)
+        return _done(recorder, call, group, vm)
     if vm.power != Power.DEALLOCATED:
-        return _step(rec, call, group, vm, Step.START)
-    facts = rec.fleet.facts(vm.model)
-    if facts.is_spot and 0 < facts.max_price < (asked := spot.price(rec, vm.location, facts.size)):
+        return _step(recorder, call, group, vm, Step.START)
+    facts = recorder.fleet.facts(vm.model)
+    if facts.is_spot and 0 < facts.max_price < (asked := spot.price(recorder, vm.location, facts.size)):
         raise errors.max_price_too_low(asked, facts.size.name, "start")
-    operation = _operation(rec, call, group, vm)
-    start_deallocated(rec, group, vm, operation)
+    operation = _operation(recorder, call, group, vm)
+    start_deallocated(recorder, group, vm, operation)
     return Outcome(202, operation=operation, location=vm.location)
 
 
-def _power_off(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
+def _power_off(recorder: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     if vm.power in _OFF:
         raise errors.vm_operation_not_allowed("powerOff", vm.name, errors.DEALLOCATED)
     if vm.power == Power.STOPPED:
-        return _done(rec, call, group, vm)
+        return _done(recorder, call, group, vm)
     quick = call.query.get("skipshutdown", "").lower() == "true"
-    return _step(rec, call, group, vm, Step.POWER_OFF, **({"bounds": QUICK_STOP} if quick else {}))
+    return _step(recorder, call, group, vm, Step.POWER_OFF, **({"bounds": QUICK_STOP} if quick else {}))
 
 
-def _deallocate(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
-    if rec.fleet.facts(vm.model).ephemeral:
+def _deallocate(recorder: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
+    if recorder.fleet.facts(vm.model).ephemeral:
         raise errors.ephemeral_not_deallocated()
     if vm.power == Power.DEALLOCATED:
-        return _done(rec, call, group, vm)
-    return _step(rec, call, group, vm, Step.DEALLOCATE)
+        return _done(recorder, call, group, vm)
+    return _step(recorder, call, group, vm, Step.DEALLOCATE)
 
 
-def _need_running(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
+def _need_running(recorder: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     name = call.child.lower()
     if vm.power in _OFF:
         raise errors.vm_operation_not_allowed(name, vm.name, errors.DEALLOCATED)
     if vm.power != Power.RUNNING:
         raise errors.vm_must_run()
-    return _step(rec, call, group, vm, _NEEDS_RUNNING[name])
+    return _step(recorder, call, group, vm, _NEEDS_RUNNING[name])
 
 
-def _reimage(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
+def _reimage(recorder: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     if vm.power in _OFF:
         raise errors.vm_operation_not_allowed("reimage", vm.name, errors.DEALLOCATED)
-    return _step(rec, call, group, vm, Step.REIMAGE)
+    return _step(recorder, call, group, vm, Step.REIMAGE)
 
 
-def _reapply(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
-    return _step(rec, call, group, vm, Step.REAPPLY)
+def _reapply(recorder: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
+    return _step(recorder, call, group, vm, Step.REAPPLY)
 
 
-def _assess(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
+def _assess(recorder: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     if vm.power != Power.RUNNING:
         raise errors.vm_must_run()
-    return _done(rec, call, group, vm)
+    return _done(recorder, call, group, vm)
 
 
-def _generalize(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
+def _generalize(recorder: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     if vm.power not in (Power.STOPPED, Power.DEALLOCATED):
         raise errors.vm_operation_not_allowed("generalize", vm.name, errors.RUNNING)
-    rec.change_vm(group, vm, generalized=True)
+    recorder.change_vm(group, vm, generalized=True)
     return Outcome(200)
 
 
-def _evict(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
-    check_free(rec, vm, "simulateEviction")
-    if not rec.fleet.facts(vm.model).is_spot:
+def _evict(recorder: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
+    check_free(recorder, vm, "simulateEviction")
+    if not recorder.fleet.facts(vm.model).is_spot:
         raise errors.eviction_not_allowed(vm.name)
-    spot.evict(rec, group, vm)
+    spot.evict(recorder, group, vm)
     return Outcome(204)
 
 
-def _boot_data(rec: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
-    if not rec.fleet.facts(vm.model).boot_diagnostics:
+def _boot_data(recorder: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
+    if not recorder.fleet.facts(vm.model).boot_diagnostics:
         raise errors.vm_operation_not_allowed("retrieveBootDiagnosticsData", vm.name, "boot diagnostics is not enabled.")
     minutes = whole(call.query.get("sasuriexpirationtimeinminutes") or "120")
     if minutes is None or not 1 <= minutes <= _LONGEST_SAS:
         raise errors.parameter_invalid("sasUriExpirationTimeInMinutes")
-    end = f"{to_datetime(rec.now + minutes * 60_000_000):%Y-%m-%dT%H:%M:%SZ}"
+    end = f"{to_datetime(recorder.now + minutes * 60_000_000):%Y-%m-%dT%H:%M:%SZ}"
     shown = {name: f"{uri}?sv=2018-03-28&sr=b&se={end}&sig=simulated" for name, uri in arm_documents.boot_diagnostics(vm).items()}
     return Outcome(200, lambda: shown)
 
 
-def scheduled_events(rec: Recorder, call: Call) -> Outcome:
+def scheduled_events(recorder: Recorder, call: Call) -> Outcome:
     """What the guest sees at its metadata service: GET the events, POST to approve one."""
-    group, vm = find(rec, call)
+    group, vm = find(recorder, call)
     if call.method == "POST":
         body = schema.read(call.body, _APPROVAL, "vm", call.text)
         named = {request.get("EventId") for request in body.get("StartRequests") or []}
-        if named != {_event_id(rec, vm)} or not vm.step.startswith("terminate"):
+        if named != {_event_id(recorder, vm)} or not vm.step.startswith("terminate"):
             raise errors.bad_request("There is no scheduled event of this id.", "EventId")
-        notices.approve(rec, group, vm)
+        notices.approve(recorder, group, vm)
         return Outcome(200)
-    return Outcome(200, lambda: _events(rec, group, vm))
+    return Outcome(200, lambda: _events(recorder, group, vm))
 
 
-def _event_id(rec: Recorder, vm: VmState) -> str:
-    return rec.chance.guid("event", vm.uid, vm.turn).upper()
+def _event_id(recorder: Recorder, vm: VmState) -> str:
+    return recorder.chance.guid("event", vm.uid, vm.turn).upper()
 
 
-def _events(rec: Recorder, group: Container, vm: VmState) -> dict[str, Any]:
+def _events(recorder: Recorder, group: Container, vm: VmState) -> dict[str, Any]:
     kinds = {Step.NOTICE: "Terminate", Step.APPROVED: "Terminate", Step.PREEMPT: "Preempt"}
     now = group.vm(vm.name)
     if now is None or now.step not in kinds:
         return {"DocumentIncarnation": vm.turn, "Events": []}
     event = {
-        "EventId": _event_id(rec, now),
+        "EventId": _event_id(recorder, now),
         "EventType": kinds[Step(now.step)],
         "ResourceType": "VirtualMachine",
         "Resources": [now.name],

@@ -20,13 +20,13 @@ from kqlite.orchestration.requests.call import Call, Outcome
 UNLIMITED = 1_000_000  # cores of a region or family where no quota was set
 
 
-def feature(rec: Recorder, call: Call) -> Outcome:
+def feature(recorder: Recorder, call: Call) -> Outcome:
     """GET, register and unregister of a feature."""
     name = features.feature_name(call.name)
     subscription = call.subscription
     action = call.child.lower()
     if action in ("register", "unregister"):
-        image = features.begin_feature(rec, subscription, name, "Registering" if action == "register" else "Unregistering")
+        image = features.begin_feature(recorder, subscription, name, "Registering" if action == "register" else "Unregistering")
     else:
         known = cast("FeatureState | None", subscription.get(Type.FEATURE, name))
         if known is None and name not in features.FEATURES:
@@ -36,14 +36,14 @@ def feature(rec: Recorder, call: Call) -> Outcome:
     return Outcome(200, lambda: arm_documents.feature(subscription.id, image))
 
 
-def feature_list(rec: Recorder, call: Call) -> list[dict[str, Any]]:
+def feature_list(recorder: Recorder, call: Call) -> list[dict[str, Any]]:
     """All features of the namespace."""
     known = cast("dict[str, FeatureState]", call.subscription.of(Type.FEATURE))
     images = {name.lower(): FeatureState(name, 0, "NotRegistered", 0) for name in features.FEATURES} | known
     return [arm_documents.feature(call.subscription.id, images[key]) for key in sorted(images)]
 
 
-def provider(rec: Recorder, call: Call, types: dict[str, list[dict[str, Any]]]) -> Outcome:
+def provider(recorder: Recorder, call: Call, types: dict[str, list[dict[str, Any]]]) -> Outcome:
     """GET, register and unregister of a provider; `types` are its resource types by namespace in lower case."""
     known = cast("ProviderState | None", call.subscription.get(Type.PROVIDER, call.name))
     namespace = next((each for each in features.PROVIDERS if each.lower() == call.name.lower()), None)
@@ -52,7 +52,7 @@ def provider(rec: Recorder, call: Call, types: dict[str, list[dict[str, Any]]]) 
     action = call.child.lower()
     if action in ("register", "unregister"):
         state = "Registering" if action == "register" else "Unregistering"
-        known = features.begin_provider(rec, call.subscription, namespace or call.name, state)
+        known = features.begin_provider(recorder, call.subscription, namespace or call.name, state)
     image = known or ProviderState(namespace or call.name, 0, "NotRegistered", 0, ())
     return Outcome(200, lambda: arm_documents.provider(call.subscription.id, image, types.get(image.name.lower(), [])))
 
@@ -68,13 +68,13 @@ def _wanted_location(call: Call) -> str | None:
     return found.group(1).replace(" ", "").lower() if found else None
 
 
-def skus(rec: Recorder, call: Call) -> list[dict[str, Any]]:
+def skus(recorder: Recorder, call: Call) -> list[dict[str, Any]]:
     """The Resource SKUs list, of one location where the filter names it."""
     wanted = _wanted_location(call)
     items: list[dict[str, Any]] = []
     for location in REGIONS if wanted is None else [wanted] if wanted in FAULT_DOMAINS else []:
         items.append(_aligned(location))
-        items.extend(_sku(rec, size, location) for size in sorted(SIZES.values(), key=lambda size: size.name))
+        items.extend(_sku(recorder, size, location) for size in sorted(SIZES.values(), key=lambda size: size.name))
     return items
 
 
@@ -89,7 +89,7 @@ def _aligned(location: str) -> dict[str, Any]:
     }
 
 
-def _sku(rec: Recorder, size: Size, location: str) -> dict[str, Any]:
+def _sku(recorder: Recorder, size: Size, location: str) -> dict[str, Any]:
     zones = list(ZONES.get(location, ()))
     ultra = [{"Name": zones, "capabilities": [{"name": "UltraSSDAvailable", "value": "True"}]}] if size.ultra and zones else []
     values = {
@@ -112,13 +112,13 @@ def _sku(rec: Recorder, size: Size, location: str) -> dict[str, Any]:
         "locations": [location],
         "locationInfo": [{"location": location, "zones": zones, "zoneDetails": ultra}],
         "capabilities": [{"name": name, "value": str(value)} for name, value in values.items()],
-        "restrictions": _restrictions(rec, size, location),
+        "restrictions": _restrictions(recorder, size, location),
     }
 
 
-def _restrictions(rec: Recorder, size: Size, location: str) -> list[dict[str, Any]]:
+def _restrictions(recorder: Recorder, size: Size, location: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    for fault in active(rec, "sku_restricted"):
+    for fault in active(recorder, "sku_restricted"):
         if not covers(fault, {"region": location, "size": size.name}):
             continue
         zone = key_of(fault, "zone")
@@ -129,7 +129,7 @@ def _restrictions(rec: Recorder, size: Size, location: str) -> list[dict[str, An
     return found
 
 
-def usages(rec: Recorder, subscription: Container, location: str) -> list[dict[str, Any]]:
+def usages(recorder: Recorder, subscription: Container, location: str) -> list[dict[str, Any]]:
     """What is used of each quota in a location."""
     families = sorted({size.family for size in SIZES.values()})
     names = {
@@ -140,15 +140,20 @@ def usages(rec: Recorder, subscription: Container, location: str) -> list[dict[s
     names |= {family: f"{family} vCPUs" for family in families}
     items = []
     for name, text in names.items():
-        used = rec.fleet.cores.get((subscription.subscription, location, name), 0)
+        used = recorder.fleet.cores.get((subscription.subscription, location, name), 0)
         items.append(
-            {"unit": "Count", "currentValue": used, "limit": _limit(rec, location, name), "name": {"value": name, "localizedValue": text}}
+            {
+                "unit": "Count",
+                "currentValue": used,
+                "limit": _limit(recorder, location, name),
+                "name": {"value": name, "localizedValue": text},
+            }
         )
     return items
 
 
-def _limit(rec: Recorder, location: str, name: str) -> int:
-    for fault in active(rec, "quota"):
+def _limit(recorder: Recorder, location: str, name: str) -> int:
+    for fault in active(recorder, "quota"):
         named = key_of(fault, "size")
         size = SIZES.get(str(named).lower()) if named else None
         if covers(fault, {"region": location}) and name == (size.family if size else "cores"):

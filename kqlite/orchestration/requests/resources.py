@@ -36,68 +36,68 @@ _MODELS: dict[str, str] = {
 KINDS = (Type.DISK, Type.NIC, Type.PUBLIC_IP, Type.LOAD_BALANCER, Type.PLACEMENT_GROUP)
 
 
-def find(rec: Recorder, group: Container, type_: str, name: str) -> Image | None:
+def find(recorder: Recorder, group: Container, type_: str, name: str) -> Image | None:
     """A resource of one of these types."""
     if type_ == Type.DISK:
-        return find_disk(rec.fleet, group, name)
+        return find_disk(recorder.fleet, group, name)
     if type_ == Type.NIC:
-        return find_nic(rec.fleet, group, name)
+        return find_nic(recorder.fleet, group, name)
     if type_ == Type.PUBLIC_IP:
-        return find_public_ip(rec.fleet, group, name)
+        return find_public_ip(recorder.fleet, group, name)
     return group.get(type_, name)
 
 
-def show(rec: Recorder, group: Container, type_: str, image: Image) -> dict[str, Any]:
+def show(recorder: Recorder, group: Container, type_: str, image: Image) -> dict[str, Any]:
     """Its document."""
     if isinstance(image, DiskState):
-        return arm_documents.disk(group.id, image, rec.fleet.definitions)
+        return arm_documents.disk(group.id, image, recorder.fleet.definitions)
     if isinstance(image, NicState):
-        return arm_documents.nic(group.id, image, rec.fleet.definitions)
+        return arm_documents.nic(group.id, image, recorder.fleet.definitions)
     if isinstance(image, PublicIpState):
-        return arm_documents.public_ip(group.id, image, rec.fleet.definitions)
-    document = arm_documents.plain(group.id, type_, cast("ResourceState", image), rec.fleet.definitions)
+        return arm_documents.public_ip(group.id, image, recorder.fleet.definitions)
+    document = arm_documents.plain(group.id, type_, cast("ResourceState", image), recorder.fleet.definitions)
     if type_ == Type.PLACEMENT_GROUP:
-        document["properties"] |= _placed(rec, group, cast("ResourceState", image))
+        document["properties"] |= _placed(recorder, group, cast("ResourceState", image))
     return document
 
 
-def _placed(rec: Recorder, group: Container, image: ResourceState) -> dict[str, Any]:
+def _placed(recorder: Recorder, group: Container, image: ResourceState) -> dict[str, Any]:
     """The scale sets and VMs of this group that a proximity placement group holds."""
     own = arm_documents.resource_id(group.id, Type.PLACEMENT_GROUP, image.name).lower()
     sets, vms = [], []
     for scale_set in cast("dict[str, ScaleSetState]", group.of(Type.SCALE_SET)).values():
-        body = rec.fleet.definitions[scale_set.model].document["properties"]
+        body = recorder.fleet.definitions[scale_set.model].document["properties"]
         if (given(body, "proximityPlacementGroup", "id") or "").lower() == own:
             sets.append({"id": arm_documents.resource_id(group.id, Type.SCALE_SET, scale_set.name)})
     for vm in cast("dict[str, VmState]", group.of(Type.VM)).values():
-        stored = rec.fleet.definitions[vm.model].document
+        stored = recorder.fleet.definitions[vm.model].document
         reference = given(stored, "proximityPlacementGroup", "id") or given(stored, "properties", "proximityPlacementGroup", "id")
         if (reference or "").lower() == own:
             vms.append({"id": arm_documents.resource_id(group.id, Type.VM, vm.name)})
     return {"virtualMachineScaleSets": sets, "virtualMachines": vms}
 
 
-def get(rec: Recorder, call: Call, type_: str) -> Outcome:
+def get(recorder: Recorder, call: Call, type_: str) -> Outcome:
     """GET of one."""
-    group = call.group(rec)
-    image = find(rec, group, type_, call.name)
+    group = call.group(recorder)
+    image = find(recorder, group, type_, call.name)
     if image is None:
         raise errors.not_found(type_, call.name, group.name)
-    return Outcome(200, lambda: show(rec, group, type_, image))
+    return Outcome(200, lambda: show(recorder, group, type_, image))
 
 
-def list_(rec: Recorder, group: Container, type_: str) -> list[Image]:
+def list_(recorder: Recorder, group: Container, type_: str) -> list[Image]:
     """All of a group, by name."""
     if type_ in (Type.DISK, Type.NIC, Type.PUBLIC_IP):
-        return all_of(rec.fleet, group, type_)
+        return all_of(recorder.fleet, group, type_)
     found = group.of(type_)
     return [found[key] for key in sorted(found)]
 
 
-def put(rec: Recorder, call: Call, type_: str) -> Outcome:
+def put(recorder: Recorder, call: Call, type_: str) -> Outcome:
     """PUT and PATCH of one; it is done at once."""
-    group = call.group(rec)
-    known = find(rec, group, type_, call.name)
+    group = call.group(recorder)
+    known = find(recorder, group, type_, call.name)
     if known is None and call.method == "PATCH":
         raise errors.not_found(type_, call.name, group.name)
     there = known.location if known is not None else ""  # type: ignore[union-attr]
@@ -107,83 +107,87 @@ def put(rec: Recorder, call: Call, type_: str) -> Outcome:
     check_match(call, known)
     if known is not None and location != there:
         raise errors.wrong_location(known.name, there, group.name, location)  # type: ignore[union-attr]
-    new = _wanted(rec, call, group, type_, location, body, known)
+    new = _wanted(recorder, call, group, type_, location, body, known)
     if isinstance(new, NicState):
-        _move_address(rec, group, cast("NicState | None", known), new)
+        _move_address(recorder, group, cast("NicState | None", known), new)
     if known is None:
-        rec.create(group, type_, new)
+        recorder.create(group, type_, new)
     else:
         fields = {field: value for field, value in new._asdict().items() if field not in ("version", "uid", "created", "name")}
-        rec.change(group, type_, known, **fields)
+        recorder.change(group, type_, known, **fields)
     name = new.name  # type: ignore[union-attr]
     status, operation = 201 if known is None else 200, ""
     if type_ == Type.DISK:
         # Disks alone answer so: done, but as an operation of the provider.
-        operation = rec.open_operation("disks/write", group, group.scope(type_) + name, location)
-        rec.end_operation(group, operation)
+        operation = recorder.open_operation("disks/write", group, group.scope(type_) + name, location)
+        recorder.end_operation(group, operation)
         status = 202 if known is None else 200
-    return Outcome(status, lambda: show(rec, group, type_, cast("Image", find(rec, group, type_, name))), operation, location)
+    return Outcome(status, lambda: show(recorder, group, type_, cast("Image", find(recorder, group, type_, name))), operation, location)
 
 
-def _wanted(rec: Recorder, call: Call, group: Container, type_: str, location: str, body: dict[str, Any], known: Image | None) -> Image:
+def _wanted(
+    recorder: Recorder, call: Call, group: Container, type_: str, location: str, body: dict[str, Any], known: Image | None
+) -> Image:
     """The resource as a request wants it: a PUT says all of it, a PATCH what it changes."""
-    uid = rec.chance.uid(group.scope(type_) + call.name, rec.now)
+    uid = recorder.chance.uid(group.scope(type_) + call.name, recorder.now)
     patched = known if call.method == "PATCH" else None
     tags = tags_of(call, body, known.tags if known is not None else ())  # type: ignore[union-attr]
     body = {key: value for key, value in body.items() if key not in ("location", "tags")}
     if type_ == Type.DISK:
-        return _disk(rec, call, uid, location, tags, body, cast("DiskState | None", known))
+        return _disk(recorder, call, uid, location, tags, body, cast("DiskState | None", known))
     if type_ == Type.NIC:
         old = cast("NicState | None", known)
-        properties = _stored(rec, body.pop("properties", {}), old.definition if old is not None and patched is not None else 0)
+        properties = _stored(recorder, body.pop("properties", {}), old.definition if old is not None and patched is not None else 0)
         reference = next((given(ip, "properties", "publicIPAddress", "id") for ip in properties.get("ipConfigurations") or []), None)
         ip = last_segment(reference) if reference else ""
         address = old.address if old else private_address(uid, 0)
-        beside = _stored(rec, body, old.beside if old is not None and patched is not None else 0)
-        number, rest = rec.define("nic", properties), rec.define("nic", beside) if beside else 0
-        return NicState(call.name, 1, uid, location, tags, rec.now, old.vm if old else "", number, address, ip, implied=False, beside=rest)
+        beside = _stored(recorder, body, old.beside if old is not None and patched is not None else 0)
+        number, rest = recorder.define("nic", properties), recorder.define("nic", beside) if beside else 0
+        return NicState(
+            call.name, 1, uid, location, tags, recorder.now, old.vm if old else "", number, address, ip, implied=False, beside=rest
+        )
     if type_ == Type.PUBLIC_IP:
         old_ip = cast("PublicIpState | None", known)
         sku = given(body, "sku", "name") or (old_ip.sku if old_ip else "Standard")
-        stored = _stored(rec, body, old_ip.definition if old_ip is not None and patched is not None else 0)
+        stored = _stored(recorder, body, old_ip.definition if old_ip is not None and patched is not None else 0)
         stored["sku"] = {"tier": "Regional", **stored.get("sku", {}), "name": sku}
         address, nic = (old_ip.address, old_ip.nic) if old_ip else (public_address(uid, 0), "")
-        number = rec.define("publicIp", stored)
-        return PublicIpState(call.name, 1, uid, location, tags, rec.now, nic, address, sku, implied=False, definition=number)
-    stored = _stored(rec, body, cast("ResourceState", patched).definition if patched is not None else 0)
-    return ResourceState(call.name, 1, uid, location, tags, rec.now, rec.define(type_, {"properties": {}, **stored}))
+        number = recorder.define("publicIp", stored)
+        return PublicIpState(call.name, 1, uid, location, tags, recorder.now, nic, address, sku, implied=False, definition=number)
+    stored = _stored(recorder, body, cast("ResourceState", patched).definition if patched is not None else 0)
+    return ResourceState(call.name, 1, uid, location, tags, recorder.now, recorder.define(type_, {"properties": {}, **stored}))
 
 
-def _move_address(rec: Recorder, group: Container, old: NicState | None, new: NicState) -> None:
+def _move_address(recorder: Recorder, group: Container, old: NicState | None, new: NicState) -> None:
     """An interface takes its public address, and lets go of the one that it had. Raises ArmError."""
     own, before = f"{group.scope(Type.NIC)}{new.name}", old.public_ip if old is not None else ""
     if new.public_ip == before:
         return
     if new.public_ip:
         wanted = f"{group.scope(Type.PUBLIC_IP)}{new.public_ip}"
-        address = find_public_ip(rec.fleet, group, new.public_ip)
+        address = find_public_ip(recorder.fleet, group, new.public_ip)
         if address is None:
             raise errors.reference_not_found(wanted, own)
         if address.nic and address.nic.lower() != new.name.lower():
             raise errors.public_ip_in_use(own, wanted, f"{group.scope(Type.NIC)}{address.nic}")
-        rec.change(group, Type.PUBLIC_IP, address, nic=new.name, implied=False)
-    _release_address(rec, group, before)
+        recorder.change(group, Type.PUBLIC_IP, address, nic=new.name, implied=False)
+    _release_address(recorder, group, before)
 
 
-def _release_address(rec: Recorder, group: Container, name: str) -> None:
-    address = find_public_ip(rec.fleet, group, name) if name else None
+def _release_address(recorder: Recorder, group: Container, name: str) -> None:
+    address = find_public_ip(recorder.fleet, group, name) if name else None
     if address is not None:
-        rec.change(group, Type.PUBLIC_IP, address, nic="", implied=False)
+        recorder.change(group, Type.PUBLIC_IP, address, nic="", implied=False)
 
 
-def _stored(rec: Recorder, body: dict[str, Any], before: int) -> dict[str, Any]:
+def _stored(recorder: Recorder, body: dict[str, Any], before: int) -> dict[str, Any]:
     """What is kept of a body; before: the definition that a PATCH changes, 0 for none."""
-    return dict(schema.merged(rec.fleet.definitions[before].document if before else {}, body))
+    return dict(schema.merged(recorder.fleet.definitions[before].document if before else {}, body))
 
 
-def _disk(rec: Recorder, call: Call, uid: int, location: str, tags: Any, body: dict[str, Any], known: DiskState | None) -> DiskState:
+def _disk(recorder: Recorder, call: Call, uid: int, location: str, tags: Any, body: dict[str, Any], known: DiskState | None) -> DiskState:
     patched = known if call.method == "PATCH" else None
-    stored = _stored(rec, body, patched.definition if patched is not None else 0)
+    stored = _stored(recorder, body, patched.definition if patched is not None else 0)
     properties = dict(stored.get("properties") or {})
     size = properties.pop("diskSizeGB", None)
     if size is None:
@@ -198,8 +202,8 @@ def _disk(rec: Recorder, call: Call, uid: int, location: str, tags: Any, body: d
         raise errors.parameter_invalid("zones")
     os_type = properties.pop("osType", None) or (known.os_type if known else "")
     _check_performance(sku, size, properties)
-    number = rec.define("disk", {**stored, "properties": properties})
-    disk = known or DiskState(call.name, 1, uid, location, "", tags, rec.now, "", -1, size, sku, "", "Unattached", implied=False)
+    number = recorder.define("disk", {**stored, "properties": properties})
+    disk = known or DiskState(call.name, 1, uid, location, "", tags, recorder.now, "", -1, size, sku, "", "Unattached", implied=False)
     zone = zones[0] if zones else ""
     return disk._replace(tags=tags, size_gb=size, sku=sku, zone=zone, os_type=os_type, implied=False, definition=number)
 
@@ -217,10 +221,10 @@ def _check_performance(sku: str, size: int, properties: dict[str, Any]) -> None:
             raise errors.parameter_invalid(name)
 
 
-def delete(rec: Recorder, call: Call, type_: str) -> Outcome:
+def delete(recorder: Recorder, call: Call, type_: str) -> Outcome:
     """DELETE of one; refused while something uses it."""
-    group = call.group(rec)
-    image = find(rec, group, type_, call.name)
+    group = call.group(recorder)
+    image = find(recorder, group, type_, call.name)
     if image is None:
         return Outcome(204)
     check_match(call, image)
@@ -236,10 +240,10 @@ def delete(rec: Recorder, call: Call, type_: str) -> Outcome:
             f"Public IP address {group.scope(type_)}{image.name} can not be deleted since it is still allocated to resource {image.nic}."
         )
         raise errors.ArmError(400, "PublicIPAddressCannotBeDeleted", message)
-    if type_ == Type.PLACEMENT_GROUP and any(_placed(rec, group, cast("ResourceState", image)).values()):
+    if type_ == Type.PLACEMENT_GROUP and any(_placed(recorder, group, cast("ResourceState", image)).values()):
         message = f"Proximity Placement Group '{call.name}' cannot be deleted. Before deleting it please ensure that it holds no resources."
         raise errors.ArmError(409, "OperationNotAllowed", message)
     if isinstance(image, NicState):
-        _release_address(rec, group, image.public_ip)
-    rec.delete(group, type_, image)
+        _release_address(recorder, group, image.public_ip)
+    recorder.delete(group, type_, image)
     return Outcome(200)

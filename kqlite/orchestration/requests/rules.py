@@ -44,30 +44,30 @@ def has_public_ip(body: dict[str, Any]) -> bool:
     return any(given(ip, "properties", "publicIPAddressConfiguration") for nic in nic_configurations(body) for ip in ip_configurations(nic))
 
 
-def check_features_of_profile(rec: Recorder, subscription: Container, body: dict[str, Any]) -> None:
+def check_features_of_profile(recorder: Recorder, subscription: Container, body: dict[str, Any]) -> None:
     """A public address in an interface configuration needs its feature. Raises ArmError."""
-    if has_public_ip(body) and PUBLIC_IP not in rec.fleet.features(subscription.subscription):
+    if has_public_ip(body) and PUBLIC_IP not in recorder.fleet.features(subscription.subscription):
         raise errors.public_ip_needs_feature()
 
 
-def check_unsupported(rec: Recorder, body: dict[str, Any], prefix: str) -> None:
+def check_unsupported(recorder: Recorder, body: dict[str, Any], prefix: str) -> None:
     """What Flexible orchestration does not support inside a profile. prefix: how paths begin. Raises ArmError."""
-    if rec.preview and given(body, "networkProfile", "healthProbe"):
+    if recorder.preview and given(body, "networkProfile", "healthProbe"):
         raise errors.parameter_not_allowed(f"{prefix}networkProfile.healthProbe")
     for at, nic in enumerate(nic_configurations(body)):
         path = f"{prefix}networkProfile.networkInterfaceConfigurations[{at}].properties"
-        if rec.preview and given(nic, "properties", "enableAcceleratedNetworking"):
+        if recorder.preview and given(nic, "properties", "enableAcceleratedNetworking"):
             raise errors.parameter_not_allowed(f"{path}.enableAcceleratedNetworking")
         for ip_at, ip in enumerate(ip_configurations(nic)):
             ip_path = f"{path}.ipConfigurations[{ip_at}].properties"
             if given(ip, "properties", "loadBalancerInboundNatPools"):
                 raise errors.parameter_not_allowed(f"{ip_path}.loadBalancerInboundNatPools")
             for pool in given(ip, "properties", "loadBalancerBackendAddressPools") or []:
-                if _is_basic(rec, str(pool.get("id") or "")):
+                if _is_basic(recorder, str(pool.get("id") or "")):
                     raise errors.parameter_not_allowed(f"{ip_path}.loadBalancerBackendAddressPools")
-    _check_disks_supported(rec, body, prefix)
+    _check_disks_supported(recorder, body, prefix)
     for at, extension in enumerate(given(body, "extensionProfile", "extensions") or []):
-        if rec.preview and is_service_fabric(extension.get("properties") or {}):
+        if recorder.preview and is_service_fabric(extension.get("properties") or {}):
             raise errors.parameter_not_allowed(f"{prefix}extensionProfile.extensions[{at}].properties.publisher")
 
 
@@ -104,23 +104,23 @@ def _disks(body: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
     ]
 
 
-def _check_disks_supported(rec: Recorder, body: dict[str, Any], prefix: str) -> None:
+def _check_disks_supported(recorder: Recorder, body: dict[str, Any], prefix: str) -> None:
     for disk, name in _disks(body):
         for unmanaged in _UNMANAGED:
             if disk.get(unmanaged):
                 raise errors.parameter_not_allowed(f"{prefix}storageProfile.{name}.{unmanaged}")
-        if rec.preview and disk.get("writeAcceleratorEnabled"):
+        if recorder.preview and disk.get("writeAcceleratorEnabled"):
             raise errors.parameter_not_allowed(f"{prefix}storageProfile.{name}.writeAcceleratorEnabled")
 
 
-def _is_basic(rec: Recorder, pool_id: str) -> bool:
+def _is_basic(recorder: Recorder, pool_id: str) -> bool:
     """Whether a backend pool belongs to a load balancer that is known as Basic; an unknown one is carried."""
-    group = rec.fleet.container(group_of_id(pool_id))
+    group = recorder.fleet.container(group_of_id(pool_id))
     match = re.search(r"/loadbalancers/([^/]+)", pool_id, re.IGNORECASE)
     balancer = group.get(Type.LOAD_BALANCER, match.group(1)) if group is not None and match else None
     if balancer is None:
         return False
-    document = rec.fleet.definitions[cast("ResourceState", balancer).definition].document
+    document = recorder.fleet.definitions[cast("ResourceState", balancer).definition].document
     return bool((given(document, "sku", "name") or "Basic").lower() == "basic")
 
 
@@ -250,27 +250,29 @@ def check_spot(body: dict[str, Any], prefix: str, size: Size | None) -> None:
         raise errors.parameter_invalid(f"{prefix}priority")
 
 
-def check_size(rec: Recorder, name: str, domains: int, in_set: bool, single_group: bool = False) -> Size:
+def check_size(recorder: Recorder, name: str, domains: int, in_set: bool, single_group: bool = False) -> Size:
     """The size of this name, if Flexible orchestration can use it, in a single placement group or not. Raises ArmError."""
     size = find_size(name)
     if size is None:
         raise errors.size_unknown(name, size_names())
-    if in_set and not size.memory_preserving and (rec.preview or domains > 1) and not single_group:
+    if in_set and not size.memory_preserving and (recorder.preview or domains > 1) and not single_group:
         raise errors.size_not_supported(size.name, domains)
     return size
 
 
-def check_restricted(rec: Recorder, subscription: Container, resource_id: str, size: Size, location: str, zones: tuple[str, ...]) -> None:
+def check_restricted(
+    recorder: Recorder, subscription: Container, resource_id: str, size: Size, location: str, zones: tuple[str, ...]
+) -> None:
     """Raises ArmError where the size is restricted here."""
     for zone in zones or ("",):
         scope = {"region": location, "zone": zone, "size": size.name}
-        if strikes(rec, "sku_restricted", resource_id.lower(), scope) is not None:
+        if strikes(recorder, "sku_restricted", resource_id.lower(), scope) is not None:
             shown = ",".join(zones)
-            raise errors.size_restricted(resource_id, size.name, location, shown, subscription.subscription, rec.preview)
+            raise errors.size_restricted(resource_id, size.name, location, shown, subscription.subscription, recorder.preview)
 
 
 def check_quota(
-    rec: Recorder, subscription: Container, location: str, size: Size, spot: bool, instances: int, instead_of: Size | None = None
+    recorder: Recorder, subscription: Container, location: str, size: Size, spot: bool, instances: int, instead_of: Size | None = None
 ) -> None:
     """Raises ArmError where so many more instances exceed a quota: of the region's cores, or of the size's family.
 
@@ -278,7 +280,7 @@ def check_quota(
     """
     if instances <= 0:
         return
-    for fault in active(rec, "quota"):
+    for fault in active(recorder, "quota"):
         if not covers(fault, {"region": location}):
             continue
         named = key_of(fault, "size")
@@ -288,7 +290,7 @@ def check_quota(
         given_back = instead_of.vcpus if instead_of is not None and (limited is None or instead_of.family == size.family) else 0
         additional = instances * size.vcpus - given_back
         kind = "lowPriorityCores" if spot else ("cores" if limited is None else size.family)
-        usage = rec.fleet.cores.get((subscription.subscription, location, kind), 0)
+        usage = recorder.fleet.cores.get((subscription.subscription, location, kind), 0)
         limit = int(key_of(fault, "limit", 0))
         if additional > 0 and usage + additional > limit:
             what = f"{size.family} Cores" if limited is not None else ("LowPriorityCores" if spot else "Total Regional Cores")
@@ -338,15 +340,15 @@ def public_properties(properties: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in properties.items() if key not in ("protectedSettings", "protectedSettingsFromKeyVault")}
 
 
-def define_extensions(rec: Recorder, extensions: list[dict[str, Any]]) -> list[list[Any]]:
+def define_extensions(recorder: Recorder, extensions: list[dict[str, Any]]) -> list[list[Any]]:
     """Name and definition of each extension, in the order of installation."""
     numbered = []
     for extension in in_order(extensions):
-        numbered.append([extension["name"], rec.define("extension", public_properties(extension.get("properties") or {}))])
+        numbered.append([extension["name"], recorder.define("extension", public_properties(extension.get("properties") or {}))])
     return numbered
 
 
-def define_nics(rec: Recorder, body: dict[str, Any], delete_default: str) -> list[list[Any]]:
+def define_nics(recorder: Recorder, body: dict[str, Any], delete_default: str) -> list[list[Any]]:
     """What `profiles.NicPart` holds of each interface configuration."""
     nics = []
     for nic in nic_configurations(body):
@@ -356,7 +358,7 @@ def define_nics(rec: Recorder, body: dict[str, Any], delete_default: str) -> lis
         nics.append(
             [
                 nic["name"],
-                rec.define("nic", properties),
+                recorder.define("nic", properties),
                 (properties.get("deleteOption") or delete_default) == "Delete",
                 (pip.get("name") or "publicip") if pip else "",
                 (given(pip, "properties", "deleteOption") or delete_default) == "Delete" if pip else False,
@@ -365,9 +367,9 @@ def define_nics(rec: Recorder, body: dict[str, Any], delete_default: str) -> lis
     return nics
 
 
-def check_placement_group(rec: Recorder, reference: str, location: str) -> None:
+def check_placement_group(recorder: Recorder, reference: str, location: str) -> None:
     """Raises ArmError where the proximity placement group is absent or lies in another region."""
-    group = rec.fleet.container(group_of_id(reference))
+    group = recorder.fleet.container(group_of_id(reference))
     known = cast("ResourceState | None", group.get(Type.PLACEMENT_GROUP, last_segment(reference))) if group else None
     if group is None or known is None:
         raise errors.not_found(Type.PLACEMENT_GROUP, last_segment(reference), last_segment(group_of_id(reference)))

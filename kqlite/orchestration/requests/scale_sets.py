@@ -50,19 +50,19 @@ BATCH = {
 }
 
 
-def find(rec: Recorder, call: Call) -> tuple[Container, ScaleSetState]:
+def find(recorder: Recorder, call: Call) -> tuple[Container, ScaleSetState]:
     """The scale set that a request names. Raises ArmError 404."""
-    group = call.group(rec)
+    group = call.group(recorder)
     scale_set = group.scale_set(call.name)
     if scale_set is None:
         raise errors.not_found(Type.SCALE_SET, call.name, group.name)
     return group, scale_set
 
 
-def put(rec: Recorder, call: Call) -> Outcome:
+def put(recorder: Recorder, call: Call) -> Outcome:
     """PUT and PATCH of a scale set."""
-    check_registered(rec, call.subscription, "Microsoft.Compute")
-    group = call.group(rec)
+    check_registered(recorder, call.subscription, "Microsoft.Compute")
+    group = call.group(recorder)
     known = group.scale_set(call.name)
     if known is None and call.method == "PATCH":
         raise errors.not_found(Type.SCALE_SET, call.name, group.name)
@@ -70,39 +70,39 @@ def put(rec: Recorder, call: Call) -> Outcome:
     body = read_resource(call, "VirtualMachineScaleSet", OWNER)
     check_name(call.name, "vmScaleSetName")
     check_match(call, known)
-    wanted = WantedSet(rec, call, group, known, location, body)
+    wanted = WantedSet(recorder, call, group, known, location, body)
     wanted.check()
     return wanted.create() if known is None else wanted.update(known)
 
 
-def delete(rec: Recorder, call: Call) -> Outcome:
+def delete(recorder: Recorder, call: Call) -> Outcome:
     """DELETE of a scale set: refused while it has members."""
-    check_registered(rec, call.subscription, "Microsoft.Compute")
-    group = call.group(rec)
+    check_registered(recorder, call.subscription, "Microsoft.Compute")
+    group = call.group(recorder)
     scale_set = group.scale_set(call.name)
     if scale_set is None:
         return Outcome(204)
     check_match(call, scale_set)
     id_ = group.scope(Type.SCALE_SET) + scale_set.name
-    membership = rec.fleet.membership(group, scale_set.name)
+    membership = recorder.fleet.membership(group, scale_set.name)
     if membership.total:
-        if rec.preview or call.query.get("forcedeletion", "").lower() != "true":
+        if recorder.preview or call.query.get("forcedeletion", "").lower() != "true":
             raise errors.scale_set_has_members()
-        for vm in rec.fleet.members(group, scale_set.name):
-            begin_delete(rec, group, vm, "set", quick=True)
-        scale_set = find(rec, call)[1]  # whoever waited for one of them was told, which changes the set
+        for vm in recorder.fleet.members(group, scale_set.name):
+            begin_delete(recorder, group, vm, "set", quick=True)
+        scale_set = find(recorder, call)[1]  # whoever waited for one of them was told, which changes the set
     if scale_set.operation and scale_set.provisioning == Provisioning.DELETING:
         return Outcome(202, operation=scale_set.operation, location=scale_set.location)
     if scale_set.operation:
-        rec.end_operation(group, scale_set.operation, PREEMPTED)
-    operation = rec.open_operation("virtualMachineScaleSets/delete", group, id_, scale_set.location)
-    controller.begin_delete_set(rec, group, scale_set, operation)
+        recorder.end_operation(group, scale_set.operation, PREEMPTED)
+    operation = recorder.open_operation("virtualMachineScaleSets/delete", group, id_, scale_set.location)
+    controller.begin_delete_set(recorder, group, scale_set, operation)
     return Outcome(202, operation=operation, location=scale_set.location)
 
 
-def set_service_state(rec: Recorder, call: Call) -> Outcome:
+def set_service_state(recorder: Recorder, call: Call) -> Outcome:
     """POST setOrchestrationServiceState: suspend or resume automatic repairs."""
-    group, scale_set = find(rec, call)
+    group, scale_set = find(recorder, call)
     body = read_model(call, "OrchestrationServiceStateInput", OWNER)
     if (body.get("serviceName") or "").lower() not in ("automaticrepairs", "dummyorchestrationservicename"):
         raise errors.parameter_invalid("serviceName")
@@ -111,49 +111,49 @@ def set_service_state(rec: Recorder, call: Call) -> Outcome:
         raise errors.parameter_invalid("action")
     if not scale_set.repair:
         raise errors.bad_request("The scale set has no automatic repairs policy.", "serviceName")
-    operation = rec.open_operation(
+    operation = recorder.open_operation(
         "virtualMachineScaleSets/setOrchestrationServiceState", group, group.scope(Type.SCALE_SET) + scale_set.name, scale_set.location
     )
-    policy = rec.fleet.definitions[scale_set.model].document["properties"].get("automaticRepairsPolicy")
+    policy = recorder.fleet.definitions[scale_set.model].document["properties"].get("automaticRepairsPolicy")
     state = "Suspended" if action == "suspend" else repair_state(policy)
-    scale_set = rec.change_set(group, scale_set, repair=state, repair_rounds=0)
+    scale_set = recorder.change_set(group, scale_set, repair=state, repair_rounds=0)
     if state == "Running":
-        repair.look_again(rec, group, scale_set)
-    rec.end_operation(group, operation)
+        repair.look_again(recorder, group, scale_set)
+    recorder.end_operation(group, operation)
     return Outcome(202, operation=operation, location=scale_set.location)
 
 
-def show(rec: Recorder, group: Container, scale_set: ScaleSetState) -> dict[str, Any]:
+def show(recorder: Recorder, group: Container, scale_set: ScaleSetState) -> dict[str, Any]:
     """The set's document."""
-    return arm_documents.scale_set(group.id, scale_set, rec.fleet.definitions)
+    return arm_documents.scale_set(group.id, scale_set, recorder.fleet.definitions)
 
 
-def instance_view(rec: Recorder, call: Call) -> Outcome:
+def instance_view(recorder: Recorder, call: Call) -> Outcome:
     """GET instanceView: only where a repairs policy says something."""
-    _, scale_set = find(rec, call)
+    _, scale_set = find(recorder, call)
     if not scale_set.repair:
         raise errors.batch_not_allowed("VirtualMachineScaleSets.instanceView.GET", scale_set.name)
     return Outcome(200, lambda: arm_documents.scale_set_view(scale_set))
 
 
-def delete_instances(rec: Recorder, call: Call) -> Outcome:
+def delete_instances(recorder: Recorder, call: Call) -> Outcome:
     """POST delete: several instances in one operation, which the later service has."""
-    group, scale_set = find(rec, call)
+    group, scale_set = find(recorder, call)
     body = read_model(call, "VirtualMachineScaleSetVMInstanceRequiredIDs", OWNER)
     vms = [_member(group, scale_set, name) for name in dict.fromkeys(name.lower() for name in body.get("instanceIds") or [])]
     if not vms:
         raise errors.parameter_invalid("instanceIds")
     for vm in vms:
-        check_unlocked(rec, group, group.scope(Type.VM) + vm.name)
+        check_unlocked(recorder, group, group.scope(Type.VM) + vm.name)
     id_ = group.scope(Type.SCALE_SET) + scale_set.name
-    operation = rec.open_operation("virtualMachineScaleSets/delete/action", group, id_, scale_set.location)
+    operation = recorder.open_operation("virtualMachineScaleSets/delete/action", group, id_, scale_set.location)
     quick = call.query.get("forcedeletion", "").lower() == "true"
     going = [vm for vm in vms if vm.provisioning != Provisioning.DELETING]
     for vm in going:
-        controller.member_left(rec, group, vm)
-        begin_delete(rec, group, vm, operation, quick)
+        controller.member_left(recorder, group, vm)
+        begin_delete(recorder, group, vm, operation, quick)
     if not going:
-        rec.end_operation(group, operation)
+        recorder.end_operation(group, operation)
     return Outcome(202, operation=operation, location=scale_set.location)
 
 
@@ -164,12 +164,12 @@ def _member(group: Container, scale_set: ScaleSetState, name: str) -> VmState:
     return vm
 
 
-def protect(rec: Recorder, call: Call) -> Outcome:
+def protect(recorder: Recorder, call: Call) -> Outcome:
     """PUT of an instance: its protection policy, which the later service has.
 
     Source: Azure docs, "Instance Protection for Azure Virtual Machine Scale Set instances".
     """
-    group, scale_set = find(rec, call)
+    group, scale_set = find(recorder, call)
     name = call.child.rpartition("/")[2]
     vm = group.vm(name)
     if vm is None or vm.set.lower() != scale_set.name.lower():
@@ -179,20 +179,20 @@ def protect(rec: Recorder, call: Call) -> Outcome:
     kind = "actions" if policy.get("protectFromScaleSetActions") else "scale-in" if policy.get("protectFromScaleIn") else ""
     others = tuple(each for each in scale_set.protected if each[0] != vm.name.lower())
     target = f"{group.scope(Type.SCALE_SET)}{scale_set.name}/virtualMachines/{vm.name}"
-    operation = rec.open_operation("virtualMachineScaleSets/virtualMachines/write", group, target, scale_set.location)
-    owner = rec.change_set(group, scale_set, protected=(*others, (vm.name.lower(), kind)) if kind else others)
-    rec.end_operation(group, operation)
+    operation = recorder.open_operation("virtualMachineScaleSets/virtualMachines/write", group, target, scale_set.location)
+    owner = recorder.change_set(group, scale_set, protected=(*others, (vm.name.lower(), kind)) if kind else others)
+    recorder.end_operation(group, operation)
     return Outcome(200, lambda: arm_documents.scale_set_vm(group.id, vm, owner, in_full=True), operation, scale_set.location)
 
 
-def refuse(rec: Recorder, call: Call) -> Outcome:
+def refuse(recorder: Recorder, call: Call) -> Outcome:
     """An operation that is not used with Flexible orchestration."""
-    _, scale_set = find(rec, call)
+    _, scale_set = find(recorder, call)
     raise errors.batch_not_allowed(BATCH[call.child.lower()], scale_set.name)
 
 
-def refuse_instance(rec: Recorder, call: Call) -> Outcome:
+def refuse_instance(recorder: Recorder, call: Call) -> Outcome:
     """An operation on a scale set's instance that is not used with Flexible orchestration."""
-    _, scale_set = find(rec, call)
+    _, scale_set = find(recorder, call)
     action = call.child.rpartition("/")[2]
     raise errors.batch_not_allowed(f"VirtualMachineScaleSetVMs.{action}.{call.method}", scale_set.name)

@@ -35,8 +35,8 @@ _REQUIRED = ("hardwareProfile", "networkProfile", "storageProfile")
 class Creation:
     """A VM that does not exist yet."""
 
-    def __init__(self, rec: Recorder, call: Call, group: Container, location: str, body: dict[str, Any]) -> None:
-        self.rec, self.call, self.group, self.location, self.body = rec, call, group, location, body
+    def __init__(self, recorder: Recorder, call: Call, group: Container, location: str, body: dict[str, Any]) -> None:
+        self.recorder, self.call, self.group, self.location, self.body = recorder, call, group, location, body
         self.properties: dict[str, Any] = dict(body.get("properties") or {})
         self.zones = tuple(body.get("zones") or ())
         self.id = group.scope(Type.VM) + call.name
@@ -44,8 +44,8 @@ class Creation:
 
     def run(self) -> Outcome:
         """Check everything, then create."""
-        if self.rec.preview or rules.has_public_ip(self.properties):
-            rules.check_features_of_profile(self.rec, self.call.subscription, self.properties)
+        if self.recorder.preview or rules.has_public_ip(self.properties):
+            rules.check_features_of_profile(self.recorder, self.call.subscription, self.properties)
         self._check_parameters()
         self._check_set()
         size = self._check_size()
@@ -63,12 +63,12 @@ class Creation:
             raise errors.parameter_invalid("availabilitySet")
         if "platformFaultDomain" in properties and not in_set:
             raise errors.fault_domain_without_set()
-        if self.rec.preview and in_set:
+        if self.recorder.preview and in_set:
             for name in ("host", "hostGroup"):
                 if properties.get(name):
                     raise errors.parameter_not_allowed(name)
         if in_set:
-            rules.check_unsupported(self.rec, properties, "")
+            rules.check_unsupported(self.recorder, properties, "")
         if len(self.zones) > 1 or any(zone not in ZONES.get(self.location, ()) for zone in self.zones):
             raise errors.parameter_invalid("zones")
         size = find_size(given(properties, "hardwareProfile", "vmSize") or "")
@@ -82,9 +82,9 @@ class Creation:
         ppg = given(self.properties, "proximityPlacementGroup", "id")
         if not reference:
             if ppg:
-                rules.check_placement_group(self.rec, ppg, self.location)
+                rules.check_placement_group(self.recorder, ppg, self.location)
             return
-        group = self.rec.fleet.container(group_of_id(reference))
+        group = self.recorder.fleet.container(group_of_id(reference))
         scale_set = group.scale_set(last_segment(reference)) if group is not None else None
         if scale_set is None:
             raise errors.scale_set_absent(reference)
@@ -99,7 +99,7 @@ class Creation:
             raise errors.fault_domain_in_single_placement_group(self.call.name, scale_set.name)
         if domain is not None and not (scale_set.domains > 1 and 0 <= domain < scale_set.domains):
             raise errors.fault_domain_out_of_range(domain, scale_set.domains)
-        own = given(self.rec.fleet.definitions[scale_set.model].document["properties"], "proximityPlacementGroup")
+        own = given(self.recorder.fleet.definitions[scale_set.model].document["properties"], "proximityPlacementGroup")
         if ppg and (own is None or ppg.lower() != own["id"].lower()):
             raise errors.parameter_invalid("proximityPlacementGroup.id")
         if own is not None:
@@ -107,7 +107,7 @@ class Creation:
         self.scale_set = scale_set
 
     def _in_one_group(self, scale_set: ScaleSetState) -> bool:
-        return bool(self.rec.fleet.definitions[scale_set.model].document["properties"].get("singlePlacementGroup"))
+        return bool(self.recorder.fleet.definitions[scale_set.model].document["properties"].get("singlePlacementGroup"))
 
     def _check_size(self) -> Size:
         name = given(self.properties, "hardwareProfile", "vmSize")
@@ -115,63 +115,63 @@ class Creation:
             raise errors.parameter_invalid("hardwareProfile.vmSize")
         domains = self.scale_set.domains if self.scale_set else 1
         one_group = self.scale_set is not None and self._in_one_group(self.scale_set)
-        size = rules.check_size(self.rec, name, domains, self.scale_set is not None, one_group)
+        size = rules.check_size(self.recorder, name, domains, self.scale_set is not None, one_group)
         if given(self.properties, "additionalCapabilities", "ultraSSDEnabled") and not size.ultra:
             raise errors.parameter_invalid("additionalCapabilities.ultraSSDEnabled")
-        rules.check_restricted(self.rec, self.call.subscription, self.id, size, self.location, self.zones)
+        rules.check_restricted(self.recorder, self.call.subscription, self.id, size, self.location, self.zones)
         bid = given(self.properties, "billingProfile", "maxPrice")
         if rules.is_spot(self.properties) and bid is not None and bid > 0:
-            asked = price(self.rec, self.location, size)
+            asked = price(self.recorder, self.location, size)
             if bid < asked:
                 raise errors.max_price_too_low(asked, size.name)
         return size
 
     def _check_limits(self, size: Size) -> None:
         if self.scale_set is not None:
-            live = len(self.rec.fleet.membership(self.group, self.scale_set.name).live)
+            live = len(self.recorder.fleet.membership(self.group, self.scale_set.name).live)
             most = most_instances(self._in_one_group(self.scale_set))
             if max(live, self.scale_set.capacity) + 1 > most:
                 raise errors.too_many_instances(self.scale_set.name, most)
-        rules.check_quota(self.rec, self.call.subscription, self.location, size, rules.is_spot(self.properties), 1)
+        rules.check_quota(self.recorder, self.call.subscription, self.location, size, rules.is_spot(self.properties), 1)
 
     def _check_attachments(self) -> None:
         references = given(self.properties, "networkProfile", "networkInterfaces") or []
         for reference in references:
             id_ = str(reference.get("id") or "")
-            other = self.rec.fleet.container(group_of_id(id_))
+            other = self.recorder.fleet.container(group_of_id(id_))
             # What lies in a subscription that is not simulated is carried as it was given.
-            simulated = self.rec.fleet.container("/".join(id_.split("/")[:3])) is not None
-            if simulated and (other is None or find_nic(self.rec.fleet, other, last_segment(id_)) is None):
+            simulated = self.recorder.fleet.container("/".join(id_.split("/")[:3])) is not None
+            if simulated and (other is None or find_nic(self.recorder.fleet, other, last_segment(id_)) is None):
                 raise errors.reference_not_found(id_, self.id)
         names = [nic_of(self.group, reference) for reference in references]
         names += [nic["name"] for nic in rules.nic_configurations(self.properties)]
         for name in names:
-            nic = find_nic(self.rec.fleet, self.group, name)
+            nic = find_nic(self.recorder.fleet, self.group, name)
             if nic is not None and nic.vm:
                 raise in_use("Network interface", nic.name, nic.vm)
         for disk, _ in disk_parts(self.properties):
             name = last_segment(given(disk, "managedDisk", "id") or "") or disk.get("name") or ""
-            known = find_disk(self.rec.fleet, self.group, name) if name else None
+            known = find_disk(self.recorder.fleet, self.group, name) if name else None
             if (disk.get("createOption") or "").lower() == "attach" and known is None:
                 raise errors.not_found(Type.DISK, name, self.group.name)
             if known is not None and known.vm:
                 raise in_use("Disk", known.name, known.vm)
 
     def _create(self) -> Outcome:
-        rec, group, name = self.rec, self.group, self.call.name
+        recorder, group, name = self.recorder, self.group, self.call.name
         domain, asked, set_name = -1, False, ""
         if self.scale_set is not None:
             set_name = self.scale_set.name
             wanted = self.properties.get("platformFaultDomain")
             asked = wanted is not None
-            domain = int(wanted) if wanted is not None else next_domain(rec.fleet.membership(group, set_name).domains)
-        uid = rec.chance.uid(self.id, rec.now)
-        model = define_model(rec, group, name, uid, self.properties, self.body)
-        operation = rec.open_operation("virtualMachines/write", group, self.id, self.location)
+            domain = int(wanted) if wanted is not None else next_domain(recorder.fleet.membership(group, set_name).domains)
+        uid = recorder.chance.uid(self.id, recorder.now)
+        model = define_model(recorder, group, name, uid, self.properties, self.body)
+        operation = recorder.open_operation("virtualMachines/write", group, self.id, self.location)
         if self.scale_set is not None:
-            rec.change_set(group, self.scale_set, capacity=self.scale_set.capacity + 1)
+            recorder.change_set(group, self.scale_set, capacity=self.scale_set.capacity + 1)
         create(
-            rec,
+            recorder,
             group,
             name=name,
             location=self.location,
@@ -183,4 +183,4 @@ class Creation:
             domain_asked=asked,
             work=operation,
         )
-        return outcome(rec, group, name, 201, operation, self.location)
+        return outcome(recorder, group, name, 201, operation, self.location)

@@ -35,7 +35,7 @@ def nic_of(group: Container, reference: dict[str, Any]) -> str:
     return last_segment(id_) if group_of_id(id_) == group.key else id_
 
 
-def define_model(rec: Recorder, group: Container, name: str, uid: int, properties: dict[str, Any], body: dict[str, Any]) -> int:
+def define_model(recorder: Recorder, group: Container, name: str, uid: int, properties: dict[str, Any], body: dict[str, Any]) -> int:
     """The number of a hand-made VM's model: its properties with every name resolved, its extensions and interfaces."""
     properties = rules.without_secrets({key: value for key, value in properties.items() if key not in LINKS})
     storage = dict(properties.get("storageProfile") or {})
@@ -50,18 +50,18 @@ def define_model(rec: Recorder, group: Container, name: str, uid: int, propertie
     properties["storageProfile"] = storage
     if "osProfile" in properties:
         properties["osProfile"] = {"computerName": name, **properties["osProfile"]}
-    document: dict[str, Any] = {"properties": properties, "extensions": [], "nics": _define_nics(rec, group, properties)}
+    document: dict[str, Any] = {"properties": properties, "extensions": [], "nics": _define_nics(recorder, group, properties)}
     for member in BESIDE:
         if body.get(member) is not None:
             document[member] = body[member]
-    return rec.define("vm", document)
+    return recorder.define("vm", document)
 
 
 LINKS = ("virtualMachineScaleSet", "platformFaultDomain")
 
 
-def _define_nics(rec: Recorder, group: Container, properties: dict[str, Any]) -> list[list[Any]]:
-    nics = rules.define_nics(rec, properties, "Detach")
+def _define_nics(recorder: Recorder, group: Container, properties: dict[str, Any]) -> list[list[Any]]:
+    nics = rules.define_nics(recorder, properties, "Detach")
     for reference in given(properties, "networkProfile", "networkInterfaces") or []:
         option = given(reference, "properties", "deleteOption") or "Detach"
         nics.append([nic_of(group, reference), 0, option == "Delete", "", False])

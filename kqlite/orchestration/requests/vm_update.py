@@ -44,22 +44,22 @@ _NOT_ALLOCATED = (Power.DEALLOCATED, Power.NONE)
 class Update:
     """A VM that exists: what may change of it, and the step that changes it."""
 
-    def __init__(self, rec: Recorder, call: Call, group: Container, vm: VmState, location: str, body: dict[str, Any]) -> None:
-        self.rec, self.call, self.group, self.vm, self.location, self.body = rec, call, group, vm, location, body
+    def __init__(self, recorder: Recorder, call: Call, group: Container, vm: VmState, location: str, body: dict[str, Any]) -> None:
+        self.recorder, self.call, self.group, self.vm, self.location, self.body = recorder, call, group, vm, location, body
         self.sent: dict[str, Any] = dict(body.get("properties") or {})
-        self.facts = rec.fleet.facts(vm.model)
-        self.old: dict[str, Any] = arm_documents.vm_properties(group.id, vm, rec.fleet.definitions)
+        self.facts = recorder.fleet.facts(vm.model)
+        self.old: dict[str, Any] = arm_documents.vm_properties(group.id, vm, recorder.fleet.definitions)
         self.moves_to: ScaleSetState | None = None
         # A VM that was never allocated is tried again, as the body wants it now.
         self.allocates = call.method == "PUT" and vm.provisioning == Provisioning.FAILED and vm.power == Power.NONE
 
     def run(self) -> Outcome:
         """Check everything, then begin the update."""
-        vm, group, rec = self.vm, self.group, self.rec
+        vm, group, recorder = self.vm, self.group, self.recorder
         if self.location != vm.location:
             raise errors.wrong_location(vm.name, vm.location, group.name, self.location)
         self._check_unchanged()
-        check_free(rec, vm, "update")
+        check_free(recorder, vm, "update")
         rules.check_values(self.sent, "", None)
         changes = {key: value for key, value in self.sent.items() if key not in (*LINKS, "networkProfile")}
         references = given(self.sent, "networkProfile", "networkInterfaces")
@@ -71,15 +71,15 @@ class Update:
         rules.check_spot(wanted if "priority" in wanted else {**wanted, "evictionPolicy": self.sent.get("evictionPolicy")}, "", None)
         self._check_detached(wanted)
         model = vm.model if self.old == wanted and not self._has_new_top() else self._new_model(wanted)
-        operation = rec.open_operation("virtualMachines/write", group, group.scope(Type.VM) + vm.name, vm.location)
+        operation = recorder.open_operation("virtualMachines/write", group, group.scope(Type.VM) + vm.name, vm.location)
         membership = self._move(self.moves_to) if self.moves_to is not None else {}
         fields = {"tags": tags_of(self.call, self.body, vm.tags), "model": model, "failure": (), **membership}
         if self.allocates:
             again = {"provisioning": Provisioning.CREATING, "power": Power.NONE}
-            begin(rec, group, vm, Step.ALLOCATE, operation, _ALLOCATE_AGAIN, **again, **fields)
+            begin(recorder, group, vm, Step.ALLOCATE, operation, _ALLOCATE_AGAIN, **again, **fields)
         else:
-            begin(rec, group, vm, Step.UPDATE, operation, None, **fields)
-        return outcome(rec, group, vm.name, 200, operation, vm.location)
+            begin(recorder, group, vm, Step.UPDATE, operation, None, **fields)
+        return outcome(recorder, group, vm.name, 200, operation, vm.location)
 
     def _check_move(self, reference: str, attach: bool) -> ScaleSetState:
         """The set that the VM joins or leaves, where the later service allows it. Raises ArmError."""
@@ -91,7 +91,7 @@ class Update:
         verb = "attaching" if attach else "detaching"
         if scale_set.domains > 1:
             raise errors.attach_many_domains(scale_set.name, verb)
-        if self.rec.fleet.definitions[scale_set.model].document["properties"].get("singlePlacementGroup") is not False:
+        if self.recorder.fleet.definitions[scale_set.model].document["properties"].get("singlePlacementGroup") is not False:
             raise errors.attach_single_placement_group(scale_set.name, verb)
         if self.old.get("availabilitySet"):
             raise errors.attach_availability_set(self.vm.name)
@@ -113,11 +113,11 @@ class Update:
     def _move(self, scale_set: ScaleSetState) -> dict[str, Any]:
         """Join the set, or leave it; the fields of the VM that change."""
         joins = not self.vm.set
-        self.rec.change_set(self.group, scale_set, capacity=scale_set.capacity + (1 if joins else -1))
+        self.recorder.change_set(self.group, scale_set, capacity=scale_set.capacity + (1 if joins else -1))
         if not joins:
-            forget_member(self.rec, self.group, self.vm)
+            forget_member(self.recorder, self.group, self.vm)
             return {"set": "", "domain": -1, "domain_asked": False}
-        return {"set": scale_set.name, "domain": 0, "rack": rack_for(self.rec, self.group, scale_set.name, 0, self.vm.uid)}
+        return {"set": scale_set.name, "domain": 0, "rack": rack_for(self.recorder, self.group, scale_set.name, 0, self.vm.uid)}
 
     def _has_new_top(self) -> bool:
         return any(self.body.get(name) is not None for name in BESIDE)
@@ -128,7 +128,7 @@ class Update:
             wanted = (given(self.sent, "virtualMachineScaleSet", "id") or "").lower()
             current = (self.group.scope(Type.SCALE_SET) + vm.set).lower() if vm.set else ""
             if wanted != current:
-                if self.rec.preview or (wanted and current):
+                if self.recorder.preview or (wanted and current):
                     raise errors.property_change_not_allowed("virtualMachineScaleSet.id")
                 self.moves_to = self._check_move(wanted or current, attach=bool(wanted))
         if "zones" in self.body and tuple(self.body["zones"]) != ((vm.zone,) if vm.zone else ()):
@@ -162,10 +162,12 @@ class Update:
         if name.lower() == self.facts.size.name.lower():
             return
         scale_set = self.group.scale_set(self.vm.set) if self.vm.set else None
-        size = rules.check_size(self.rec, name, scale_set.domains if scale_set else 1, scale_set is not None)
+        size = rules.check_size(self.recorder, name, scale_set.domains if scale_set else 1, scale_set is not None)
         zones = (self.vm.zone,) if self.vm.zone else ()
-        rules.check_restricted(self.rec, self.call.subscription, self.group.scope(Type.VM) + self.vm.name, size, self.vm.location, zones)
-        rules.check_quota(self.rec, self.call.subscription, self.vm.location, size, self.facts.is_spot, 1, self.facts.size)
+        rules.check_restricted(
+            self.recorder, self.call.subscription, self.group.scope(Type.VM) + self.vm.name, size, self.vm.location, zones
+        )
+        rules.check_quota(self.recorder, self.call.subscription, self.vm.location, size, self.facts.is_spot, 1, self.facts.size)
 
     def _check_disks(self, wanted: dict[str, Any]) -> None:
         """Raises ArmError for more data disks than the size takes."""
@@ -180,7 +182,7 @@ class Update:
             raise errors.vm_operation_not_allowed("updateNetworkInterfaces", self.vm.name, errors.NOT_DEALLOCATED)
         for disk, _ in disk_parts(wanted):
             name = last_segment(given(disk, "managedDisk", "id") or "") or disk.get("name") or ""
-            known = find_disk(self.rec.fleet, self.group, name) if name else None
+            known = find_disk(self.recorder.fleet, self.group, name) if name else None
             if known is not None and known.vm and known.vm.lower() != self.vm.name.lower():
                 raise in_use("Disk", known.name, known.vm)
             if known is None and (disk.get("createOption") or "").lower() == "attach":
@@ -188,45 +190,58 @@ class Update:
 
     def _new_model(self, wanted: dict[str, Any]) -> int:
         """The VM gets a model of its own; its disks and interfaces follow."""
-        rec, group, vm = self.rec, self.group, self.vm
+        recorder, group, vm = self.recorder, self.group, self.vm
         if self.facts.kind == "instance":
-            materialise(rec, group, vm, self.facts)
-        document = rec.fleet.definitions[vm.model].document
+            materialise(recorder, group, vm, self.facts)
+        document = recorder.fleet.definitions[vm.model].document
         top = {name: self.body.get(name) or document.get(name) for name in BESIDE}
-        model = define_model(rec, group, vm.name, vm.uid, wanted, top)
+        model = define_model(recorder, group, vm.name, vm.uid, wanted, top)
         self._move_disks(model)
         self._move_nics(model)
         return model
 
     def _move_disks(self, model: int) -> None:
-        rec, group, vm = self.rec, self.group, self.vm
-        parts = facts_of(rec.fleet.definitions[model]).disks
+        recorder, group, vm = self.recorder, self.group, self.vm
+        parts = facts_of(recorder.fleet.definitions[model]).disks
         names = {disk_name(vm, part).lower() for part in parts}
         for disk, _ in disks_of(group, vm, self.facts):
             if disk.name.lower() not in names:
-                rec.change(group, Type.DISK, disk, vm="", state="Unattached", lun=-1, implied=False)
+                recorder.change(group, Type.DISK, disk, vm="", state="Unattached", lun=-1, implied=False)
         for part in parts:
             known = cast("DiskState | None", group.get(Type.DISK, disk_name(vm, part)))
             if known is not None:
-                rec.change(group, Type.DISK, known, vm=vm.name, lun=part.lun, state="Attached", size_gb=part.size_gb or known.size_gb)
+                recorder.change(group, Type.DISK, known, vm=vm.name, lun=part.lun, state="Attached", size_gb=part.size_gb or known.size_gb)
                 continue
             name = disk_name(vm, part)
-            uid = rec.chance.uid(group.scope(Type.DISK) + name, rec.now)
+            uid = recorder.chance.uid(group.scope(Type.DISK) + name, recorder.now)
             image = DiskState(
-                name, 1, uid, vm.location, vm.zone, (), rec.now, vm.name, part.lun, part.size_gb, part.sku, "", "Attached", implied=False
+                name,
+                1,
+                uid,
+                vm.location,
+                vm.zone,
+                (),
+                recorder.now,
+                vm.name,
+                part.lun,
+                part.size_gb,
+                part.sku,
+                "",
+                "Attached",
+                implied=False,
             )
-            rec.create(group, Type.DISK, image)
+            recorder.create(group, Type.DISK, image)
 
     def _move_nics(self, model: int) -> None:
-        rec, group, vm = self.rec, self.group, self.vm
-        names = {part.name.lower() for part in facts_of(rec.fleet.definitions[model]).nics}
+        recorder, group, vm = self.recorder, self.group, self.vm
+        names = {part.name.lower() for part in facts_of(recorder.fleet.definitions[model]).nics}
         for nic, _ in nics_of(group, vm, self.facts):
             if nic.name.lower() not in names:
-                rec.change(group, Type.NIC, nic, vm="", implied=False)
+                recorder.change(group, Type.NIC, nic, vm="", implied=False)
         for name in names:
             known = cast("NicState | None", group.get(Type.NIC, name))
             if known is not None:
-                rec.change(group, Type.NIC, known, vm=vm.name)
+                recorder.change(group, Type.NIC, known, vm=vm.name)
 
 
 def _without_detached(properties: dict[str, Any]) -> dict[str, Any]:

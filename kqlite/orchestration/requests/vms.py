@@ -25,10 +25,10 @@ from kqlite.orchestration.requests.vm_update import Update
 OWNER = "vm"
 
 
-def put(rec: Recorder, call: Call) -> Outcome:
+def put(recorder: Recorder, call: Call) -> Outcome:
     """PUT and PATCH of a VM."""
-    check_registered(rec, call.subscription, "Microsoft.Compute")
-    group = call.group(rec)
+    check_registered(recorder, call.subscription, "Microsoft.Compute")
+    group = call.group(recorder)
     known = group.vm(call.name)
     if known is None and call.method == "PATCH":
         raise errors.not_found(Type.VM, call.name, group.name)
@@ -37,14 +37,14 @@ def put(rec: Recorder, call: Call) -> Outcome:
     check_name(call.name, "vmName")
     check_match(call, known)
     if known is not None:
-        return Update(rec, call, group, known, location, body).run()
-    return Creation(rec, call, group, location, body).run()
+        return Update(recorder, call, group, known, location, body).run()
+    return Creation(recorder, call, group, location, body).run()
 
 
-def delete(rec: Recorder, call: Call) -> Outcome:
+def delete(recorder: Recorder, call: Call) -> Outcome:
     """DELETE of a VM; one that is being deleted goes on with the operation it has."""
-    check_registered(rec, call.subscription, "Microsoft.Compute")
-    group = call.group(rec)
+    check_registered(recorder, call.subscription, "Microsoft.Compute")
+    group = call.group(recorder)
     vm = group.vm(call.name)
     if vm is None:
         return Outcome(204)
@@ -53,11 +53,11 @@ def delete(rec: Recorder, call: Call) -> Outcome:
     quick = call.query.get("forcedeletion", "").lower() == "true"
     if vm.provisioning == Provisioning.DELETING and vm.work not in ("", "set", "repair"):
         return Outcome(202, operation=vm.work, location=vm.location)
-    operation = rec.open_operation("virtualMachines/delete", group, id_, vm.location)
+    operation = recorder.open_operation("virtualMachines/delete", group, id_, vm.location)
     if vm.provisioning == Provisioning.DELETING:
         # It goes already, for its set or by repair: this request has nothing of its own to wait for.
-        rec.end_operation(group, operation)
+        recorder.end_operation(group, operation)
         return Outcome(202, operation=operation, location=vm.location)
-    sets.member_left(rec, group, vm)
-    begin_delete(rec, group, vm, operation, quick)
+    sets.member_left(recorder, group, vm)
+    begin_delete(recorder, group, vm, operation, quick)
     return Outcome(202, operation=operation, location=vm.location)

@@ -38,13 +38,13 @@ class WantedSet:
     """A scale set as a request wants it, complete: what the body leaves open is as it was, or as the service defaults it."""
 
     def __init__(
-        self, rec: Recorder, call: Call, group: Container, known: ScaleSetState | None, location: str, body: dict[str, Any]
+        self, recorder: Recorder, call: Call, group: Container, known: ScaleSetState | None, location: str, body: dict[str, Any]
     ) -> None:
-        self.rec, self.call, self.group, self.known, self.location, self.body = rec, call, group, known, location, body
+        self.recorder, self.call, self.group, self.known, self.location, self.body = recorder, call, group, known, location, body
         self.sent: dict[str, Any] = body.get("properties") or {}
-        self.features = rec.fleet.features(call.subscription.subscription)
-        before = rec.fleet.definitions[known.model].document if known else {"properties": {}}
-        old_profile = rec.fleet.definitions[known.profile].document["profile"] if known and known.profile else None
+        self.features = recorder.fleet.features(call.subscription.subscription)
+        before = recorder.fleet.definitions[known.model].document if known else {"properties": {}}
+        old_profile = recorder.fleet.definitions[known.profile].document["profile"] if known and known.profile else None
         sent_profile = self.sent.get("virtualMachineProfile")
         if call.method == "PATCH" and sent_profile is not None and old_profile is not None:
             sent_profile = schema.merged(old_profile, sent_profile)
@@ -70,7 +70,7 @@ class WantedSet:
 
     def _old_size(self) -> str:
         assert self.known is not None
-        return str(self.rec.fleet.definitions[self.known.profile].document["size"]) if self.known.profile else ""
+        return str(self.recorder.fleet.definitions[self.known.profile].document["size"]) if self.known.profile else ""
 
     # Checks, in the service's order: the first failure is reported alone.
 
@@ -132,17 +132,17 @@ class WantedSet:
         single = bool(self.properties.get("singlePlacementGroup"))
         self.properties["platformFaultDomainCount"] = self.domains
         allowed = domain_range(self.location, bool(self.zones), rules.SINGLE in self.features, rules.MULTI in self.features)
-        if self.rec.preview:
+        if self.recorder.preview:
             self.properties["singlePlacementGroup"] = False
             self._check_single_group(single, allowed is not None)
-        if self.zones and self.domains > 1 and not self.rec.preview:
+        if self.zones and self.domains > 1 and not self.recorder.preview:
             raise errors.zones_with_domains()
         if self.known is None and allowed is not None and not allowed[0] <= self.domains <= allowed[1]:
             raise errors.fault_domain_count_out_of_range(self.domains, *allowed)
         if self.profile is not None:
             if rules.FLEX not in self.features:
                 raise errors.profile_not_allowed()
-            rules.check_features_of_profile(self.rec, self.call.subscription, self.profile)
+            rules.check_features_of_profile(self.recorder, self.call.subscription, self.profile)
 
     def _check_single_group(self, single: bool, registered: bool) -> None:
         if not registered and not single:
@@ -152,14 +152,14 @@ class WantedSet:
             raise errors.single_placement_group_must_be_false()
 
     def _check_parameters(self) -> None:
-        if len(self.zones) > 1 and self.rec.preview:
+        if len(self.zones) > 1 and self.recorder.preview:
             raise errors.parameter_not_allowed("zones")
         if any(zone not in ZONES.get(self.location, ()) for zone in self.zones) or len(set(self.zones)) < len(self.zones):
             raise errors.parameter_invalid("zones")
-        if self.rec.preview:
+        if self.recorder.preview:
             self._check_unsupported()
         if self.profile is not None:
-            rules.check_unsupported(self.rec, self.profile, "virtualMachineProfile.")
+            rules.check_unsupported(self.recorder, self.profile, "virtualMachineProfile.")
             if self.known is not None:
                 rules.check_added_extensions(self.old_profile or {}, self.profile)
         self._check_repairs()
@@ -173,7 +173,7 @@ class WantedSet:
                 raise errors.parameter_invalid("sku.name")
         if self.capacity < 0:
             raise errors.parameter_invalid("sku.capacity")
-        members = len(self.rec.fleet.membership(self.group, self.known.name).live) if self.known else 0
+        members = len(self.recorder.fleet.membership(self.group, self.known.name).live) if self.known else 0
         if self.profile is None and self.capacity > members:
             raise errors.parameter_not_allowed("sku.capacity")
 
@@ -195,7 +195,7 @@ class WantedSet:
         policy = self.properties.get("automaticRepairsPolicy") or {}
         if policy.get("gracePeriod"):
             grace = iso_duration(policy["gracePeriod"])
-            lowest = 30 if self.rec.preview else 10
+            lowest = 30 if self.recorder.preview else 10
             if grace is None or not lowest * MINUTE <= grace <= 90 * MINUTE:
                 raise errors.parameter_invalid("automaticRepairsPolicy.gracePeriod")
 
@@ -214,17 +214,17 @@ class WantedSet:
     def _check_references(self) -> None:
         reference = given(self.properties, "proximityPlacementGroup", "id")
         if reference and self.known is None:
-            rules.check_placement_group(self.rec, reference, self.location)
+            rules.check_placement_group(self.recorder, reference, self.location)
 
     def _check_size(self) -> None:
         if not self.size_name:
             return
-        self.size = rules.check_size(self.rec, self.size_name, self.domains, in_set=True, single_group=self._in_one_group())
+        self.size = rules.check_size(self.recorder, self.size_name, self.domains, in_set=True, single_group=self._in_one_group())
         ultra = given(self.properties, "additionalCapabilities", "ultraSSDEnabled")
         if ultra and not self.size.ultra:
             raise errors.parameter_invalid("additionalCapabilities.ultraSSDEnabled")
         if self.profile is not None and (self.known is None or self.capacity > self.known.capacity):
-            rules.check_restricted(self.rec, self.call.subscription, self.id, self.size, self.location, self.zones)
+            rules.check_restricted(self.recorder, self.call.subscription, self.id, self.size, self.location, self.zones)
 
     def _in_one_group(self) -> bool:
         return bool(self.properties.get("singlePlacementGroup"))
@@ -234,14 +234,14 @@ class WantedSet:
         if self.capacity > most:
             raise errors.too_many_instances(self.known.name if self.known else self.call.name, most)
         if self.size is not None and self.profile is not None:
-            members = len(self.rec.fleet.membership(self.group, self.known.name).live) if self.known else 0
+            members = len(self.recorder.fleet.membership(self.group, self.known.name).live) if self.known else 0
             more = self.capacity - members
             regular = more
             if rules.is_spot(self.profile):
                 mix = self.properties.get("priorityMixPolicy") or {}
                 regular = regular_share(mix, self.capacity) - regular_share(mix, members)
-            rules.check_quota(self.rec, self.call.subscription, self.location, self.size, False, regular)
-            rules.check_quota(self.rec, self.call.subscription, self.location, self.size, True, more - regular)
+            rules.check_quota(self.recorder, self.call.subscription, self.location, self.size, False, regular)
+            rules.check_quota(self.recorder, self.call.subscription, self.location, self.size, True, more - regular)
 
     # Decisions
 
@@ -253,10 +253,10 @@ class WantedSet:
         for name in BESIDE:
             value = self.body.get(name)
             if value is None and self.known is not None:
-                value = self.rec.fleet.definitions[self.known.model].document.get(name)
+                value = self.recorder.fleet.definitions[self.known.model].document.get(name)
             if value is not None:
                 document[name] = value
-        model = self.rec.define("set", document)
+        model = self.recorder.define("set", document)
         if self.profile is None:
             return {"model": model, "profile": 0, "regular": 0}
         regular = 0
@@ -278,39 +278,39 @@ class WantedSet:
             "size": self.size.name,
             "tier": self.tier,
             "profile": profile,
-            "extensions": rules.define_extensions(self.rec, given(profile, "extensionProfile", "extensions") or []),
-            "nics": rules.define_nics(self.rec, profile, "Delete"),
+            "extensions": rules.define_extensions(self.recorder, given(profile, "extensionProfile", "extensions") or []),
+            "nics": rules.define_nics(self.recorder, profile, "Delete"),
             "zones": list(self.zones),
             **({"proximityPlacementGroup": ppg} if ppg else {}),
         }
-        return self.rec.define("instance", document)
+        return self.recorder.define("instance", document)
 
     def create(self) -> Outcome:
         """A new set; its controller makes the instances."""
-        rec, name = self.rec, self.call.name
+        recorder, name = self.recorder, self.call.name
         numbers = self._definitions()
-        operation = rec.open_operation("virtualMachineScaleSets/write", self.group, self.id, self.location)
+        operation = recorder.open_operation("virtualMachineScaleSets/write", self.group, self.id, self.location)
         policy = self.properties.get("automaticRepairsPolicy")
-        rec.create(
+        recorder.create(
             self.group,
             Type.SCALE_SET,
             ScaleSetState(
                 name=name,
                 version=1,
-                uid=rec.chance.uid(self.id, rec.now),
+                uid=recorder.chance.uid(self.id, recorder.now),
                 location=self.location,
                 zones=self.zones,
                 domains=self.domains,
                 model=numbers["model"],
                 profile=numbers["profile"],
                 tags=self.tags,
-                created=rec.now,
+                created=recorder.now,
                 provisioning=Provisioning.CREATING,
                 failure=(),
                 capacity=self.capacity,
                 serial=0,
                 operation=operation,
-                due=rec.now,
+                due=recorder.now,
                 repair=repair_state(policy),
                 repair_rounds=0,
                 repair_due=0,
@@ -321,28 +321,28 @@ class WantedSet:
 
     def update(self, known: ScaleSetState) -> Outcome:
         """The set otherwise; a new goal only where the capacity changes, so that tags and profiles leave scaling alone."""
-        rec = self.rec
+        recorder = self.recorder
         numbers = self._definitions()
         policy = self.properties.get("automaticRepairsPolicy")
         state = known.repair if known.repair == "Suspended" and policy else repair_state(policy)
         fields = {**numbers, "tags": self.tags, "repair": state}
         switched_on = state == "Running" and known.repair != "Running"
         if self.capacity == known.capacity and known.operation:
-            operation = rec.open_operation("virtualMachineScaleSets/write", self.group, self.id, self.location)
-            rec.change_set(self.group, known, **fields)
-            rec.end_operation(self.group, operation)
+            operation = recorder.open_operation("virtualMachineScaleSets/write", self.group, self.id, self.location)
+            recorder.change_set(self.group, known, **fields)
+            recorder.end_operation(self.group, operation)
         else:
-            known = controller.set_goal(rec, self.group, known, "virtualMachineScaleSets/write", capacity=self.capacity, **fields)
+            known = controller.set_goal(recorder, self.group, known, "virtualMachineScaleSets/write", capacity=self.capacity, **fields)
             operation = known.operation
         if switched_on:
-            repair.look_again(rec, self.group, cast("ScaleSetState", self.group.scale_set(known.name)))
+            repair.look_again(recorder, self.group, cast("ScaleSetState", self.group.scale_set(known.name)))
         return self._outcome(200, operation)
 
     def _outcome(self, status: int, operation: str) -> Outcome:
-        group, name, rec = self.group, self.known.name if self.known else self.call.name, self.rec
+        group, name, recorder = self.group, self.known.name if self.known else self.call.name, self.recorder
         return Outcome(
             status,
-            lambda: arm_documents.scale_set(group.id, cast("ScaleSetState", group.scale_set(name)), rec.fleet.definitions),
+            lambda: arm_documents.scale_set(group.id, cast("ScaleSetState", group.scale_set(name)), recorder.fleet.definitions),
             operation,
             self.location,
         )
