@@ -109,8 +109,8 @@ class Workload:
         self._simulation = simulation
         self._draw = random.Random(seed)
         groups = [group for group in simulation.plane.fleet.all_groups() if group.of(Type.VM)]
-        self._machines = [(group.id, name, image.power == "running") for group in groups for name, image in group.of(Type.VM).items()]
-        self._sets = [(group.id, name, image.capacity) for group in groups for name, image in group.of(Type.SCALE_SET).items()]
+        self._machines = [(group.id, name, state.power == "running") for group in groups for name, state in group.of(Type.VM).items()]
+        self._sets = [(group.id, name, state.capacity) for group in groups for name, state in group.of(Type.SCALE_SET).items()]
 
     def requests(self, count: int) -> Iterator[tuple[Any, ...]]:
         """So many power actions, and what comes with them."""
@@ -215,7 +215,7 @@ def hold(directory: Path, changes: int) -> None:
     assert live is not None
     live.snapshotter._store.checkpoint()
     Workload(simulation, 2).run(changes)
-    powers = [image.power for group in simulation.plane.fleet.all_groups() for image in group.of(Type.VM).values()]
+    powers = [state.power for group in simulation.plane.fleet.all_groups() for state in group.of(Type.VM).values()]
     print(sorted((powers.count(power) for power in set(powers)), reverse=True), flush=True)
     time.sleep(1000)
 

@@ -91,7 +91,7 @@ def test_each_kind_of_activity_occurs_in_a_week_and_the_log_says_whose_it_is(wee
     }
     every = list(every_event(weeks["normal"].log))
     assert any(event.cause == "virtualMachines/installPatches/action" for event in every)
-    failed = {(getattr(event.image, "failure", None) or ("",))[0] for event in every if event.type == Type.OPERATION}
+    failed = {(getattr(event.state, "failure", None) or ("",))[0] for event in every if event.type == Type.OPERATION}
     assert "VMExtensionProvisioningError" in failed
 
 

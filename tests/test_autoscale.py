@@ -56,7 +56,7 @@ class Scaled:
         return int(self.simulation.get(self.id)["sku"]["capacity"])
 
     def notes(self) -> list[str]:
-        return [event.image.text for event in self.simulation.events(limit=100_000) if event.kind is Kind.NOTED]
+        return [event.state.text for event in self.simulation.events(limit=100_000) if event.kind is Kind.NOTED]
 
 
 @pytest.mark.parametrize(

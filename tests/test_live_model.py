@@ -359,7 +359,7 @@ def keys_of(event: Event) -> list[tuple[str, str]]:
         return []
     key = event.id.lower()
     if event.type == Type.LOCK:
-        path = next(value for name, value in event.image.tags if name == "path")
+        path = next(value for name, value in event.state.tags if name == "path")
         return [("authorizationresources", f"{path}/providers/microsoft.authorization/locks/{event.name}".lower())]
     if event.type not in RESOURCES:
         return [("resourcecontainers", key)]

@@ -33,7 +33,7 @@ def damage(simulation: Simulation, kind: str, member: str) -> None:
 
 
 def notes(simulation: Simulation) -> list[str]:
-    return [event.image.text for event in every_event(simulation.log) if event.kind is Kind.NOTED]
+    return [event.state.text for event in every_event(simulation.log) if event.kind is Kind.NOTED]
 
 
 def one_that_cannot_shrink() -> Simulation:

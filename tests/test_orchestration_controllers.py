@@ -270,8 +270,8 @@ def test_maintenance_stops_at_the_first_domain_that_is_not_well() -> None:
     simulation.inject({"fault": "app_sick", "vm": first["name"], "start": "20s"})
     simulation.inject({"fault": "maintenance", "set": "web", "type": "reboot"})
     simulation.advance("2h")
-    assert any(event.kind is Kind.NOTED and "Maintenance stopped" in event.image.text for event in simulation.events())
-    rebooted = {event.image.domain for event in simulation.events() if event.type == Type.VM and event.cause == "reboot"}
+    assert any(event.kind is Kind.NOTED and "Maintenance stopped" in event.state.text for event in simulation.events())
+    rebooted = {event.state.domain for event in simulation.events() if event.type == Type.VM and event.cause == "reboot"}
     assert rebooted == {0}
 
 

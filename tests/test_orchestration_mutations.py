@@ -64,7 +64,7 @@ EDITS: list[tuple[str, str, str, str]] = [
     ("another operation in progress", "requests/named_vm.py", "    if vm.step:\n", "    if False:\n"),
     ("marked for deletion", "requests/named_vm.py", "    if vm.provisioning == Provisioning.DELETING:\n        raise", "    if False:\n        raise"),
     ("deallocated restart", "requests/power.py", "    if vm.power in _OFF:\n        raise errors.vm_operation_not_allowed(name", "    if False:\n        raise errors.vm_operation_not_allowed(name"),
-    ("entity tags", "requests/call.py", "if wanted and (image is None", "if False and (image is None"),
+    ("entity tags", "requests/call.py", "if wanted and (state is None", "if False and (state is None"),
     ("locks", "requests/call.py", "    for lock in locks_on(group, resource_id):\n", "    for lock in ():\n"),
     ("locks of one scope", "locks.py", "if path.startswith(dict(lock.tags)", "if True or (dict(lock.tags)"),
     ("an address and its interface", "requests/resources.py", "    if new.public_ip == before:\n", "    if True:\n"),

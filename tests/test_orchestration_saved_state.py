@@ -22,7 +22,7 @@ def everything(value: Any) -> Any:
         kept = {name: each for name, each in vars(value).items() if not name.startswith("_")}
         return everything(kept)
     if isinstance(value, Container):
-        held = {str(type_): list(images.items()) for type_, images in value.resources.items() if images}
+        held = {str(type_): list(states.items()) for type_, states in value.resources.items() if states}
         return value.id, held, everything(value.members)
     if isinstance(value, Membership):
         return {name: everything(getattr(value, name)) for name in Membership.__slots__}

@@ -18,7 +18,7 @@ from kqlite.inventory.store.store import Store
 from kqlite.language.types import Type as ColumnType
 from kqlite.orchestration.clock import to_datetime
 from kqlite.orchestration.events import Event, Kind
-from kqlite.orchestration.model import IMAGES, Type, VmState
+from kqlite.orchestration.model import STATES, Type, VmState
 from kqlite.simulation import Simulation
 from kqlite.snapshotter.change_records import TABLES, ChangeRecords
 from kqlite.snapshotter.folding import Folder
@@ -131,7 +131,7 @@ def check_rows(simulation: Simulation) -> None:
 def test_every_type_has_the_row_that_arm_answers_for() -> None:
     simulation = furnished()
     check_rows(simulation)
-    assert {event.type for event in living(all_events(simulation))} == {type_ for type_ in IMAGES if table_of(type_) is not None}
+    assert {event.type for event in living(all_events(simulation))} == {type_ for type_ in STATES if table_of(type_) is not None}
 
 
 @given(seed=st.integers(0, 2**32))
@@ -197,7 +197,7 @@ def test_a_hot_change_is_one_in_hot_leaves_alone(seed: int) -> None:
         assert after is not None
         paths = HOT_LEAVES[after["type"]]
         assert without(before, paths) == without(after, paths), event
-        assert hot.values(event, event.image) == tuple(at(after, path) for path in paths)
+        assert hot.values(event, event.state) == tuple(at(after, path) for path in paths)
         changed = [(path, at(before, path), at(after, path)) for path in paths if at(before, path) != at(after, path)]
         move = hot.move(event)
         name = hot.name(event) if move.name_at >= 0 else None
@@ -209,13 +209,13 @@ def test_fields_that_show_are_fields(type_: str) -> None:
     showing = SHOWING[type_]
     named = (*showing.hot, *showing.nowhere, *showing.following)
     assert len(set(named)) == len(named)
-    assert set(named) <= set(IMAGES[type_]._fields)
+    assert set(named) <= set(STATES[type_]._fields)
     assert showing.absent in ("", *showing.hot)
 
 
 @pytest.mark.parametrize("type_", SHOWING)
 def test_whatever_a_field_says_it_shows_where_it_should(type_: str) -> None:
-    """Each field takes every value that the field of another image of the type has."""
+    """Each field takes every value that the field of another state of the type has."""
     simulation = furnished()
     simulation.create_scale_set("bare", capacity=1, domains=2)
     simulation.create_vm("other")
@@ -229,13 +229,13 @@ def test_whatever_a_field_says_it_shows_where_it_should(type_: str) -> None:
     told = [event for event in events if event.type == type_]
     showing, paths = SHOWING[type_], HOT_LEAVES[type_.lower()]
     for field in (*showing.hot, *showing.nowhere):
-        for value in {getattr(event.image, field) for event in told}:
+        for value in {getattr(event.state, field) for event in told}:
             for event in told[:: len(told) // 20 + 1]:
-                known = row_in_state(event, event.image, definitions)
-                other = row_in_state(event, event.image._replace(**{field: value}), definitions)
+                known = row_in_state(event, event.state, definitions)
+                other = row_in_state(event, event.state._replace(**{field: value}), definitions)
                 if field in showing.nowhere:
                     assert known == other, field
-                elif field != showing.absent or bool(value) == bool(getattr(event.image, field)):
+                elif field != showing.absent or bool(value) == bool(getattr(event.state, field)):
                     assert without(known, paths) == without(other, paths), field
 
 
@@ -458,10 +458,10 @@ def test_leaves_of_the_same_sequence_number_are_written() -> None:
     events = all_events(simulation)
     folder, store = Folder(definitions_of(events)), Store.in_memory()
     [machine] = [event for event in living(events) if event.type == Type.VM]
-    assert isinstance(machine.image, VmState)
-    stopped = machine._replace(image=machine.image._replace(power="stopped"))
+    assert isinstance(machine.state, VmState)
+    stopped = machine._replace(state=machine.state._replace(power="stopped"))
     store.apply(folder.fold([*events[: machine.sequence - 1], stopped], complete=False), to_datetime(events[-1].time))
-    for told, power in ((machine, "running"), (machine._replace(sequence=machine.sequence - 1, image=stopped.image), "running")):
+    for told, power in ((machine, "running"), (machine._replace(sequence=machine.sequence - 1, state=stopped.state), "running")):
         store.apply(folder.fold_released([told]), to_datetime(events[-1].time))
         [row] = [row for _, row in stored(store).values() if row["type"] == MACHINES]
         assert row["properties"]["extended"]["instanceView"]["powerState"]["code"] == f"PowerState/{power}"

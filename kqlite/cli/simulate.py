@@ -224,7 +224,7 @@ def _summary(simulation: Simulation, first: int, began: datetime, real: float) -
     for event in every_event(simulation.log, first):
         if event.type == Type.OPERATION and "ended" in event.previous:
             operations += 1
-            failed += event.image.status == "Failed"  # type: ignore[union-attr]
+            failed += event.state.status == "Failed"  # type: ignore[union-attr]
         elif event.type == Type.FAULT and event.kind is Kind.CREATED:
             faults += 1
     events = simulation.log.last - first

@@ -1,7 +1,7 @@
 """Activity: the people, the pipelines and the platform that keep a fleet moving, as a source of requests on the simulated clock.
 
 Once a minute each scale set draws what happens to it, by the rates of `activity_rates`; a VM that was stopped or has failed is seen to
-hours later. Draws hang on the seed, the set and the minute alone, times follow from images, and the level is in the log: so a
+hours later. Draws hang on the seed, the set and the minute alone, times follow from states, and the level is in the log: so a
 simulation that is continued goes on as if it had never stopped, and the step in which time advances changes nothing.
 Requests pass the front door as a user's do. One that is refused is over, as for anybody whom a portal refuses.
 """

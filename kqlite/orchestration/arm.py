@@ -263,9 +263,9 @@ def _region(containers: Mapping[str, Container], call: Call) -> str:
         return region_name(call.body["location"])
     group = containers.get(f"{call.subscription.key}/resourcegroups/{call.group_name.lower()}")
     for type_ in (Type.VM, Type.SCALE_SET):
-        image = group.get(type_, call.name) if group is not None else None
-        if image is not None and f"/{type_}/".lower() in call.path.lower():
-            return str(image.location)  # type: ignore[union-attr]
+        state = group.get(type_, call.name) if group is not None else None
+        if state is not None and f"/{type_}/".lower() in call.path.lower():
+            return str(state.location)  # type: ignore[union-attr]
     return ""
 
 

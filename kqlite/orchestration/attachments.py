@@ -1,6 +1,6 @@
 """The disks, interfaces and addresses of VMs.
 
-Those of an instance made from a profile follow from its image and model: they are events and documents, but the fleet keeps no
+Those of an instance made from a profile follow from its state and model: they are events and documents, but the fleet keeps no
 copy ("implied") until something changes one of them. Those of a hand-made VM are kept as they are.
 """
 
@@ -11,7 +11,7 @@ from typing import cast
 
 from kqlite.orchestration.chance import derived_hex
 from kqlite.orchestration.fleet import Container, Fleet
-from kqlite.orchestration.model import DiskState, Image, NicState, Power, PublicIpState, Type, VmState
+from kqlite.orchestration.model import DiskState, NicState, Power, PublicIpState, State, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.vm_profiles import DiskPart, Facts, NicPart
 
@@ -277,15 +277,15 @@ def find_public_ip(fleet: Fleet, group: Container, name: str) -> PublicIpState |
     return next((ip for ip in implied if ip.name.lower() == name.lower()), None)
 
 
-def all_of(fleet: Fleet, group: Container, type_: str) -> list[Image]:
+def all_of(fleet: Fleet, group: Container, type_: str) -> list[State]:
     """Every disk, interface or address of a group, by name."""
     kept = dict(group.of(type_))
     make = _MAKERS[type_]
     for vm in cast("dict[str, VmState]", group.of(Type.VM)).values():
         facts = fleet.facts(vm.model)
         if facts.kind == "instance":
-            for image in make(vm, facts):
-                kept.setdefault(image.name.lower(), cast("Image", image))
+            for state in make(vm, facts):
+                kept.setdefault(state.name.lower(), cast("State", state))
     return [kept[key] for key in sorted(kept)]
 
 

@@ -114,7 +114,7 @@ class ControlPlane:
     def _replay(self, now: int) -> None:
         with no_collection():
             for event in every_event(self.log, self._saved_at):
-                self.recorder.fleet.apply(event._replace(name=sys.intern(event.name), image=interned(event.image)))
+                self.recorder.fleet.apply(event._replace(name=sys.intern(event.name), state=interned(event.state)))
             self._committed_now = now
             self._set_now(now)
             self.recorder.rearm()

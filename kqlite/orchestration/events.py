@@ -1,8 +1,8 @@
 """The event record: what happened, in order, with all that a reader needs to build any row at any sequence number.
 
 A reader who holds the events 1..n, and nothing else, knows every resource as of n: an event carries the resource's whole
-image after the change, and what an image refers to by number (`model`, `profile`, ...) was itself logged before, once and for
-all, by an event of kind DEFINED. Images are the named tuples of `model.py`, one class for each resource type.
+state after the change, and what a state refers to by number (`model`, `profile`, ...) was itself logged before, once and for
+all, by an event of kind DEFINED. States are the named tuples of `model.py`, one class for each resource type.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from kqlite.orchestration.model import Image
+from kqlite.orchestration.model import State
 
 USERS = ("user", "operator", "pipeline")
 """Who sends requests: the user of this simulation, and the fleet's own people and pipelines (`activity`)."""
@@ -19,11 +19,11 @@ USERS = ("user", "operator", "pipeline")
 class Kind(StrEnum):
     """What an event says about its resource."""
 
-    DEFINED = "defined"  # an immutable document now has a number; `image` is a `model.Definition`
+    DEFINED = "defined"  # an immutable document now has a number; `state` is a `model.Definition`
     CREATED = "created"
     CHANGED = "changed"
-    DELETED = "deleted"  # `image` is the last one; the resource is gone after this event
-    NOTED = "noted"  # an entry of the activity log; no resource changed, `image` is a `model.NoteState`
+    DELETED = "deleted"  # `state` is the last one; the resource is gone after this event
+    NOTED = "noted"  # an entry of the activity log; no resource changed, `state` is a `model.NoteState`
 
 
 class Event(NamedTuple):
@@ -39,8 +39,8 @@ class Event(NamedTuple):
     actor: who wanted it: one of `USERS`, or the controller that closed a gap ("scale-set", "vm", "health", "repair", "autoscale", "spot",
         "maintenance", "feature", "fault").
     cause: the request or step that led to it ("virtualMachines/write", "boot", "AllocationFailed", ..).
-    image: the resource after the event.
-    previous: the earlier value of every field of the image that changed, by name; empty when created or deleted.
+    state: the resource after the event.
+    previous: the earlier value of every field of the state that changed, by name; empty when created or deleted.
     """
 
     sequence: int
@@ -53,7 +53,7 @@ class Event(NamedTuple):
     operation: str
     actor: str
     cause: str
-    image: Image
+    state: State
     previous: dict[str, Any]
 
     @property
@@ -68,8 +68,8 @@ class Event(NamedTuple):
         return head
 
     @property
-    def before(self) -> Image | None:
-        """The image before the event; None for a resource that was created by it."""
+    def before(self) -> State | None:
+        """The state before the event; None for a resource that was created by it."""
         if self.kind is Kind.CREATED or self.kind is Kind.DEFINED or self.kind is Kind.NOTED:
             return None
-        return self.image._replace(**self.previous)
+        return self.state._replace(**self.previous)

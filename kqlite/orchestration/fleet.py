@@ -1,6 +1,6 @@
-"""The state: every resource's image, indexed; it changes only by `put`, which applies one event forwards or backwards.
+"""The state: every resource's state, indexed; it changes only by `put`, which applies one event forwards or backwards.
 
-Counts that decisions need (members by fault domain, instances in flight, cores used) are kept as images come and go; nobody
+Counts that decisions need (members by fault domain, instances in flight, cores used) are kept as states come and go; nobody
 counts anew, and nothing scans the fleet.
 """
 
@@ -21,12 +21,12 @@ from kqlite.orchestration.model import (
     FaultState,
     GroupState,
     Health,
-    Image,
     MetricState,
     OperationState,
     Power,
     Provisioning,
     ScaleSetState,
+    State,
     Type,
     VmState,
 )
@@ -36,8 +36,8 @@ HISTORY = 13 * HOUR  # the longest window of an autoscale rule is 12 hours, and 
 OPERATIONS_KEPT = 10_000
 _ROOT_TYPES = (Type.SUBSCRIPTION, Type.FAULT, Type.METRIC, Type.DEFINITION, Type.NOTE, Type.ACTIVITY)
 _IMPLIED_TYPES = (Type.DISK, Type.NIC, Type.PUBLIC_IP)
-ACTIVITY = "activity"  # the name of the one image of its type
-_NOBODY: dict[str, Image] = {}
+ACTIVITY = "activity"  # the name of the one state of its type
+_NOBODY: dict[str, State] = {}
 
 canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
 
@@ -61,7 +61,7 @@ class Container:
     def __init__(self, id_: str) -> None:
         self.id = id_
         self.key = id_.lower()
-        self.resources: dict[str, dict[str, Image]] = {}
+        self.resources: dict[str, dict[str, State]] = {}
         self.members: dict[str, Membership] = {}
         self.subscription = self.key.split("/")[2] if id_ else ""
         self._scopes: dict[str, str] = {}
@@ -71,11 +71,11 @@ class Container:
         """The last part of the id."""
         return self.id.rpartition("/")[2]
 
-    def of(self, type_: str) -> dict[str, Image]:
+    def of(self, type_: str) -> dict[str, State]:
         """All resources of a type, by key."""
         return self.resources.get(type_, _NOBODY)
 
-    def get(self, type_: str, name: str) -> Image | None:
+    def get(self, type_: str, name: str) -> State | None:
         """The resource of this type and name; None where there is none."""
         return self.resources.get(type_, _NOBODY).get(name.lower())
 
@@ -230,8 +230,8 @@ class Fleet:
 
     @property
     def size(self) -> int:
-        """How many images are held."""
-        return sum(len(images) for container in self.containers.values() for images in container.resources.values())
+        """How many states are held."""
+        return sum(len(states) for container in self.containers.values() for states in container.resources.values())
 
     @property
     def activity(self) -> ActivityState | None:
@@ -295,11 +295,11 @@ class Fleet:
         if event.kind is Kind.NOTED:
             return
         if event.kind is Kind.DEFINED:
-            self.define(cast("Definition", event.image))
+            self.define(cast("Definition", event.state))
             return
         container = self._scopes.get(event.scope) or self._find(event)
         old = event.before
-        self.put(container, event.type, old, None if event.kind is Kind.DELETED else event.image)
+        self.put(container, event.type, old, None if event.kind is Kind.DELETED else event.state)
 
     def undo(self, event: Event) -> None:
         """Bring the state back to what it was before this event, the last one applied."""
@@ -307,13 +307,13 @@ class Fleet:
         if event.kind is Kind.NOTED:
             return
         if event.kind is Kind.DEFINED:
-            definition = cast("Definition", event.image)
+            definition = cast("Definition", event.state)
             del self.definitions[definition.number]
             self._facts.pop(definition.number, None)
             self._probes.pop(definition.number, None)
             del self.numbers[content_key(definition.kind, canonical(definition.document))]
             return
-        self.put(self._find(event), event.type, None if event.kind is Kind.DELETED else event.image, event.before)
+        self.put(self._find(event), event.type, None if event.kind is Kind.DELETED else event.state, event.before)
 
     def _find(self, event: Event) -> Container:
         if event.type in _ROOT_TYPES:
@@ -329,12 +329,12 @@ class Fleet:
         self.definitions[definition.number] = definition
         self.numbers[content_key(definition.kind, canonical(definition.document))] = definition.number
 
-    def put(self, container: Container, type_: str, old: Image | None, new: Image | None) -> None:
-        """Replace an image: none by `new` (created), `old` by `new` (changed), `old` by none (deleted)."""
+    def put(self, container: Container, type_: str, old: State | None, new: State | None) -> None:
+        """Replace a state: none by `new` (created), `old` by `new` (changed), `old` by none (deleted)."""
         if type_ == Type.VM:
             self._index_vm(container, cast("VmState | None", old), cast("VmState | None", new))
         elif type_ == Type.EXTENSION:
-            return  # a VM's image repeats the state of its extensions
+            return  # a VM's state repeats the state of its extensions
         elif type_ in _IMPLIED_TYPES:
             if new is not None and new.implied:  # type: ignore[union-attr]
                 return
@@ -342,7 +342,7 @@ class Fleet:
             self._index(container, type_, old, new)
         self._store(container, type_, old, new)
 
-    def _store(self, container: Container, type_: str, old: Image | None, new: Image | None) -> None:
+    def _store(self, container: Container, type_: str, old: State | None, new: State | None) -> None:
         if new is not None:
             store = container.resources.get(type_)
             if store is None:
@@ -354,17 +354,17 @@ class Fleet:
         elif old is not None:
             container.of(type_).pop(old.name.lower(), None)  # type: ignore[union-attr]
 
-    def _index(self, container: Container, type_: str, old: Image | None, new: Image | None) -> None:
-        image = new if new is not None else old
-        assert image is not None
+    def _index(self, container: Container, type_: str, old: State | None, new: State | None) -> None:
+        state = new if new is not None else old
+        assert state is not None
         if type_ == Type.SCALE_SET:
-            key = cast("ScaleSetState", image).name.lower()
+            key = cast("ScaleSetState", state).name.lower()
             if old is None:
-                container.members[key] = Membership(cast("ScaleSetState", image).domains)
+                container.members[key] = Membership(cast("ScaleSetState", state).domains)
             elif new is None:
                 del container.members[key]
         elif type_ in (Type.GROUP, Type.SUBSCRIPTION):
-            id_ = container.scope(type_) + cast("GroupState", image).name
+            id_ = container.scope(type_) + cast("GroupState", state).name
             if old is None:
                 self.containers[id_.lower()] = Container(id_)
             elif new is None:
@@ -373,21 +373,21 @@ class Fleet:
         elif type_ == Type.OPERATION:
             self._index_operation(container, cast("OperationState | None", old), cast("OperationState | None", new))
         elif type_ == Type.METRIC:
-            self._index_metric(cast("MetricState", image), cast("MetricState | None", new))
+            self._index_metric(cast("MetricState", state), cast("MetricState | None", new))
         elif type_ == Type.FAULT:
-            fault = cast("FaultState", image)
+            fault = cast("FaultState", state)
             active = self.faults.setdefault(fault.fault, {})
             active.pop(fault.name, None)
             if new is not None and fault.active:
                 active[fault.name] = fault
 
-    def _index_metric(self, image: MetricState, new: MetricState | None) -> None:
-        history = self.fed.setdefault(image.name, [])
+    def _index_metric(self, state: MetricState, new: MetricState | None) -> None:
+        history = self.fed.setdefault(state.name, [])
         if history and history[-1][0] == self.now:
             history.pop()
         if new is not None:
             history.append((self.now, new.value))
-        resource_id, _, metric = image.name.rpartition("|")
+        resource_id, _, metric = state.name.rpartition("|")
         owner, mark, key = resource_id.partition("/providers/microsoft.compute/virtualmachines/")
         if mark:
             self.fed_vms.setdefault((owner, metric), {})[key] = None

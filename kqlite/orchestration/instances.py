@@ -218,8 +218,8 @@ def create(
     create_attachments(recorder, group, vm, facts)
     recorder.create(group, Type.VM, vm)
     for extension, number in facts.extensions:
-        image = ExtensionState(extension, 1, vm.name, vm.location, number, Provisioning.CREATING, "")
-        recorder.create(group, Type.EXTENSION, image, name=f"{vm.name}/extensions/{extension}")
+        state = ExtensionState(extension, 1, vm.name, vm.location, number, Provisioning.CREATING, "")
+        recorder.create(group, Type.EXTENSION, state, name=f"{vm.name}/extensions/{extension}")
     return vm
 
 
@@ -259,9 +259,9 @@ def remove(recorder: Recorder, group: Container, vm: VmState, with_disks: bool =
     """A VM is gone, and with it what goes with it. with_disks: all its disks, whatever its model says."""
     facts = recorder.fleet.facts(vm.model)
     forget_member(recorder, group, vm)
-    for extension, number, state, version, failure in vm.extensions:
-        image = ExtensionState(extension, version, vm.name, vm.location, number, state, failure)
-        recorder.delete(group, Type.EXTENSION, image, name=f"{vm.name}/extensions/{extension}")
+    for extension, number, provisioning, version, failure in vm.extensions:
+        state = ExtensionState(extension, version, vm.name, vm.location, number, provisioning, failure)
+        recorder.delete(group, Type.EXTENSION, state, name=f"{vm.name}/extensions/{extension}")
     recorder.delete(group, Type.VM, vm)
     remove_attachments(recorder, group, vm, facts, with_disks)
 
@@ -275,18 +275,18 @@ def forget_member(recorder: Recorder, group: Container, vm: VmState) -> None:
         recorder.change_set(group, scale_set, protected=protected, evicted=tuple(each for each in scale_set.evicted if each[0] != key))
 
 
-def with_extension(vm: VmState, name: str, state: str, failure: str = "") -> tuple[tuple[str, int, str, int, str], ...]:
+def with_extension(vm: VmState, name: str, provisioning: str, failure: str = "") -> tuple[tuple[str, int, str, int, str], ...]:
     """A VM's extension states, with one of them changed."""
     return tuple(
-        (known, number, state, version + 1, failure) if known == name else (known, number, before, version, code)
+        (known, number, provisioning, version + 1, failure) if known == name else (known, number, before, version, code)
         for known, number, before, version, code in vm.extensions
     )
 
 
-def change_extension(recorder: Recorder, group: Container, vm: VmState, name: str, state: str, failure: str = "") -> None:
-    """Tell that an extension's state changes; the VM's image has to follow by `with_extension`."""
+def change_extension(recorder: Recorder, group: Container, vm: VmState, name: str, provisioning: str, failure: str = "") -> None:
+    """Tell that an extension's state changes; the VM's state has to follow by `with_extension`."""
     for known, number, before, version, code in vm.extensions:
         if known == name:
-            image = ExtensionState(known, version, vm.name, vm.location, number, before, code)
+            state = ExtensionState(known, version, vm.name, vm.location, number, before, code)
             note = f"{vm.name}/extensions/{known}"
-            recorder.change(group, Type.EXTENSION, image, note=note, provisioning=state, failure=failure)
+            recorder.change(group, Type.EXTENSION, state, note=note, provisioning=provisioning, failure=failure)

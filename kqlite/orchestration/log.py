@@ -16,7 +16,7 @@ from typing import IO, Any, NamedTuple, Protocol, cast
 
 from kqlite.errors import KqliteError
 from kqlite.orchestration.events import Event, Kind
-from kqlite.orchestration.model import NoteState, fields_of, image_reader
+from kqlite.orchestration.model import NoteState, fields_of, state_reader
 
 FORMAT_VERSION = 1
 APPLICATION_ID = 0x6B716C67  # "kqlg"
@@ -44,7 +44,7 @@ _SELECT_NEWEST = "SELECT type, scope, name, kind, max(sequence) FROM events WHER
 _KINDS = tuple(Kind)
 _KIND_CODES = {kind: code for code, kind in enumerate(_KINDS)}
 NOT_READ = NoteState("", 0, "", "")
-"""Stands for an image that nobody asked for."""
+"""Stands for a state that nobody asked for."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _scan = cast("Any", json.JSONDecoder()).scan_once  # of which the type stubs do not know
@@ -90,14 +90,14 @@ class EventLog(Protocol):
     def read(self, after: int = 0, limit: int = 10_000, bare: Collection[str] = ()) -> list[Event]:
         """At most `limit` committed events after this sequence number, in order.
 
-        bare: types whose events may come with `NOT_READ` in place of their images, for who does not look at them.
+        bare: types whose events may come with `NOT_READ` in place of their states, for who does not look at them.
         """
 
     def at(self, sequences: Sequence[int]) -> list[Event]:
         """The committed events of these sequence numbers, in order."""
 
     def definitions(self, upto: int) -> list[Event]:
-        """All events of kind DEFINED up to this sequence number, in order: what the images of later events refer to."""
+        """All events of kind DEFINED up to this sequence number, in order: what the states of later events refer to."""
 
     def newest(self, upto: int) -> Iterator[Newest]:
         """For each resource its last event up to this sequence number, in no order. Ids that differ in case are told apart."""
@@ -270,7 +270,7 @@ class SqliteLog:
             number(event.operation, fresh),
             number(event.actor, fresh),
             number(event.cause, fresh),
-            _encode(event.image),
+            _encode(event.state),
             _encode(event.previous) if event.previous else None,
         )
 
@@ -317,9 +317,9 @@ class SqliteLog:
 
     def _decoded(self, rows: Sequence[tuple[Any, ...]], bare: Collection[str]) -> list[Event]:
         texts = self._text_of
-        read_as = {number: None if texts[number] in bare else image_reader(texts[number]) for number in {row[3] for row in rows}}
+        read_as = {number: None if texts[number] in bare else state_reader(texts[number]) for number in {row[3] for row in rows}}
         events: list[Event] = []
-        for sequence, time, kind, type_, scope, name, version, operation, actor, cause, image, previous in rows:
+        for sequence, time, kind, type_, scope, name, version, operation, actor, cause, state, previous in rows:
             read = read_as[type_]
             events.append(
                 Event(
@@ -333,7 +333,7 @@ class SqliteLog:
                     texts[operation],
                     texts[actor],
                     texts[cause],
-                    NOT_READ if read is None else read(_value(image)),
+                    NOT_READ if read is None else read(_value(state)),
                     {} if read is None or previous is None else fields_of(_value(previous)),
                 )
             )

@@ -1,6 +1,6 @@
-"""The resources, as compact immutable images, and their states.
+"""The resources, as compact immutable states, and their states.
 
-An image is a named tuple of strings, numbers and tuples, so that a million of them fit in memory and one is written as a
+A state is a named tuple of strings, numbers and tuples, so that a million of them fit in memory and one is written as a
 short JSON array. `0`, `""` and `()` mean "none". Times are microseconds since 1970-01-01T00:00Z. Fields named `model`,
 `profile` or `definition` are numbers of definitions: immutable documents that were logged before.
 """
@@ -85,7 +85,7 @@ class Health(Word):
 
 
 class Step(Word):
-    """What is under way on a VM; the step ends at the image's `due`."""
+    """What is under way on a VM; the step ends at the state's `due`."""
 
     NONE = ""
     ALLOCATE = "allocate"
@@ -219,7 +219,7 @@ class VmState(NamedTuple):
 
 
 class ExtensionState(NamedTuple):
-    """An extension of a VM; the VM's own image repeats its state."""
+    """An extension of a VM; the VM's own state repeats its state."""
 
     name: str
     version: int
@@ -233,7 +233,7 @@ class ExtensionState(NamedTuple):
 class DiskState(NamedTuple):
     """A managed disk. vm: the name of the VM that holds it, "" when unattached. lun: -1 for an OS disk. state: `diskState`.
 
-    implied: it follows from its VM's image and model alone, so the fleet keeps no copy; the same holds for the other two below.
+    implied: it follows from its VM's state and model alone, so the fleet keeps no copy; the same holds for the other two below.
     definition: what its body said beyond the other fields, 0 where nobody sent one.
     """
 
@@ -408,7 +408,7 @@ class NoteState(NamedTuple):
     text: str
 
 
-Image = (
+State = (
     Definition
     | SubscriptionState
     | GroupState
@@ -429,7 +429,7 @@ Image = (
     | ActivityState
 )
 
-IMAGES: dict[str, type[Image]] = {
+STATES: dict[str, type[State]] = {
     Type.SUBSCRIPTION: SubscriptionState,
     Type.GROUP: GroupState,
     Type.SCALE_SET: ScaleSetState,
@@ -461,33 +461,33 @@ def _frozen(value: Any) -> Any:
     if not value:
         return ()
     frozen = tuple([_frozen(item) for item in value])
-    # The same few tuples (tags, extension states) stand in most images of a fleet: one copy of each is enough.
+    # The same few tuples (tags, extension states) stand in most states of a fleet: one copy of each is enough.
     return _shared.setdefault(frozen, frozen) if len(_shared) < 100_000 else frozen
 
 
-def image_reader(type_: str) -> Callable[[Sequence[Any]], Image]:
-    """What makes the image of a resource of this type, of the values that a JSON array gave back."""
+def state_reader(type_: str) -> Callable[[Sequence[Any]], State]:
+    """What makes the state of a resource of this type, of the values that a JSON array gave back."""
     if type_ == Type.DEFINITION:
         return lambda values: Definition(*values)
-    make: Callable[..., Image] = IMAGES[type_]
+    make: Callable[..., State] = STATES[type_]
     return lambda values: make(*[_frozen(value) if type(value) is list else value for value in values])
 
 
-def image_of(type_: str, values: Sequence[Any]) -> Image:
-    """The image of a resource of this type, of the values that a JSON array gave back."""
-    return image_reader(type_)(values)
+def state_of(type_: str, values: Sequence[Any]) -> State:
+    """The state of a resource of this type, of the values that a JSON array gave back."""
+    return state_reader(type_)(values)
 
 
 def fields_of(values: dict[str, Any]) -> dict[str, Any]:
-    """Fields of an image by name, of what a JSON object gave back."""
+    """Fields of a state by name, of what a JSON object gave back."""
     for name, value in values.items():
         if type(value) is list:
             values[name] = _frozen(value)
     return values
 
 
-def interned(image: Image) -> Image:
-    """The same image with one copy of each text for all that say the same: for who keeps the images of a whole fleet."""
+def interned(state: State) -> State:
+    """The same state with one copy of each text for all that say the same: for who keeps the states of a whole fleet."""
     intern = sys.intern
-    make: Callable[..., Image] = type(image)
-    return make(*[intern(value) if type(value) is str else value for value in image])
+    make: Callable[..., State] = type(state)
+    return make(*[intern(value) if type(value) is str else value for value in state])

@@ -27,7 +27,7 @@ class Listings:
     """
 
     KEPT = 8
-    MOST = 100_000  # items: a kept one holds its image
+    MOST = 100_000  # items: a kept one holds its state
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str], list[Item]] = OrderedDict()

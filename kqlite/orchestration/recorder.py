@@ -1,7 +1,7 @@
 """The one way to change anything: every change becomes an event, applied at once and held back until it is committed.
 
 A request or a step calls `create`, `change`, `delete` and `note`; the control plane then commits what was gathered, or takes all
-of it back. Timers follow from the images: whoever sets a `due` field is woken.
+of it back. Timers follow from the states: whoever sets a `due` field is woken.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from kqlite.orchestration.model import (
     Definition,
     Failure,
     FaultState,
-    Image,
     NoteState,
     OperationState,
     Power,
     Provisioning,
     ScaleSetState,
     SettingState,
+    State,
     Type,
     VmState,
 )
 from kqlite.orchestration.timers import Timers, Wake
 
-Some = TypeVar("Some", bound=Image)
+Some = TypeVar("Some", bound=State)
 
-# Which fields of an image are times at which somebody wakes.
+# Which fields of a state are times at which somebody wakes.
 _DUE: dict[str, tuple[tuple[str, Wake], ...]] = {
     Type.VM: (("due", Wake.VM), ("health_due", Wake.HEALTH)),
     Type.SCALE_SET: (("due", Wake.SCALE_SET), ("repair_due", Wake.REPAIR), ("restore_due", Wake.RESTORE)),
@@ -99,12 +99,12 @@ class Recorder:
             self.fleet.probe(definition.number)
         return definition.number
 
-    def create(self, container: Container, type_: str, image: Some, name: str = "") -> Some:
-        """A new resource. name: the rest of its id after the container's scope, where that is not the image's name."""
-        self.fleet.put(container, type_, None, image)
-        self._emit(Kind.CREATED, type_, container.scope(type_), name or image.name, image.version, image, {})  # type: ignore[union-attr]
-        self._arm(container, type_, image, None)
-        return image
+    def create(self, container: Container, type_: str, state: Some, name: str = "") -> Some:
+        """A new resource. name: the rest of its id after the container's scope, where that is not the state's name."""
+        self.fleet.put(container, type_, None, state)
+        self._emit(Kind.CREATED, type_, container.scope(type_), name or state.name, state.version, state, {})  # type: ignore[union-attr]
+        self._arm(container, type_, state, None)
+        return state
 
     def change(self, container: Container, type_: str, old: Some, *, note: str = "", **fields: Any) -> Some:
         """The resource with these fields; nothing happens where none of them changes. note: the rest of the id, as in `create`."""
@@ -124,18 +124,18 @@ class Recorder:
         self._arm(container, type_, new, previous)
         return new
 
-    def delete(self, container: Container, type_: str, image: Some, name: str = "") -> None:
+    def delete(self, container: Container, type_: str, state: Some, name: str = "") -> None:
         """The resource is gone."""
         scope = container.scope(type_)
-        version = image.version  # type: ignore[union-attr]
-        gone = image._replace(version=version + 1)  # type: ignore[call-arg]
-        self.fleet.put(container, type_, image, None)
-        self._emit(Kind.DELETED, type_, scope, name or image.name, version + 1, gone, {"version": version})  # type: ignore[union-attr]
+        version = state.version  # type: ignore[union-attr]
+        gone = state._replace(version=version + 1)  # type: ignore[call-arg]
+        self.fleet.put(container, type_, state, None)
+        self._emit(Kind.DELETED, type_, scope, name or state.name, version + 1, gone, {"version": version})  # type: ignore[union-attr]
 
     def note(self, target: str, text: str) -> None:
         """An entry of the activity log about the resource with the id `target`."""
-        image = NoteState(str(self.fleet.sequence + 1), 1, target, text)
-        self._emit(Kind.NOTED, Type.NOTE, "/kqlite/notes/", image.name, 1, image, {})
+        state = NoteState(str(self.fleet.sequence + 1), 1, target, text)
+        self._emit(Kind.NOTED, Type.NOTE, "/kqlite/notes/", state.name, 1, state, {})
 
     def change_vm(self, group: Container, vm: VmState, **fields: Any) -> VmState:
         """`change` of a VM."""
@@ -145,28 +145,28 @@ class Recorder:
         """`change` of a scale set."""
         return self.change(group, Type.SCALE_SET, scale_set, **fields)
 
-    def _emit(self, kind: Kind, type_: str, scope: str, name: str, version: int, image: Image, previous: dict[str, Any]) -> None:
+    def _emit(self, kind: Kind, type_: str, scope: str, name: str, version: int, state: State, previous: dict[str, Any]) -> None:
         fleet = self.fleet
         fleet.sequence += 1
         self.pending.append(
-            Event(fleet.sequence, self.now, kind, type_, scope, name, version, self.operation, self.actor, self.cause, image, previous)
+            Event(fleet.sequence, self.now, kind, type_, scope, name, version, self.operation, self.actor, self.cause, state, previous)
         )
 
-    def _arm(self, container: Container, type_: str, image: Image, previous: dict[str, Any] | None) -> None:
+    def _arm(self, container: Container, type_: str, state: State, previous: dict[str, Any] | None) -> None:
         for field, wake in _DUE.get(type_, ()):
             if previous is None or field in previous:
-                due = getattr(image, field)
+                due = getattr(state, field)
                 if due:
-                    self.timers.add(due, wake, _order(image), container.key, image.name.lower())  # type: ignore[union-attr]
+                    self.timers.add(due, wake, _order(state), container.key, state.name.lower())  # type: ignore[union-attr]
         if type_ == Type.AUTOSCALE and previous is None:
-            self.arm_autoscale(container, cast("SettingState", image))
+            self.arm_autoscale(container, cast("SettingState", state))
         elif type_ == Type.VM:
             if previous is None or "model" in previous:
-                self._arm_market(cast("VmState", image))
+                self._arm_market(cast("VmState", state))
             if previous is not None and "settled" in previous and self.fleet.activity is not None:
-                self.arm_return(container, cast("VmState", image))
+                self.arm_return(container, cast("VmState", state))
         elif type_ == Type.SCALE_SET and previous is None and self.fleet.activity is not None:
-            self.arm_activity(container, cast("ScaleSetState", image))
+            self.arm_activity(container, cast("ScaleSetState", state))
         elif type_ == Type.ACTIVITY and previous is None:
             self._arm_all_activity()
 
@@ -213,17 +213,17 @@ class Recorder:
         self.timers.add(due, Wake.SPOT, 0, location, size)
 
     def rearm(self) -> None:
-        """Make the timers again from the images, after a restart."""
+        """Make the timers again from the states, after a restart."""
         fleet = self.fleet
         self.timers.clear()
         self._markets.clear()
         for container in list(fleet.containers.values()):
             for type_, fields in _DUE.items():
-                for image in container.of(type_).values():
+                for state in container.of(type_).values():
                     for field, wake in fields:
-                        due = getattr(image, field)
+                        due = getattr(state, field)
                         if due:
-                            self.timers.add(due, wake, _order(image), container.key, image.name.lower())  # type: ignore[union-attr]
+                            self.timers.add(due, wake, _order(state), container.key, state.name.lower())  # type: ignore[union-attr]
             for setting in container.of(Type.AUTOSCALE).values():
                 self.arm_autoscale(container, cast("SettingState", setting))
         if fleet.activity is not None:
@@ -280,5 +280,5 @@ class Recorder:
         del self.pending[mark:]
 
 
-def _order(image: Image) -> int:
-    return getattr(image, "uid", 0)
+def _order(state: State) -> int:
+    return getattr(state, "uid", 0)

@@ -270,35 +270,35 @@ def _subscriptions(recorder: Recorder, call: Call) -> Page:
 
 
 def _subscription(recorder: Recorder, call: Call) -> Outcome:
-    image = cast("SubscriptionState", recorder.fleet.root.get(Type.SUBSCRIPTION, call.subscription.subscription))
-    return Outcome(200, lambda: arm_documents.subscription(image))
+    state = cast("SubscriptionState", recorder.fleet.root.get(Type.SUBSCRIPTION, call.subscription.subscription))
+    return Outcome(200, lambda: arm_documents.subscription(state))
 
 
 def _groups(recorder: Recorder, call: Call) -> Page:
-    images = cast("dict[str, GroupState]", call.subscription.of(Type.GROUP))
+    states = cast("dict[str, GroupState]", call.subscription.of(Type.GROUP))
     found = re.search(r"tagName\s+eq\s+'([^']*)'(?:\s+and\s+tagValue\s+eq\s+'([^']*)')?", call.query.get("$filter", ""), re.IGNORECASE)
     kept = []
-    for key in sorted(images):
-        tags = {name.lower(): value for name, value in images[key].tags}
+    for key in sorted(states):
+        tags = {name.lower(): value for name, value in states[key].tags}
         if found is None or (found.group(1).lower() in tags and found.group(2) in (None, tags[found.group(1).lower()])):
-            kept.append(arm_documents.group(call.subscription.id, images[key]))
+            kept.append(arm_documents.group(call.subscription.id, states[key]))
     return _plain_page(kept[: whole(call.query.get("$top", ""))])
 
 
 def _scale_set(recorder: Recorder, call: Call) -> Outcome:
-    group, image = scale_sets.find(recorder, call)
-    return Outcome(200, lambda: scale_sets.show(recorder, group, image))
+    group, state = scale_sets.find(recorder, call)
+    return Outcome(200, lambda: scale_sets.show(recorder, group, state))
 
 
 def _vm(recorder: Recorder, call: Call) -> Outcome:
-    group, image = find_vm(recorder, call)
+    group, state = find_vm(recorder, call)
     view = call.query.get("$expand", "").lower() == "instanceview"
-    return Outcome(200, lambda: show_vm(recorder, group, image, view))
+    return Outcome(200, lambda: show_vm(recorder, group, state, view))
 
 
 def _vm_view(recorder: Recorder, call: Call) -> Outcome:
-    _, image = find_vm(recorder, call)
-    return Outcome(200, lambda: arm_documents.instance_view(image, recorder.fleet.definitions, recorder.preview))
+    _, state = find_vm(recorder, call)
+    return Outcome(200, lambda: arm_documents.instance_view(state, recorder.fleet.definitions, recorder.preview))
 
 
 def _instances(recorder: Recorder, call: Call) -> Outcome | Page:
@@ -320,10 +320,10 @@ def _instance(recorder: Recorder, call: Call) -> Outcome:
         return scale_sets.refuse_instance(recorder, call)
     group, owner = scale_sets.find(recorder, call)
     name = call.child.rpartition("/")[2]
-    image = group.vm(name)
-    if image is None or image.set.lower() != owner.name.lower():
+    state = group.vm(name)
+    if state is None or state.set.lower() != owner.name.lower():
         raise errors.not_found(f"{Type.SCALE_SET}/{owner.name}/virtualMachines", name, group.name)
-    return Outcome(200, lambda: arm_documents.scale_set_vm(group.id, image, owner, True))
+    return Outcome(200, lambda: arm_documents.scale_set_vm(group.id, state, owner, True))
 
 
 def _instance_view(recorder: Recorder, call: Call) -> Outcome:
@@ -339,8 +339,8 @@ def _set_skus(recorder: Recorder, call: Call) -> Page:
 
 
 def _maintenance(recorder: Recorder, call: Call) -> Outcome:
-    _, image = find_vm(recorder, call)
-    if image.set:
+    _, state = find_vm(recorder, call)
+    if state.set:
         raise errors.parameter_not_allowed("configurationAssignments")
     raise errors.type_unknown("configurationAssignments", "Microsoft.Maintenance", call.query["api-version"], ())
 
@@ -354,19 +354,19 @@ def _list(recorder: Recorder, call: Call, type_: Type, inside: list[Container] |
     if type_ == Type.VM:
         return _vm_list(recorder, call, ordered, location)
     return Page(
-        (f"{group.key}/{image.name.lower()}", lambda group=group, image=image: _shown(recorder, group, type_, image))  # type: ignore[misc, union-attr]
+        (f"{group.key}/{state.name.lower()}", lambda group=group, state=state: _shown(recorder, group, type_, state))  # type: ignore[misc, union-attr]
         for group in ordered
-        for image in resources.list_(recorder, group, type_)
-        if not location or image.location == location  # type: ignore[union-attr]
+        for state in resources.list_(recorder, group, type_)
+        if not location or state.location == location  # type: ignore[union-attr]
     )
 
 
-def _shown(recorder: Recorder, group: Container, type_: Type, image: Any) -> dict[str, Any]:
+def _shown(recorder: Recorder, group: Container, type_: Type, state: Any) -> dict[str, Any]:
     if type_ == Type.SCALE_SET:
-        return arm_documents.scale_set(group.id, cast("ScaleSetState", image), recorder.fleet.definitions)
+        return arm_documents.scale_set(group.id, cast("ScaleSetState", state), recorder.fleet.definitions)
     if type_ == Type.AUTOSCALE:
-        return arm_documents.autoscale(group.id, cast("SettingState", image), recorder.fleet.definitions)
-    return resources.show(recorder, group, type_, cast("ResourceState", image))
+        return arm_documents.autoscale(group.id, cast("SettingState", state), recorder.fleet.definitions)
+    return resources.show(recorder, group, type_, cast("ResourceState", state))
 
 
 def _vm_list(recorder: Recorder, call: Call, containers: list[Container], location: str) -> Page:
@@ -383,9 +383,9 @@ def _vm_list(recorder: Recorder, call: Call, containers: list[Container], locati
 
     def items() -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
         for group in containers:
-            for key, image in _vms_of(group, wanted):
-                if not location or image.location == location:
-                    yield f"{group.key}/{key}", lambda group=group, image=image: _vm_item(recorder, group, image, view, status_only)  # type: ignore[misc]
+            for key, state in _vms_of(group, wanted):
+                if not location or state.location == location:
+                    yield f"{group.key}/{key}", lambda group=group, state=state: _vm_item(recorder, group, state, view, status_only)  # type: ignore[misc]
 
     return Page(items(), VIEW_PAGE if view or status_only else PAGE)
 
@@ -400,16 +400,16 @@ def _vms_of(group: Container, wanted: str) -> Iterator[tuple[str, VmState]]:
     return ((key, known[key]) for key in sorted([*membership.live, *membership.leaving]))
 
 
-def _vm_item(recorder: Recorder, group: Container, image: VmState, view: bool, status_only: bool) -> dict[str, Any]:
+def _vm_item(recorder: Recorder, group: Container, state: VmState, view: bool, status_only: bool) -> dict[str, Any]:
     if not status_only:
-        return show_vm(recorder, group, image, view)
-    shown = arm_documents.instance_view(image, recorder.fleet.definitions, recorder.preview)
+        return show_vm(recorder, group, state, view)
+    shown = arm_documents.instance_view(state, recorder.fleet.definitions, recorder.preview)
     return {
-        "id": arm_documents.resource_id(group.id, Type.VM, image.name),
-        "name": image.name,
+        "id": arm_documents.resource_id(group.id, Type.VM, state.name),
+        "name": state.name,
         "type": Type.VM,
-        "location": image.location,
-        "properties": {"provisioningState": image.provisioning, "instanceView": shown},
+        "location": state.location,
+        "properties": {"provisioningState": state.provisioning, "instanceView": shown},
     }
 
 

@@ -19,17 +19,17 @@ from typing import IO, Any, cast
 from kqlite.orchestration.events import Event
 from kqlite.orchestration.fleet import Container, Fleet, Membership, fold
 from kqlite.orchestration.log import EventLog, encoded
-from kqlite.orchestration.model import IMAGES, Definition, FaultState, Type
+from kqlite.orchestration.model import STATES, Definition, FaultState, Type
 
 _FORMAT = 1
-_CHUNK = 10_000  # images: few enough that saving needs little memory beside the fleet
+_CHUNK = 10_000  # states: few enough that saving needs little memory beside the fleet
 _PLAIN = frozenset((int, str, bool, float, type(None)))
 _INDEXES = ("cores", "open_work", "open_operations", "priced", "fed", "fed_vms")
 
 
 def _written_by() -> tuple[Any, ...]:
-    """What must be equal for a saved state to be read: bytes of `marshal` belong to a Python, and images to their fields."""
-    return _FORMAT, sys.implementation.cache_tag, marshal.version, tuple((str(type_), *cls._fields) for type_, cls in IMAGES.items())
+    """What must be equal for a saved state to be read: bytes of `marshal` belong to a Python, and states to their fields."""
+    return _FORMAT, sys.implementation.cache_tag, marshal.version, tuple((str(type_), *cls._fields) for type_, cls in STATES.items())
 
 
 def _digest(data: bytes) -> bytes:
@@ -82,7 +82,7 @@ def _read(file: IO[bytes]) -> Iterator[Any]:
         yield marshal.loads(data)
 
 
-# Saving: the first part says what it is, the others hold images, memberships, and at last an end mark.
+# Saving: the first part says what it is, the others hold states, memberships, and at last an end mark.
 
 
 def _parts(fleet: Fleet, last: Event) -> Iterator[tuple[Any, ...]]:
@@ -97,9 +97,9 @@ def _parts(fleet: Fleet, last: Event) -> Iterator[tuple[Any, ...]]:
     yield "definitions", [tuple(definition) for definition in fleet.definitions.values()]
     shared: dict[Any, Any] = {}
     for container in fleet.containers.values():
-        for type_, images in container.resources.items():
-            every = iter(images.values())
-            while chunk := [_plain(image, shared) for image in islice(every, _CHUNK)]:
+        for type_, states in container.resources.items():
+            every = iter(states.values())
+            while chunk := [_plain(state, shared) for state in islice(every, _CHUNK)]:
                 yield "images", container.key, str(type_), chunk
         yield "members", container.key, {key: _membership(each) for key, each in container.members.items()}
     yield ("end",)
@@ -153,11 +153,11 @@ def _restored(parts: Iterator[Any], sequence: int, now: int, tables: dict[str, A
 
 
 def _put(container: Container, type_: str, values: list[tuple[Any, ...]]) -> None:
-    make = IMAGES[type_]._make
+    make = STATES[type_]._make
     held = container.resources.setdefault(type_, {})
     for each in values:
-        image = make(each)
-        held[fold(image.name)] = image  # type: ignore[union-attr]
+        state = make(each)
+        held[fold(state.name)] = state  # type: ignore[union-attr]
 
 
 def _member(values: dict[str, Any]) -> Membership:

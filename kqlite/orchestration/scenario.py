@@ -358,7 +358,7 @@ class Runner:
     def _expect_note(self, text: str) -> None:
         after = 0
         while page := self.simulation.events(after):
-            if any(event.kind is Kind.NOTED and text in event.image.text for event in page):  # type: ignore[union-attr]
+            if any(event.kind is Kind.NOTED and text in event.state.text for event in page):  # type: ignore[union-attr]
                 return
             after = page[-1].sequence
         raise ScenarioError(f"no entry of the activity log contains {text!r}")

@@ -1,7 +1,7 @@
 """Timers: who wakes when.
 
-A timer is only a hint. The image of its resource holds the time that counts, and a timer whose time is not that one is stale and
-is dropped when it comes up; so cancelling costs nothing, and after a restart the timers are made again from the images.
+A timer is only a hint. The state of its resource holds the time that counts, and a timer whose time is not that one is stale and
+is dropped when it comes up; so cancelling costs nothing, and after a restart the timers are made again from the states.
 """
 
 from __future__ import annotations

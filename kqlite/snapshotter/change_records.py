@@ -130,7 +130,7 @@ class ChangeRecords:
 
 def _snapshot(event: Event) -> str:
     """What the ids of all snapshots of a resource begin with, from its creation until it is deleted."""
-    uid = getattr(event.image, "uid", None)
+    uid = getattr(event.state, "uid", None)
     if uid is None:
         return f"{derived_hex(0, event.id.lower())[:16]}_"
     return f"{uid:016x}_{_TYPE_MARKS[event.type]}_"

@@ -5,7 +5,7 @@
 Pull(events=[..], reached=1207, more=False, read=[..])
 
 What disturbs it are the faults `feed_loss`, `feed_lag`, `feed_reorder` and `feed_duplicate`, which are in the log themselves. Definitions
-are never disturbed: they are no notifications but part of what an image says.
+are never disturbed: they are no notifications but part of what a state says.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LONGEST_DETOUR = 50
 """A notification that is reordered or doubled comes after at most so many others."""
 
 NEVER_SHOWN: frozenset[str] = frozenset({Type.OPERATION, Type.METRIC, Type.NOTE, Type.ACTIVITY})
-"""What the core records beside resources: it comes without images, which nobody looks at."""
+"""What the core records beside resources: it comes without states, which nobody looks at."""
 
 _NOT_DISTURBED = NEVER_SHOWN | {Type.DEFINITION, Type.FAULT}
 
@@ -140,7 +140,7 @@ class Disturbance:
         return out
 
     def _learn(self, event: Event) -> None:
-        fault = cast("FaultState", event.image)
+        fault = cast("FaultState", event.state)
         if not fault.fault.startswith("feed_"):
             return
         if event.kind is Kind.DELETED or not fault.active:

@@ -16,7 +16,7 @@ from kqlite.inventory.shapes.change_batches import Changes
 from kqlite.inventory.shapes.documents import Value
 from kqlite.inventory.shapes.resource_tables import HOT_LEAVES
 from kqlite.orchestration.events import Event, Kind
-from kqlite.orchestration.model import Image, Type, VmState
+from kqlite.orchestration.model import State, Type, VmState
 from kqlite.snapshotter import resource_health
 from kqlite.snapshotter.guest_fields import SlowGuests
 from kqlite.snapshotter.hot import HotLeaves
@@ -110,7 +110,7 @@ class Folder:
         """Changes of machines whose guests' reports show from now on; of each its last event, which was folded before."""
         sheet = _Sheet()
         for event in events:
-            sheet.hot(self._key(event), event.sequence, self._hot.values(event, event.image), None)
+            sheet.hot(self._key(event), event.sequence, self._hot.values(event, event.state), None)
         return [self._changes("resources", Type.VM.lower(), sheet, True)] if sheet.hot_keys else []
 
     def _key(self, event: Event) -> str:
@@ -120,10 +120,10 @@ class Folder:
         if event.kind is Kind.DELETED:
             sheet.deleted[key] = event.sequence
         elif since:
-            shown = self._slow.in_row(key, row(event, event.image, self._definitions))
+            shown = self._slow.in_row(key, row(event, event.state, self._definitions))
             sheet.whole(shown, event.sequence, since, _template(event))
         else:
-            leaves = self._slow.in_leaves(key, self._hot.values(event, event.image))
+            leaves = self._slow.in_leaves(key, self._hot.values(event, event.state))
             # What changed in an event may show with a later one.
             sheet.hot(key, event.sequence, leaves, None if self._slow.is_on else changed)
 
@@ -145,28 +145,28 @@ _HEALTH_CHANGED = (1 << len(HOT_LEAVES[resource_health.TYPE])) - 1  # nearly alw
 
 
 def _tell_health(sheet: _Sheet, event: Event, key: str, since: int) -> None:
-    image = cast("VmState", event.image)
+    state = cast("VmState", event.state)
     key += _HEALTH_SUFFIX
     if event.kind is Kind.DELETED:
         sheet.deleted[key] = event.sequence
     elif since:
-        sheet.whole(resource_health.health_row(event, image), event.sequence, since, "")
+        sheet.whole(resource_health.health_row(event, state), event.sequence, since, "")
     else:
-        sheet.hot(key, event.sequence, (resource_health.availability(image), timestamp(image.changed)), _HEALTH_CHANGED)
+        sheet.hot(key, event.sequence, (resource_health.availability(state), timestamp(state.changed)), _HEALTH_CHANGED)
 
 
-_HANGS_ON: dict[str, Callable[[Image], Hashable]] = {
+_HANGS_ON: dict[str, Callable[[State], Hashable]] = {
     Type.VM: attrgetter("model"),
     Type.NIC: attrgetter("definition"),
     Type.EXTENSION: attrgetter("definition"),
     Type.DISK: attrgetter("os_type"),
     Type.PUBLIC_IP: attrgetter("sku"),
 }
-"""What the shape of a row hangs on, for types of which a fleet has many: whatever else an image says is in the known shapes."""
+"""What the shape of a row hangs on, for types of which a fleet has many: whatever else a state says is in the known shapes."""
 
 
 def _template(event: Event) -> Hashable | None:
     hangs_on = _HANGS_ON.get(event.type)
-    if hangs_on is None or _NOT_PLAIN.search("".join([value for value in event.image if type(value) is str])):
+    if hangs_on is None or _NOT_PLAIN.search("".join([value for value in event.state if type(value) is str])):
         return None
-    return event.scope, hangs_on(event.image)
+    return event.scope, hangs_on(event.state)

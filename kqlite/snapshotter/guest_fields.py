@@ -63,7 +63,7 @@ class SlowGuests:
         if before is None or event.kind is Kind.DELETED:
             self._waiting.pop(key, None)
             return
-        was, now = self._guest(self._leaves.values(event, before)), self._guest(self._leaves.values(event, event.image))
+        was, now = self._guest(self._leaves.values(event, before)), self._guest(self._leaves.values(event, event.state))
         if was != now:
             due = event.time + self._slow
             self._waiting[key] = _Waiting(was if waiting is None else waiting.shown, due, event)

@@ -14,7 +14,7 @@ from kqlite.inventory.shapes.documents import Value
 from kqlite.inventory.shapes.resource_tables import HOT_LEAVES
 from kqlite.orchestration import arm_documents
 from kqlite.orchestration.events import Event, Kind
-from kqlite.orchestration.model import Image, Power, Provisioning, Type, VmState
+from kqlite.orchestration.model import Power, Provisioning, State, Type, VmState
 from kqlite.snapshotter.resource_rows import Definitions, Row, row
 
 Leaves = tuple[Value, ...]
@@ -28,7 +28,7 @@ NAME = "\0"
 
 @dataclass(frozen=True)
 class Showing:
-    """Where the fields of an image show in the row of its type.
+    """Where the fields of a state show in the row of its type.
 
     hot: in hot leaves alone. nowhere: in no leaf. following: the other fields that hot leaves hang on.
     absent: the hot field for whose empty value an object is missing, which is more than a leaf.
@@ -85,7 +85,7 @@ _NO_MOVE = Move(())
 
 
 class HotLeaves:
-    """The hot leaves of images.
+    """The hot leaves of states.
 
     definitions: grows as events define more.
     """
@@ -104,9 +104,9 @@ class HotLeaves:
         known = self._types.get(event.type)
         return known is not None and event.kind is Kind.CHANGED and event.previous.keys() <= known.unseen
 
-    def values(self, event: Event, image: Image) -> Leaves:
-        """The hot leaves that the event's resource has while `image` is its state, in the order of `tables.HOT_LEAVES`."""
-        return self._types[event.type].values(event, image)
+    def values(self, event: Event, state: State) -> Leaves:
+        """The hot leaves that the event's resource has while `state` is its state, in the order of `tables.HOT_LEAVES`."""
+        return self._types[event.type].values(event, state)
 
     def move(self, event: Event) -> Move:
         """The hot leaves in which the resource differs after the event from before: one object for all that make the same move."""
@@ -114,7 +114,7 @@ class HotLeaves:
 
     def name(self, event: Event) -> str:
         """The name of the computer that the event's machine is."""
-        return arm_documents.computer_name(cast("VmState", event.image), self._definitions)
+        return arm_documents.computer_name(cast("VmState", event.state), self._definitions)
 
 
 class _TypeLeaves:
@@ -124,7 +124,7 @@ class _TypeLeaves:
         self._paths = HOT_LEAVES[type_.lower()]
         self._absent = showing.absent
         self._fields = showing.hot + showing.following
-        self._state = attrgetter(*self._fields)
+        self._shown = attrgetter(*self._fields)
         self._hot = frozenset(showing.hot)
         self._known: dict[Any, Leaves] = {}
         self._moves: dict[Any, Move] = {}
@@ -136,36 +136,36 @@ class _TypeLeaves:
     def parts_change(self, event: Event) -> bool:
         """Whether an object comes or goes, and not only its leaves."""
         name = self._absent
-        return name in event.previous and bool(event.previous[name]) != bool(getattr(event.image, name))
+        return name in event.previous and bool(event.previous[name]) != bool(getattr(event.state, name))
 
-    def _in_class(self, event: Event, state: Any) -> Any:
-        """The state with its model replaced by what shows of it: thousands of models, each of one scale set, show the same."""
+    def _in_class(self, event: Event, fields: Any) -> Any:
+        """The fields with the model replaced by what shows of it: thousands of models, each of one scale set, show the same."""
         at = self._model_at
         if at < 0:
-            return state
-        shown = self._alike.get(state[at])
+            return fields
+        shown = self._alike.get(fields[at])
         if shown is None:
-            at_work: Mapping[str, Any] = {**self._at_work, "model": state[at]}
-            shown = _remember(self._alike, state[at], self._leaves(event, event.image._replace(**at_work)))
-        return (*state[:at], shown, *state[at + 1 :])
+            at_work: Mapping[str, Any] = {**self._at_work, "model": fields[at]}
+            shown = _remember(self._alike, fields[at], self._leaves(event, event.state._replace(**at_work)))
+        return (*fields[:at], shown, *fields[at + 1 :])
 
-    def values(self, event: Event, image: Image) -> Leaves:
-        known = self._of(event, image, self._state(image))
+    def values(self, event: Event, state: State) -> Leaves:
+        known = self._of(event, state, self._shown(state))
         at = self._name_at
-        if not isinstance(image, VmState) or known[at] is None:
+        if not isinstance(state, VmState) or known[at] is None:
             return known
-        return (*known[:at], arm_documents.computer_name(image, self._definitions), *known[at + 1 :])
+        return (*known[:at], arm_documents.computer_name(state, self._definitions), *known[at + 1 :])
 
-    def _of(self, event: Event, image: Image, state: Any) -> Leaves:
-        known = self._known.get(state)
+    def _of(self, event: Event, state: State, fields: Any) -> Leaves:
+        known = self._known.get(fields)
         if known is None:
-            in_class = self._in_class(event, state)
-            known = self._known.get(in_class) or _remember(self._known, in_class, self._leaves(event, image))
-            _remember(self._known, state, known)
+            in_class = self._in_class(event, fields)
+            known = self._known.get(in_class) or _remember(self._known, in_class, self._leaves(event, state))
+            _remember(self._known, fields, known)
         return known
 
-    def _leaves(self, event: Event, image: Image) -> Leaves:
-        shown = row(event, image, self._definitions)
+    def _leaves(self, event: Event, state: State) -> Leaves:
+        shown = row(event, state, self._definitions)
         leaves = tuple(_leaf(shown, path) for path in self._paths)
         at = self._name_at
         # Of all hot leaves only the computer's name differs between machines in one state.
@@ -175,7 +175,7 @@ class _TypeLeaves:
         previous = event.previous
         if self._hot.isdisjoint(previous):
             return _NO_MOVE
-        now = self._state(event.image)
+        now = self._shown(event.state)
         was = tuple(map(previous.get, self._fields, now)) if len(self._fields) > 1 else previous[self._fields[0]]
         known = self._moves.get((was, now))
         if known is None:
@@ -187,7 +187,7 @@ class _TypeLeaves:
     def _move(self, event: Event, was: Any, now: Any) -> Move:
         before = event.before
         assert before is not None
-        old, new = self._of(event, before, was), self._of(event, event.image, now)
+        old, new = self._of(event, before, was), self._of(event, event.state, now)
         differences = tuple(each for each in zip(self._paths, old, new, strict=True) if each[1] != each[2])
         changed = sum(1 << at for at, (was_so, is_so) in enumerate(zip(old, new, strict=True)) if was_so != is_so)
         return Move(differences, changed, next((at for at, (_, *values) in enumerate(differences) if NAME in values), -1))

@@ -1,4 +1,4 @@
-"""What Azure Resource Health says of a machine: one row of `healthresources` for each, which follows from the machine's image.
+"""What Azure Resource Health says of a machine: one row of `healthresources` for each, which follows from the machine's state.
 
 The platform tells when a machine's state last changed, and not what its health was before: so a row has no `previousAvailabilityState`,
 and `occurredTime` moves whenever the provisioning state does.
@@ -16,32 +16,32 @@ TABLE = "healthresources"
 TYPE = "microsoft.resourcehealth/availabilitystatuses"
 SUFFIX = "/providers/Microsoft.ResourceHealth/availabilityStatuses/current"
 FIELDS = frozenset({"power", "provisioning", "changed"})
-"""The fields of a machine's image that the row shows."""
+"""The fields of a machine's state that the row shows."""
 
 
-def availability(image: VmState) -> str:
+def availability(state: VmState) -> str:
     """`availabilityState`: a machine is available once it runs and is provisioned, and unknown where nobody knows its power state."""
-    if image.power in (Power.NONE, Power.UNKNOWN):
+    if state.power in (Power.NONE, Power.UNKNOWN):
         return "Unknown"
-    created = image.provisioning != Provisioning.CREATING
-    return "Available" if image.power == Power.RUNNING and created else "Unavailable"
+    created = state.provisioning != Provisioning.CREATING
+    return "Available" if state.power == Power.RUNNING and created else "Unavailable"
 
 
-def health_row(event: Event, image: VmState) -> Row:
-    """The row of a machine in the state `image`."""
+def health_row(event: Event, state: VmState) -> Row:
+    """The row of a machine in the state `state`."""
     place = place_of(event.scope)
     return {
         "id": f"{event.id}{SUFFIX}",
         "name": "current",
         "type": TYPE,
         "tenantId": TENANT,
-        "location": image.location,
+        "location": state.location,
         "resourceGroup": place.group,
         "subscriptionId": place.subscription,
         "properties": {
             "targetResourceId": event.id,
             "targetResourceType": event.type.lower(),
-            "availabilityState": availability(image),
-            "occurredTime": timestamp(image.changed),
+            "availabilityState": availability(state),
+            "occurredTime": timestamp(state.changed),
         },
     }

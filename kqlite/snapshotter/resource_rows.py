@@ -1,6 +1,6 @@
 """Events to rows of the resource tables: an ARM document in the form in which Azure Resource Graph shows it.
 
-A row follows from an event's image and the definitions alone, so it can be made 60 s late or a day. `computeresources` gets none: it
+A row follows from an event's state and the definitions alone, so it can be made 60 s late or a day. `computeresources` gets none: it
 holds the instances of Uniform scale sets, and the core has Flexible ones alone, whose instances are ordinary machines in `resources`.
 A proximity placement group does not list what it holds, since no event of its own tells.
 
@@ -22,12 +22,12 @@ from kqlite.orchestration.model import (
     DiskState,
     ExtensionState,
     GroupState,
-    Image,
     NicState,
     PublicIpState,
     ResourceState,
     ScaleSetState,
     SettingState,
+    State,
     SubscriptionState,
     Type,
     VmState,
@@ -98,31 +98,31 @@ def row_of(event: Event, definitions: Definitions) -> Row | None:
     """The resource's row after the event; None where it is gone, or is none."""
     if event.kind is Kind.DELETED or event.type not in _TABLES:
         return None
-    return row(event, event.image, definitions)
+    return row(event, event.state, definitions)
 
 
 def row_before(event: Event, definitions: Definitions) -> Row | None:
     """The resource's row before the event; None where there was none."""
-    image = event.before if event.type in _TABLES else None
-    return None if image is None else row(event, image, definitions)
+    state = event.before if event.type in _TABLES else None
+    return None if state is None else row(event, state, definitions)
 
 
 def id_of(event: Event, definitions: Definitions) -> str:
     """The id of the resource as its row has it. That of a lock lies below what it locks, wherever its event is kept."""
     if event.type == Type.LOCK:
-        return str(arm_documents.lock("", cast("ResourceState", event.image), definitions)["id"])
+        return str(arm_documents.lock("", cast("ResourceState", event.state), definitions)["id"])
     return event.scope + event.name
 
 
-def row(event: Event, image: Image, definitions: Definitions) -> Row:
-    """The row that the event's resource has while `image` is its state. The event's type must have rows."""
+def row(event: Event, state: State, definitions: Definitions) -> Row:
+    """The row that the event's resource has while `state` is its state. The event's type must have rows."""
     place = place_of(event.scope)
-    if isinstance(image, SubscriptionState):
-        return _subscription_row(image)
-    document = _document(place, event.type, image, definitions)
+    if isinstance(state, SubscriptionState):
+        return _subscription_row(state)
+    document = _document(place, event.type, state, definitions)
     properties = document["properties"]
     if "provisioningState" in properties:
-        # An image that was not read back from a log holds an enumeration's members, which are not quite texts.
+        # A state that was not read back from a log holds an enumeration's members, which are not quite texts.
         properties["provisioningState"] = str(properties["provisioningState"])
     return {
         "id": document["id"],
@@ -131,7 +131,7 @@ def row(event: Event, image: Image, definitions: Definitions) -> Row:
         "tenantId": TENANT,
         "kind": document.get("kind", ""),
         "location": document.get("location", ""),
-        "resourceGroup": image.name.lower() if isinstance(image, GroupState) else place.group,
+        "resourceGroup": state.name.lower() if isinstance(state, GroupState) else place.group,
         "subscriptionId": place.subscription,
         "managedBy": document.get("managedBy", ""),
         "sku": document.get("sku"),
@@ -144,28 +144,28 @@ def row(event: Event, image: Image, definitions: Definitions) -> Row:
     }
 
 
-def _document(place: Place, type_: str, image: Image, definitions: Definitions) -> dict[str, Any]:
-    match image:
+def _document(place: Place, type_: str, state: State, definitions: Definitions) -> dict[str, Any]:
+    match state:
         case VmState():
-            return _with_extended(arm_documents.vm(place.container, image, definitions, with_view=True))
+            return _with_extended(arm_documents.vm(place.container, state, definitions, with_view=True))
         case ScaleSetState():
-            return arm_documents.scale_set(place.container, image, definitions)
+            return arm_documents.scale_set(place.container, state, definitions)
         case ExtensionState():
-            return arm_documents.extension(place.container, image, definitions)
+            return arm_documents.extension(place.container, state, definitions)
         case DiskState():
-            return arm_documents.disk(place.container, image, definitions)
+            return arm_documents.disk(place.container, state, definitions)
         case NicState():
-            return arm_documents.nic(place.container, image, definitions)
+            return arm_documents.nic(place.container, state, definitions)
         case PublicIpState():
-            return arm_documents.public_ip(place.container, image, definitions)
+            return arm_documents.public_ip(place.container, state, definitions)
         case SettingState():
-            return arm_documents.autoscale(place.container, image, definitions)
+            return arm_documents.autoscale(place.container, state, definitions)
         case GroupState():
-            return arm_documents.group(place.container, image)
+            return arm_documents.group(place.container, state)
         case ResourceState() if type_ == Type.LOCK:
-            return arm_documents.lock(place.container, image, definitions)
+            return arm_documents.lock(place.container, state, definitions)
         case ResourceState():
-            return arm_documents.plain(place.container, type_, image, definitions)
+            return arm_documents.plain(place.container, type_, state, definitions)
         case _:
             raise AssertionError(f"{type_} has no rows")
 
@@ -180,14 +180,14 @@ def _with_extended(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def _subscription_row(image: SubscriptionState) -> Row:
-    document = arm_documents.subscription(image)
+def _subscription_row(state: SubscriptionState) -> Row:
+    document = arm_documents.subscription(state)
     return {
         "id": document["id"],
         "name": document["displayName"],
         "type": Type.SUBSCRIPTION.lower(),
         "tenantId": TENANT,
-        "subscriptionId": image.name,
+        "subscriptionId": state.name,
         "properties": {
             "state": document["state"],
             "subscriptionPolicies": _SUBSCRIPTION_POLICIES,

@@ -23,7 +23,7 @@ from kqlite.inventory.store.maintenance import PATIENCE, Upkeep
 from kqlite.orchestration.clock import DAY, HOUR, SECOND, to_datetime
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.log import EventLog, encoded
-from kqlite.orchestration.model import Definition, FaultState, Type, image_of
+from kqlite.orchestration.model import Definition, FaultState, Type, state_of
 from kqlite.snapshotter import crawl
 from kqlite.snapshotter.change_records import TABLES, ChangeRecords
 from kqlite.snapshotter.feed import NEVER_SHOWN, PAGE, Feed
@@ -244,7 +244,7 @@ class Snapshotter:
     def _define(self, events: list[Event]) -> None:
         for event in events:
             if event.kind is Kind.DEFINED:
-                definition = cast("Definition", event.image)
+                definition = cast("Definition", event.state)
                 self._definitions[definition.number] = definition
 
     def _tidy(self, now: int) -> None:
@@ -302,7 +302,7 @@ class Place(NamedTuple):
         if text is None:
             return cls()
         noted = json.loads(text)
-        faults = tuple(cast("FaultState", image_of(Type.FAULT, fault)) for fault in noted["faults"])
+        faults = tuple(cast("FaultState", state_of(Type.FAULT, fault)) for fault in noted["faults"])
         return cls(noted["sequence"], noted["time"], faults, Lag.read(noted["lag"]), noted["mark"])
 
     def written(self) -> str:

@@ -10,7 +10,7 @@ from tests.support.random_world import RG, World
 
 
 def definitions_of(events: list[Event]) -> dict[int, Any]:
-    return {event.image.number: event.image for event in events if event.kind is Kind.DEFINED}
+    return {event.state.number: event.state for event in events if event.kind is Kind.DEFINED}
 
 
 def all_events(simulation: Simulation) -> list[Event]:

@@ -65,7 +65,7 @@ def check_answers(log: EventLog, answers: Iterable[tuple[int, dict[str, str]]]) 
             if event.type == Type.VM and event.kind is Kind.DELETED:
                 del machines[event.id]
             elif event.type == Type.VM:
-                machines[event.id] = event.image.provisioning
+                machines[event.id] = event.state.provisioning
         assert answer == machines, f"at {sequence}"
 
 

@@ -246,14 +246,14 @@ class World:
                 if event.kind is Kind.DELETED:
                     del versions[key]
             if event.actor == "autoscale" and "capacity" in event.previous:
-                assert LIMITS[0] <= event.image.capacity <= LIMITS[1], "autoscale left its limits"
+                assert LIMITS[0] <= event.state.capacity <= LIMITS[1], "autoscale left its limits"
             fixed = set(IMMUTABLE.get(event.type, ())) - (MOVES if self.is_later else set())
             assert not set(event.previous) & fixed, f"{event.id}: {event.previous}"
             replayed.apply(event)
             if event.kind is Kind.DELETED:
                 rows.pop((event.type, event.id.lower()), None)
             elif event.kind is not Kind.NOTED:
-                rows[event.type, event.id.lower()] = event.image
+                rows[event.type, event.id.lower()] = event.state
         fleet = self.simulation.plane.fleet
         assert snapshot(replayed) == snapshot(fleet)
         self.check_rows(rows)
@@ -264,14 +264,14 @@ class World:
         held: dict[tuple[str, str], Any] = {}
         for group in fleet.all_groups():
             for type_ in (Type.SCALE_SET, Type.VM):
-                held |= {(type_, (group.scope(type_) + key).lower()): image for key, image in group.of(type_).items()}
+                held |= {(type_, (group.scope(type_) + key).lower()): state for key, state in group.of(type_).items()}
             for type_ in (Type.DISK, Type.NIC, Type.PUBLIC_IP):
-                held |= {(type_, (group.scope(type_) + image.name).lower()): image for image in all_of(fleet, group, type_)}
+                held |= {(type_, (group.scope(type_) + state.name).lower()): state for state in all_of(fleet, group, type_)}
             for vm in group.of(Type.VM).values():
                 own = group.scope(Type.VM) + vm.name
                 held |= {(Type.EXTENSION, f"{own}/extensions/{each.name}".lower()): each for each in extensions_of(vm)}
         types = (Type.SCALE_SET, Type.VM, Type.DISK, Type.NIC, Type.PUBLIC_IP, Type.EXTENSION)
-        assert held == {key: image for key, image in rows.items() if key[0] in types}
+        assert held == {key: state for key, state in rows.items() if key[0] in types}
 
     def check_quiet(self) -> None:
         """When nothing is asked for any more, everything comes to rest."""
@@ -286,10 +286,10 @@ class World:
 def snapshot(fleet: Fleet) -> dict[str, Any]:
     """All that a fleet holds, indexes included."""
     resources = {
-        (key, type_): dict(sorted(images.items()))
+        (key, type_): dict(sorted(states.items()))
         for key, container in sorted(fleet.containers.items())
-        for type_, images in sorted(container.resources.items())
-        if images and type_ != Type.OPERATION
+        for type_, states in sorted(container.resources.items())
+        if states and type_ != Type.OPERATION
     }
     members = {
         (key, name): (sorted(each.live), sorted(each.leaving), each.domains, each.racks, each.busy, each.repairing, list(each.history))

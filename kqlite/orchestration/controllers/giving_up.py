@@ -6,7 +6,7 @@ from typing import Any
 
 from kqlite.orchestration.failures import INTERNAL
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import FaultState, GroupState, Image, Power, Provisioning, ScaleSetState, Step, Type, VmState
+from kqlite.orchestration.model import FaultState, GroupState, Power, Provisioning, ScaleSetState, State, Step, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.timers import Timer, Wake
 
@@ -28,29 +28,29 @@ def give_up(recorder: Recorder, timer: Timer, what: str) -> None:
     """Fail the resource that a timer woke; what: the error, for the activity log."""
     container = recorder.fleet.containers.get(timer.group) if timer.wake != Wake.FAULT else recorder.fleet.root
     type_, field = _WOKEN.get(timer.wake, (Type.AUTOSCALE, ""))
-    image = container.get(type_, timer.name) if container is not None else None
-    if container is None or image is None:
+    state = container.get(type_, timer.name) if container is not None else None
+    if container is None or state is None:
         return
     with recorder.because("platform", "InternalServerError"):
-        recorder.note(container.scope(type_) + image.name, f"Internal error: {what}")  # type: ignore[union-attr]
-        if field and getattr(image, field) == timer.due:
-            _fail(recorder, container, type_, image, field)
+        recorder.note(container.scope(type_) + state.name, f"Internal error: {what}")  # type: ignore[union-attr]
+        if field and getattr(state, field) == timer.due:
+            _fail(recorder, container, type_, state, field)
 
 
-def _fail(recorder: Recorder, container: Container, type_: Type, image: Image, field: str) -> None:
+def _fail(recorder: Recorder, container: Container, type_: Type, state: State, field: str) -> None:
     fields: dict[str, Any] = {field: 0}
-    if isinstance(image, VmState) and field == "due":
-        _fail_vm(recorder, container, image)
+    if isinstance(state, VmState) and field == "due":
+        _fail_vm(recorder, container, state)
         return
-    if isinstance(image, ScaleSetState):
-        recorder.end_operation(container, image.operation, INTERNAL)
+    if isinstance(state, ScaleSetState):
+        recorder.end_operation(container, state.operation, INTERNAL)
         fields |= {"provisioning": Provisioning.FAILED, "failure": INTERNAL, "operation": ""}
-    elif isinstance(image, GroupState):
-        recorder.end_operation(container, image.operation, INTERNAL)
+    elif isinstance(state, GroupState):
+        recorder.end_operation(container, state.operation, INTERNAL)
         fields |= {"provisioning": Provisioning.FAILED, "operation": ""}
-    elif isinstance(image, FaultState):
+    elif isinstance(state, FaultState):
         fields["active"] = False
-    recorder.change(container, type_, image, **fields)
+    recorder.change(container, type_, state, **fields)
 
 
 def _fail_vm(recorder: Recorder, group: Container, vm: VmState) -> None:

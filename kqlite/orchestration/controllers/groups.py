@@ -24,11 +24,11 @@ _REST = (
 )
 
 
-def begin_delete_group(recorder: Recorder, subscription: Container, image: GroupState, operation: str) -> None:
+def begin_delete_group(recorder: Recorder, subscription: Container, state: GroupState, operation: str) -> None:
     """A group begins to go, and all its VMs with it; no notice is given and no set refuses."""
-    group = recorder.fleet.containers[f"{subscription.key}/resourcegroups/{image.name.lower()}"]
+    group = recorder.fleet.containers[f"{subscription.key}/resourcegroups/{state.name.lower()}"]
     recorder.change(
-        subscription, Type.GROUP, image, provisioning=Provisioning.DELETING, operation=operation, due=recorder.now + _LOOK_AGAIN
+        subscription, Type.GROUP, state, provisioning=Provisioning.DELETING, operation=operation, due=recorder.now + _LOOK_AGAIN
     )
     for scale_set in list(cast("dict[str, ScaleSetState]", group.of(Type.SCALE_SET)).values()):
         if scale_set.operation:
@@ -41,17 +41,17 @@ def begin_delete_group(recorder: Recorder, subscription: Container, image: Group
 
 def wake(recorder: Recorder, subscription: Container, name: str, due: int) -> None:
     """Look whether the VMs are gone; then the rest goes at once."""
-    image = cast("GroupState | None", subscription.get(Type.GROUP, name))
-    if image is None or image.due != due:
+    state = cast("GroupState | None", subscription.get(Type.GROUP, name))
+    if state is None or state.due != due:
         return
     group = recorder.fleet.containers[f"{subscription.key}/resourcegroups/{name}"]
-    with recorder.because("user", "resourceGroups/delete", image.operation):
+    with recorder.because("user", "resourceGroups/delete", state.operation):
         if group.of(Type.VM):
-            recorder.change(subscription, Type.GROUP, image, due=recorder.now + _LOOK_AGAIN)
+            recorder.change(subscription, Type.GROUP, state, due=recorder.now + _LOOK_AGAIN)
             return
         for type_ in _REST:
             for resource in list(group.of(type_).values()):
                 name = shown_name(cast("ResourceState", resource)) if type_ == Type.LOCK else ""
                 recorder.delete(group, type_, resource, name=name)
-        recorder.delete(subscription, Type.GROUP, image)
-        recorder.end_operation(subscription, image.operation)
+        recorder.delete(subscription, Type.GROUP, state)
+        recorder.end_operation(subscription, state.operation)

@@ -21,9 +21,9 @@ def inject(recorder: Recorder, spec: Mapping[str, Any]) -> str:
     name, keys, start, end = parsed(spec, recorder.now)
     number = len(recorder.fleet.root.of(Type.FAULT)) + 1
     id_ = f"fault-{number}"
-    image = FaultState(id_, 1, number, name, tuple(sorted(keys.items())), start, end, False, 0, 0, start)
+    state = FaultState(id_, 1, number, name, tuple(sorted(keys.items())), start, end, False, 0, 0, start)
     with recorder.because("fault", name):
-        fault = recorder.create(recorder.fleet.root, Type.FAULT, image)
+        fault = recorder.create(recorder.fleet.root, Type.FAULT, state)
         if start <= recorder.now:
             _begin(recorder, fault)
     return id_

@@ -76,8 +76,8 @@ def _done(recorder: Recorder, group: Container, set_name: str, work: str, failur
 
 
 def _ends_with_its_group(recorder: Recorder, group: Container, operation: str) -> bool:
-    image = cast("OperationState | None", recorder.subscription(group).get(Type.OPERATION, operation))
-    return image is not None and image.verb == "resourceGroups/delete"
+    state = cast("OperationState | None", recorder.subscription(group).get(Type.OPERATION, operation))
+    return state is not None and state.verb == "resourceGroups/delete"
 
 
 def _no_capacity(recorder: Recorder, vm: VmState) -> Failure | None:
@@ -112,7 +112,7 @@ def _booted(recorder: Recorder, group: Container, vm: VmState) -> None:
     elif fault is not None:
         failure = failures.os_provisioning_timed_out(vm.name)
         due = recorder.now + _BOOT_LIMIT[facts.os_type]
-    # A failure that is decided already is kept in the image; documents show it only once the VM is Failed.
+    # A failure that is decided already is kept in the state; documents show it only once the VM is Failed.
     recorder.change_vm(group, vm, power=Power.RUNNING, step=Step.PROVISION, due=due, failure=failure)
 
 

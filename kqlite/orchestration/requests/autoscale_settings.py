@@ -48,12 +48,12 @@ def put(recorder: Recorder, call: Call) -> Outcome:
     number = recorder.define("autoscale", {"enabled": False, **properties})
     if known is None:
         uid = recorder.chance.uid(group.scope(Type.AUTOSCALE) + call.name, recorder.now)
-        image = SettingState(call.name, 1, uid, location, tags_of(call, body), recorder.now, number, target, 0, 0, missing=False)
-        image = recorder.create(group, Type.AUTOSCALE, image)
+        state = SettingState(call.name, 1, uid, location, tags_of(call, body), recorder.now, number, target, 0, 0, missing=False)
+        state = recorder.create(group, Type.AUTOSCALE, state)
     else:
-        image = recorder.change(group, Type.AUTOSCALE, known, definition=number, tags=tags_of(call, body, known.tags))
+        state = recorder.change(group, Type.AUTOSCALE, known, definition=number, tags=tags_of(call, body, known.tags))
     return Outcome(
-        201 if known is None else 200, lambda: arm_documents.autoscale(group.id, image, recorder.fleet.definitions), "", location
+        201 if known is None else 200, lambda: arm_documents.autoscale(group.id, state, recorder.fleet.definitions), "", location
     )
 
 
@@ -165,23 +165,23 @@ def _bad(path: str, why: str) -> errors.ArmError:
 
 def get(recorder: Recorder, call: Call) -> Outcome:
     """GET of a setting."""
-    group, image = _found(recorder, call)
-    return Outcome(200, lambda: arm_documents.autoscale(group.id, image, recorder.fleet.definitions))
+    group, state = _found(recorder, call)
+    return Outcome(200, lambda: arm_documents.autoscale(group.id, state, recorder.fleet.definitions))
 
 
 def _found(recorder: Recorder, call: Call) -> tuple[Container, SettingState]:
     group = call.group(recorder)
-    image = cast("SettingState | None", group.get(Type.AUTOSCALE, call.name))
-    if image is None:
+    state = cast("SettingState | None", group.get(Type.AUTOSCALE, call.name))
+    if state is None:
         raise errors.not_found(Type.AUTOSCALE, call.name, group.name)
-    return group, image
+    return group, state
 
 
 def delete(recorder: Recorder, call: Call) -> Outcome:
     """DELETE of a setting."""
     group = call.group(recorder)
-    image = cast("SettingState | None", group.get(Type.AUTOSCALE, call.name))
-    if image is None:
+    state = cast("SettingState | None", group.get(Type.AUTOSCALE, call.name))
+    if state is None:
         return Outcome(204)
-    recorder.delete(group, Type.AUTOSCALE, image)
+    recorder.delete(group, Type.AUTOSCALE, state)
     return Outcome(200)

@@ -23,7 +23,7 @@ from kqlite.orchestration.errors import (
 )
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.locks import locks_on, scope_of
-from kqlite.orchestration.model import GroupState, Image, Provisioning, Tags, Type
+from kqlite.orchestration.model import GroupState, Provisioning, State, Tags, Type
 from kqlite.orchestration.recorder import Recorder
 
 
@@ -45,11 +45,11 @@ class Call:
     def group(self, recorder: Recorder) -> Container:
         """The resource group. Raises ArmError where it is absent, or being deleted and the request would write."""
         container = recorder.fleet.container(f"{self.subscription.key}/resourcegroups/{self.group_name}")
-        image = cast("GroupState | None", self.subscription.get(Type.GROUP, self.group_name))
-        if container is None or image is None:
+        state = cast("GroupState | None", self.subscription.get(Type.GROUP, self.group_name))
+        if container is None or state is None:
             raise group_not_found(self.group_name)
-        if image.provisioning == Provisioning.DELETING and self.method in ("PUT", "PATCH", "POST"):
-            raise group_being_deleted(image.name)
+        if state.provisioning == Provisioning.DELETING and self.method in ("PUT", "PATCH", "POST"):
+            raise group_being_deleted(state.name)
         return container
 
 
@@ -98,20 +98,20 @@ def check_registered(recorder: Recorder, subscription: Container, namespace: str
         raise provider_not_registered(namespace)
 
 
-def check_match(call: Call, image: Image | None) -> None:
+def check_match(call: Call, state: State | None) -> None:
     """`If-Match` and `If-None-Match` against the version. Raises ArmError 412."""
     wanted = call.headers.get("if-match")
-    etag = etag_of(image) if image is not None else ""
-    if wanted and (image is None or (wanted != "*" and wanted != etag)):
+    etag = etag_of(state) if state is not None else ""
+    if wanted and (state is None or (wanted != "*" and wanted != etag)):
         raise precondition_failed("If-Match", wanted)
     unwanted = call.headers.get("if-none-match")
-    if unwanted and image is not None and unwanted in ("*", etag):
+    if unwanted and state is not None and unwanted in ("*", etag):
         raise precondition_failed("If-None-Match", unwanted)
 
 
-def etag_of(image: Image) -> str:
+def etag_of(state: State) -> str:
     """The entity tag of a resource: its version."""
-    return f'"{image.version}"'  # type: ignore[union-attr]
+    return f'"{state.version}"'  # type: ignore[union-attr]
 
 
 def tags_of(call: Call, body: dict[str, Any], known: Tags = ()) -> Tags:

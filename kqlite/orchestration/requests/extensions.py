@@ -77,15 +77,15 @@ def _install(recorder: Recorder, group: Container, vm: VmState, known: Extension
     operation = recorder.open_operation("virtualMachines/extensions/write", group, target, vm.location)
     note = f"{vm.name}/extensions/{known.name if known else name}"
     if known is None:
-        image = recorder.create(
+        state = recorder.create(
             group, Type.EXTENSION, ExtensionState(name, 1, vm.name, vm.location, number, Provisioning.CREATING, ""), name=note
         )
     else:
-        image = recorder.change(group, Type.EXTENSION, known, note=note, definition=number, provisioning=Provisioning.UPDATING, failure="")
-    state = (image.name, image.definition, image.provisioning, image.version, image.failure)
+        state = recorder.change(group, Type.EXTENSION, known, note=note, definition=number, provisioning=Provisioning.UPDATING, failure="")
+    member = (state.name, state.definition, state.provisioning, state.version, state.failure)
     others = tuple(each for each in vm.extensions if each[0].lower() != name.lower())
     due = step_due(recorder, vm, Step.EXTENSIONS)
-    begin(recorder, group, vm, Step.EXTENSIONS, operation, due=due, extensions=(*others, state), failure=())
+    begin(recorder, group, vm, Step.EXTENSIONS, operation, due=due, extensions=(*others, member), failure=())
 
     def show() -> dict[str, Any]:
         now = cast("VmState", group.vm(vm.name))

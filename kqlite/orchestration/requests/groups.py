@@ -59,11 +59,11 @@ def put(recorder: Recorder, call: Call) -> Outcome:
         raise errors.wrong_group_location(known.location, location)
     if known is None:
         uid = recorder.chance.uid(f"{subscription.id}/resourceGroups/{call.group_name}", recorder.now)
-        image = GroupState(call.group_name, 1, uid, location, tags_of(call, body), recorder.now, Provisioning.SUCCEEDED, "", 0)
-        recorder.create(subscription, Type.GROUP, image)
+        state = GroupState(call.group_name, 1, uid, location, tags_of(call, body), recorder.now, Provisioning.SUCCEEDED, "", 0)
+        recorder.create(subscription, Type.GROUP, state)
     else:
-        image = recorder.change(subscription, Type.GROUP, known, tags=tags_of(call, body, known.tags))
-    return Outcome(201 if known is None else 200, lambda: arm_documents.group(subscription.id, image))
+        state = recorder.change(subscription, Type.GROUP, known, tags=tags_of(call, body, known.tags))
+    return Outcome(201 if known is None else 200, lambda: arm_documents.group(subscription.id, state))
 
 
 def get(recorder: Recorder, call: Call) -> Outcome:
@@ -115,7 +115,7 @@ def lock(recorder: Recorder, call: Call) -> Outcome:
         uid = recorder.chance.uid(f"{call.child}/locks/{call.name}", recorder.now)
         scope = (("scope", call.child.lower()), ("path", call.child))
         kept_as = lock_name(call.child, call.name)
-        image = recorder.create(group, Type.LOCK, ResourceState(kept_as, 1, uid, "", scope, recorder.now, number), name=call.name)
+        state = recorder.create(group, Type.LOCK, ResourceState(kept_as, 1, uid, "", scope, recorder.now, number), name=call.name)
     else:
-        image = recorder.change(group, Type.LOCK, known, note=shown_name(known), definition=number)
-    return Outcome(201 if known is None else 200, lambda: arm_documents.lock(group.id, image, recorder.fleet.definitions))
+        state = recorder.change(group, Type.LOCK, known, note=shown_name(known), definition=number)
+    return Outcome(201 if known is None else 200, lambda: arm_documents.lock(group.id, state, recorder.fleet.definitions))

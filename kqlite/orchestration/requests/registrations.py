@@ -26,21 +26,21 @@ def feature(recorder: Recorder, call: Call) -> Outcome:
     subscription = call.subscription
     action = call.child.lower()
     if action in ("register", "unregister"):
-        image = features.begin_feature(recorder, subscription, name, "Registering" if action == "register" else "Unregistering")
+        state = features.begin_feature(recorder, subscription, name, "Registering" if action == "register" else "Unregistering")
     else:
         known = cast("FeatureState | None", subscription.get(Type.FEATURE, name))
         if known is None and name not in features.FEATURES:
             message = f"The feature '{call.name}' could not be found."
             raise errors.ArmError(404, "FeatureNotFound", message)
-        image = known or FeatureState(name, 0, "NotRegistered", 0)
-    return Outcome(200, lambda: arm_documents.feature(subscription.id, image))
+        state = known or FeatureState(name, 0, "NotRegistered", 0)
+    return Outcome(200, lambda: arm_documents.feature(subscription.id, state))
 
 
 def feature_list(recorder: Recorder, call: Call) -> list[dict[str, Any]]:
     """All features of the namespace."""
     known = cast("dict[str, FeatureState]", call.subscription.of(Type.FEATURE))
-    images = {name.lower(): FeatureState(name, 0, "NotRegistered", 0) for name in features.FEATURES} | known
-    return [arm_documents.feature(call.subscription.id, images[key]) for key in sorted(images)]
+    states = {name.lower(): FeatureState(name, 0, "NotRegistered", 0) for name in features.FEATURES} | known
+    return [arm_documents.feature(call.subscription.id, states[key]) for key in sorted(states)]
 
 
 def provider(recorder: Recorder, call: Call, types: dict[str, list[dict[str, Any]]]) -> Outcome:
@@ -51,16 +51,16 @@ def provider(recorder: Recorder, call: Call, types: dict[str, list[dict[str, Any
         raise errors.ArmError(404, "InvalidResourceNamespace", f"The resource namespace '{call.name}' is invalid.")
     action = call.child.lower()
     if action in ("register", "unregister"):
-        state = "Registering" if action == "register" else "Unregistering"
-        known = features.begin_provider(recorder, call.subscription, namespace or call.name, state)
-    image = known or ProviderState(namespace or call.name, 0, "NotRegistered", 0, ())
-    return Outcome(200, lambda: arm_documents.provider(call.subscription.id, image, types.get(image.name.lower(), [])))
+        registration = "Registering" if action == "register" else "Unregistering"
+        known = features.begin_provider(recorder, call.subscription, namespace or call.name, registration)
+    state = known or ProviderState(namespace or call.name, 0, "NotRegistered", 0, ())
+    return Outcome(200, lambda: arm_documents.provider(call.subscription.id, state, types.get(state.name.lower(), [])))
 
 
 def provider_list(call: Call, types: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """All providers that are known."""
-    images = cast("dict[str, ProviderState]", call.subscription.of(Type.PROVIDER))
-    return [arm_documents.provider(call.subscription.id, images[key], types.get(key, [])) for key in sorted(images)]
+    states = cast("dict[str, ProviderState]", call.subscription.of(Type.PROVIDER))
+    return [arm_documents.provider(call.subscription.id, states[key], types.get(key, [])) for key in sorted(states)]
 
 
 def _wanted_location(call: Call) -> str | None:

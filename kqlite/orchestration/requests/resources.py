@@ -11,7 +11,7 @@ from kqlite.orchestration import arm_documents, errors
 from kqlite.orchestration.attachments import all_of, find_disk, find_nic, find_public_ip, private_address, public_address
 from kqlite.orchestration.disk_performance import TIERS, performance_of
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import DiskState, Image, NicState, PublicIpState, ResourceState, ScaleSetState, Type, VmState
+from kqlite.orchestration.model import DiskState, NicState, PublicIpState, ResourceState, ScaleSetState, State, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import schema
 from kqlite.orchestration.requests.bodies import read_resource
@@ -36,7 +36,7 @@ _MODELS: dict[str, str] = {
 KINDS = (Type.DISK, Type.NIC, Type.PUBLIC_IP, Type.LOAD_BALANCER, Type.PLACEMENT_GROUP)
 
 
-def find(recorder: Recorder, group: Container, type_: str, name: str) -> Image | None:
+def find(recorder: Recorder, group: Container, type_: str, name: str) -> State | None:
     """A resource of one of these types."""
     if type_ == Type.DISK:
         return find_disk(recorder.fleet, group, name)
@@ -47,23 +47,23 @@ def find(recorder: Recorder, group: Container, type_: str, name: str) -> Image |
     return group.get(type_, name)
 
 
-def show(recorder: Recorder, group: Container, type_: str, image: Image) -> dict[str, Any]:
+def show(recorder: Recorder, group: Container, type_: str, state: State) -> dict[str, Any]:
     """Its document."""
-    if isinstance(image, DiskState):
-        return arm_documents.disk(group.id, image, recorder.fleet.definitions)
-    if isinstance(image, NicState):
-        return arm_documents.nic(group.id, image, recorder.fleet.definitions)
-    if isinstance(image, PublicIpState):
-        return arm_documents.public_ip(group.id, image, recorder.fleet.definitions)
-    document = arm_documents.plain(group.id, type_, cast("ResourceState", image), recorder.fleet.definitions)
+    if isinstance(state, DiskState):
+        return arm_documents.disk(group.id, state, recorder.fleet.definitions)
+    if isinstance(state, NicState):
+        return arm_documents.nic(group.id, state, recorder.fleet.definitions)
+    if isinstance(state, PublicIpState):
+        return arm_documents.public_ip(group.id, state, recorder.fleet.definitions)
+    document = arm_documents.plain(group.id, type_, cast("ResourceState", state), recorder.fleet.definitions)
     if type_ == Type.PLACEMENT_GROUP:
-        document["properties"] |= _placed(recorder, group, cast("ResourceState", image))
+        document["properties"] |= _placed(recorder, group, cast("ResourceState", state))
     return document
 
 
-def _placed(recorder: Recorder, group: Container, image: ResourceState) -> dict[str, Any]:
+def _placed(recorder: Recorder, group: Container, state: ResourceState) -> dict[str, Any]:
     """The scale sets and VMs of this group that a proximity placement group holds."""
-    own = arm_documents.resource_id(group.id, Type.PLACEMENT_GROUP, image.name).lower()
+    own = arm_documents.resource_id(group.id, Type.PLACEMENT_GROUP, state.name).lower()
     sets, vms = [], []
     for scale_set in cast("dict[str, ScaleSetState]", group.of(Type.SCALE_SET)).values():
         body = recorder.fleet.definitions[scale_set.model].document["properties"]
@@ -80,13 +80,13 @@ def _placed(recorder: Recorder, group: Container, image: ResourceState) -> dict[
 def get(recorder: Recorder, call: Call, type_: str) -> Outcome:
     """GET of one."""
     group = call.group(recorder)
-    image = find(recorder, group, type_, call.name)
-    if image is None:
+    state = find(recorder, group, type_, call.name)
+    if state is None:
         raise errors.not_found(type_, call.name, group.name)
-    return Outcome(200, lambda: show(recorder, group, type_, image))
+    return Outcome(200, lambda: show(recorder, group, type_, state))
 
 
-def list_(recorder: Recorder, group: Container, type_: str) -> list[Image]:
+def list_(recorder: Recorder, group: Container, type_: str) -> list[State]:
     """All of a group, by name."""
     if type_ in (Type.DISK, Type.NIC, Type.PUBLIC_IP):
         return all_of(recorder.fleet, group, type_)
@@ -122,12 +122,12 @@ def put(recorder: Recorder, call: Call, type_: str) -> Outcome:
         operation = recorder.open_operation("disks/write", group, group.scope(type_) + name, location)
         recorder.end_operation(group, operation)
         status = 202 if known is None else 200
-    return Outcome(status, lambda: show(recorder, group, type_, cast("Image", find(recorder, group, type_, name))), operation, location)
+    return Outcome(status, lambda: show(recorder, group, type_, cast("State", find(recorder, group, type_, name))), operation, location)
 
 
 def _wanted(
-    recorder: Recorder, call: Call, group: Container, type_: str, location: str, body: dict[str, Any], known: Image | None
-) -> Image:
+    recorder: Recorder, call: Call, group: Container, type_: str, location: str, body: dict[str, Any], known: State | None
+) -> State:
     """The resource as a request wants it: a PUT says all of it, a PATCH what it changes."""
     uid = recorder.chance.uid(group.scope(type_) + call.name, recorder.now)
     patched = known if call.method == "PATCH" else None
@@ -224,26 +224,26 @@ def _check_performance(sku: str, size: int, properties: dict[str, Any]) -> None:
 def delete(recorder: Recorder, call: Call, type_: str) -> Outcome:
     """DELETE of one; refused while something uses it."""
     group = call.group(recorder)
-    image = find(recorder, group, type_, call.name)
-    if image is None:
+    state = find(recorder, group, type_, call.name)
+    if state is None:
         return Outcome(204)
-    check_match(call, image)
-    if isinstance(image, DiskState) and image.vm:
-        message = f"Disk {image.name} is attached to VM {arm_documents.resource_id(group.id, Type.VM, image.vm)}."
+    check_match(call, state)
+    if isinstance(state, DiskState) and state.vm:
+        message = f"Disk {state.name} is attached to VM {arm_documents.resource_id(group.id, Type.VM, state.vm)}."
         raise errors.ArmError(409, "OperationNotAllowed", message)
-    if isinstance(image, NicState) and image.vm:
-        vm = arm_documents.resource_id(group.id, Type.VM, image.vm)
-        message = f"Network Interface {group.scope(type_)}{image.name} is used by existing resource {vm}."
+    if isinstance(state, NicState) and state.vm:
+        vm = arm_documents.resource_id(group.id, Type.VM, state.vm)
+        message = f"Network Interface {group.scope(type_)}{state.name} is used by existing resource {vm}."
         raise errors.ArmError(400, "NicInUse", message)
-    if isinstance(image, PublicIpState) and image.nic:
+    if isinstance(state, PublicIpState) and state.nic:
         message = (
-            f"Public IP address {group.scope(type_)}{image.name} can not be deleted since it is still allocated to resource {image.nic}."
+            f"Public IP address {group.scope(type_)}{state.name} can not be deleted since it is still allocated to resource {state.nic}."
         )
         raise errors.ArmError(400, "PublicIPAddressCannotBeDeleted", message)
-    if type_ == Type.PLACEMENT_GROUP and any(_placed(recorder, group, cast("ResourceState", image)).values()):
+    if type_ == Type.PLACEMENT_GROUP and any(_placed(recorder, group, cast("ResourceState", state)).values()):
         message = f"Proximity Placement Group '{call.name}' cannot be deleted. Before deleting it please ensure that it holds no resources."
         raise errors.ArmError(409, "OperationNotAllowed", message)
-    if isinstance(image, NicState):
-        _release_address(recorder, group, image.public_ip)
-    recorder.delete(group, type_, image)
+    if isinstance(state, NicState):
+        _release_address(recorder, group, state.public_ip)
+    recorder.delete(group, type_, state)
     return Outcome(200)

@@ -214,7 +214,7 @@ class Update:
                 continue
             name = disk_name(vm, part)
             uid = recorder.chance.uid(group.scope(Type.DISK) + name, recorder.now)
-            image = DiskState(
+            state = DiskState(
                 name,
                 1,
                 uid,
@@ -230,7 +230,7 @@ class Update:
                 "Attached",
                 implied=False,
             )
-            recorder.create(group, Type.DISK, image)
+            recorder.create(group, Type.DISK, state)
 
     def _move_nics(self, model: int) -> None:
         recorder, group, vm = self.recorder, self.group, self.vm
