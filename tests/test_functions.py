@@ -1,5 +1,6 @@
 """Runs every example of every declared function, aggregate and operator, and holds the declarations to their promises."""
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -159,3 +160,82 @@ def test_sql_grows_linearly_where_calls_are_nested(connection: kqlite.Connection
     lengths = [len(connection.compile(f"{COLUMNS} | project value = {call}").sql) for call in _nested(function)]
     growth = [longer - shorter for shorter, longer in pairwise(lengths)]
     assert not growth or growth[-1] < 1.25 * growth[-2] + 100, lengths
+
+
+EXTREMES = {
+    Type.STRING: ("''", "'a'", "'é⒦'", "'10.0.0.1/24'", "'{\"a\":[1]}'", "'%zz'", "'::'", "'a,\"b'"),
+    Type.LONG: ("long(null)", "0", "-1", "9223372036854775807", "-9223372036854775807", "70", "2", "-64"),
+    Type.INT: ("int(null)", "int(0)", "int(-1)", "int(2147483647)", "int(-2147483647)", "int(7)", "int(2)", "int(1)"),
+    Type.REAL: ("real(null)", "0.0", "-1.5", "real(nan)", "real(+inf)", "real(-inf)", "1e308", "2.0"),
+    Type.DATETIME: (
+        "datetime(null)",
+        "datetime(0001-01-01)",
+        "datetime(9999-12-31 23:59:59.9999999)",
+        "datetime(2022-01-01)",
+        "datetime(2022-03-27 02:00)",
+        "datetime(1969-12-31)",
+        "datetime(2024-02-29)",
+        "datetime(null)",
+    ),
+    Type.TIMESPAN: (
+        "timespan(null)",
+        "0s",
+        "timespan(10675199.02:48:05.4775807)",
+        "timespan(-10675199.02:48:05.4775807)",
+        "1tick",
+        "-1h",
+        "7d",
+        "1d",
+    ),
+    Type.BOOL: ("bool(null)", "true", "false") * 2 + ("true", "false"),
+    Type.GUID: ("guid(null)", "guid(74be27de-1e4e-49d9-b579-fe0b331d3642)") * 4,
+    Type.DYNAMIC: (
+        "dynamic(null)",
+        "dynamic([])",
+        "dynamic([1, 'a', null, {'k': [1]}])",
+        "dynamic({})",
+        "dynamic({'a': 1, 'b c': null})",
+        "dynamic('x')",
+        "dynamic(7)",
+        "dynamic([true, 2.5])",
+    ),
+}
+ROWS = 8
+EXTREME_ROWS = (
+    "datatable("
+    + ", ".join(f"c_{type_}_{turn}:{type_}" for type_ in EXTREMES for turn in range(3))
+    + ")["
+    + ", ".join(values[(row + 3 * turn) % ROWS] for row in range(ROWS) for values in EXTREMES.values() for turn in range(3))
+    + "]"
+)
+
+
+def _constants(function: Function) -> list[str]:
+    """The arguments of the first example, for the parameters that want a constant."""
+    text = f"print {function.examples[0].call}"
+    (call,) = parse(text).body.source.items
+    return [text[argument.span.start : argument.span.end] for argument in call.arguments] if isinstance(call, syntax.Call) else []
+
+
+def _calls_with_extremes(function: Function) -> Iterator[list[str]]:
+    """A call with columns of extreme values, and calls with the values themselves, for each signature."""
+    constants = _constants(function)
+    for signature in function.signatures:
+        parameters = [(place, parameter, parameter.type or Type.LONG) for place, parameter in enumerate(signature.parameters)]
+        if any(parameter.constant and place >= len(constants) for place, parameter, _ in parameters):
+            continue
+        rows = [[f"c_{type_}_{place % 3}" for place, _, type_ in parameters]]
+        rows += [[EXTREMES[type_][(row + 3 * place) % ROWS] for place, _, type_ in parameters] for row in range(ROWS)]
+        for row in rows:
+            row[:] = [constants[place] if parameter.constant else row[place] for place, parameter, _ in parameters]
+        calls = [f"{function.name}({', '.join(row)})" for row in rows]
+        yield calls[:1]
+        yield calls[1:]
+
+
+@pytest.mark.parametrize("function", SCALARS, ids=lambda function: function.name)
+def test_extreme_arguments_make_no_fault(connection: kqlite.Connection, function: Function) -> None:
+    for calls in _calls_with_extremes(function):
+        values = ", ".join(f"value_{number} = {call}" for number, call in enumerate(calls))
+        with contextlib.suppress(kqlite.KqlError):
+            connection.query(f"{EXTREME_ROWS} | project {values}").to_arrow()

@@ -53,7 +53,8 @@ def _bin(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
         if size_is.value <= 0:
             return sql.Cast(sql.NULL, SQL_TYPES[invoke.type])
         made = sql.Template(binned, {"x": value, "n": size})
-        return made if size_is.value < _LARGE else sql.call("TRY", made)
+        # Ticks of a datetime and doubles cannot fall out of their range, unless the size is huge.
+        return made if invoke.type in (Type.DATETIME, Type.REAL) and size_is.value < _LARGE else sql.call("TRY", made)
     return sql.Template(f"TRY(CASE WHEN {{n}} > 0 THEN {binned} END)", {"x": value, "n": size})
 
 

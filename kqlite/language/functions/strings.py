@@ -383,7 +383,10 @@ scalar(
         signatures=(Signature((text_of("value"), long("count"), string("delimiter")), Type.STRING, optional=1),),
         sql={
             ("duckdb", 2): f"coalesce(repeat({{value}}, {_REPEATED}), '')",
-            ("duckdb", 3): f"coalesce(array_to_string(list_resize([{{value}}], {_REPEATED}, {{value}}), {{delimiter}}), '')",
+            (
+                "duckdb",
+                3,
+            ): f"coalesce(CASE WHEN {_REPEATED} > 0 THEN repeat({{value}} || {{delimiter}}, {_REPEATED} - 1) || {{value}} END, '')",
         },
         nullable=False,
         examples=(
