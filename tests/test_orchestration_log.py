@@ -134,7 +134,7 @@ def test_a_simulation_goes_on_from_its_log(tmp_path: Path) -> None:
         time, seed_log = first.now, [encoded(event) for event in every_event(first.log)]
     with Simulation(tmp_path, seed=99, profile="ga") as again:
         assert again.now == time
-        assert again.plane.profile == "preview-2021"
+        assert again.plane.service_version == "preview-2021"
         assert [encoded(event) for event in every_event(again.log)] == seed_log
         assert again.settle()
         assert len(again.instances("web")) == 3

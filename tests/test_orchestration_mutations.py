@@ -34,7 +34,7 @@ TESTS = (
 # name, file below kqlite/orchestration, what stands there, what stands there instead
 EDITS: list[tuple[str, str, str, str]] = [
     ("even spread", "placement.py", "return members.index(min(members))", "return 0"),
-    ("fullest domain gives first", "placement.py", "-len(places[place]), place[0]", "place[0]"),
+    ("fullest domain gives first", "placement.py", "-len(domains[domain]), domain[0]", "domain[0]"),
     ("profile instances leave first", "placement.py", "return (from_profile, vm.provisioning", "return (True, vm.provisioning"),
     ("region maximum", "placement.py", "FAULT_DOMAINS.get(location, 2) if multiple", "3 if multiple"),
     ("zonal maximum", "placement.py", "1 if zonal else highest", "highest"),

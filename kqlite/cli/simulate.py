@@ -17,7 +17,7 @@ from kqlite.orchestration.clock import START, Clock, duration, to_datetime
 from kqlite.orchestration.errors import CoreError
 from kqlite.orchestration.events import Kind
 from kqlite.orchestration.log import UNFINISHED, RepeatedLog, SqliteLog, every_event
-from kqlite.orchestration.model import Type
+from kqlite.orchestration.model import OperationState, Type
 from kqlite.orchestration.scenario import Runner, Scenario, fault_of, parse
 from kqlite.simulation import LOG_NAME, Simulation, checked, vm_profile
 from kqlite.snapshotter.lag import Lag
@@ -222,9 +222,9 @@ def _run_on_the_clock(simulation: Simulation, stopped: Callable[[], bool]) -> No
 def _summary(simulation: Simulation, first: int, began: datetime, real: float) -> Summary:
     operations = failed = faults = 0
     for event in every_event(simulation.log, first):
-        if event.type == Type.OPERATION and "ended" in event.previous:
+        if isinstance(event.state, OperationState) and "ended" in event.previous:
             operations += 1
-            failed += event.state.status == "Failed"  # type: ignore[union-attr]
+            failed += event.state.status == "Failed"
         elif event.type == Type.FAULT and event.kind is Kind.CREATED:
             faults += 1
     events = simulation.log.last - first

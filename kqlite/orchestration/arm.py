@@ -23,7 +23,7 @@ from kqlite.orchestration.control_plane import ControlPlane
 from kqlite.orchestration.errors import ArmError
 from kqlite.orchestration.faults import key_of, strikes
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import FaultState, OperationState, Type
+from kqlite.orchestration.model import FaultState, OperationState, ScaleSetState, Type, VmState
 from kqlite.orchestration.paging import Listings, Page
 from kqlite.orchestration.requests.call import Call, Outcome, check_locks
 from kqlite.orchestration.routes import Route, find_route
@@ -263,9 +263,9 @@ def _region(containers: Mapping[str, Container], call: Call) -> str:
         return region_name(call.body["location"])
     group = containers.get(f"{call.subscription.key}/resourcegroups/{call.group_name.lower()}")
     for type_ in (Type.VM, Type.SCALE_SET):
-        state = group.get(type_, call.name) if group is not None else None
+        state = cast("VmState | ScaleSetState | None", group.get(type_, call.name)) if group is not None else None
         if state is not None and f"/{type_}/".lower() in call.path.lower():
-            return str(state.location)  # type: ignore[union-attr]
+            return state.location
     return ""
 
 

@@ -11,7 +11,7 @@ from typing import cast
 
 from kqlite.orchestration.chance import derived_hex
 from kqlite.orchestration.fleet import Container, Fleet
-from kqlite.orchestration.model import DiskState, NicState, Power, PublicIpState, State, Type, VmState
+from kqlite.orchestration.model import DiskState, NicState, Power, PublicIpState, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.vm_profiles import DiskPart, Facts, NicPart
 
@@ -277,15 +277,15 @@ def find_public_ip(fleet: Fleet, group: Container, name: str) -> PublicIpState |
     return next((ip for ip in implied if ip.name.lower() == name.lower()), None)
 
 
-def all_of(fleet: Fleet, group: Container, type_: str) -> list[State]:
+def all_of(fleet: Fleet, group: Container, type_: str) -> list[DiskState | NicState | PublicIpState]:
     """Every disk, interface or address of a group, by name."""
-    kept = dict(group.of(type_))
+    kept = cast("dict[str, DiskState | NicState | PublicIpState]", dict(group.of(type_)))
     make = _MAKERS[type_]
     for vm in cast("dict[str, VmState]", group.of(Type.VM)).values():
         facts = fleet.facts(vm.model)
         if facts.kind == "instance":
             for state in make(vm, facts):
-                kept.setdefault(state.name.lower(), cast("State", state))
+                kept.setdefault(state.name.lower(), state)
     return [kept[key] for key in sorted(kept)]
 
 

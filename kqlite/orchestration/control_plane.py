@@ -32,7 +32,7 @@ from kqlite.orchestration.timers import Timer, Wake
 
 _logger = logging.getLogger("kqlite")
 Result = TypeVar("Result")
-PROFILES = ("preview-2021", "ga")
+SERVICE_VERSIONS = ("preview-2021", "ga")
 COMMIT_EVERY = 5_000  # events; so many that a commit's sync costs little, and so few that they need little memory
 SAVE_EVERY = 200_000  # events; a start reads about 50,000 a second, and the state of so many is saved in less than one
 
@@ -57,20 +57,20 @@ class ControlPlane:
         log: EventLog,
         clock: Clock,
         seed: int = 0,
-        profile: str = "preview-2021",
+        service_version: str = "preview-2021",
         subscriptions: int = 1,
         feature_names: tuple[str, ...] | str = (),
         saved: SavedState | None = None,
     ) -> None:
-        if profile not in PROFILES:
-            raise CoreError(f"no profile {profile!r}; there are {', '.join(PROFILES)}")
+        if service_version not in SERVICE_VERSIONS:
+            raise CoreError(f"no profile {service_version!r}; there are {', '.join(SERVICE_VERSIONS)}")
         if subscriptions < 1:
             raise CoreError(f"a simulation has a subscription at least, not {subscriptions}")
         facts = log.facts()
         self.log = log
         self.clock = clock
         self.lock = RLock()  # one request, or one step of time, at a time: a server may call from several threads
-        self.profile = facts.get("profile", profile)
+        self.service_version = facts.get("profile", service_version)
         self.transitions = 0
         self.trouble = ""  # the last internal error, for whoever asks how this is getting on
         self._breakdowns = 0
@@ -80,9 +80,9 @@ class ControlPlane:
             fleet = saved.load(log) if saved is not None and facts else None
         self._saved_at = fleet.sequence if fleet is not None else 0
         self._save_at = self._saved_at + SAVE_EVERY
-        self.recorder = Recorder(fleet or Fleet(), chance, self.profile == "preview-2021")
+        self.recorder = Recorder(fleet or Fleet(), chance, self.service_version == "preview-2021")
         self._crash_points: set[str] = set()
-        self._facts = {"seed": str(chance.seed), "profile": self.profile}
+        self._facts = {"seed": str(chance.seed), "profile": self.service_version}
         self._autoscale = Autoscale()
         self._wakes: dict[int, Callable[[str, str, int], None]] = self._handlers()
         if facts:
@@ -120,7 +120,7 @@ class ControlPlane:
             self.recorder.rearm()
 
     def _begin(self, subscriptions: int, feature_names: tuple[str, ...] | str) -> None:
-        ga = self.profile == "ga"
+        ga = self.service_version == "ga"
         names = features.FEATURES if feature_names == "all" else tuple(map(features.known_name, feature_names))
         if ga:
             names = features.FEATURES

@@ -18,13 +18,17 @@ from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.model import (
     ActivityState,
     Definition,
+    DiskState,
     FaultState,
     GroupState,
     Health,
     MetricState,
+    NicState,
     OperationState,
     Power,
+    ProviderState,
     Provisioning,
+    PublicIpState,
     ScaleSetState,
     State,
     Type,
@@ -285,8 +289,8 @@ class Fleet:
 
     def features(self, subscription: str) -> tuple[str, ...]:
         """The features that Compute honours for a subscription, in lower case."""
-        provider = self.containers[f"/subscriptions/{subscription}"].get(Type.PROVIDER, "Microsoft.Compute")
-        return provider.effective if provider is not None else ()  # type: ignore[union-attr]
+        provider = cast("ProviderState | None", self.containers[f"/subscriptions/{subscription}"].get(Type.PROVIDER, "Microsoft.Compute"))
+        return provider.effective if provider is not None else ()
 
     def apply(self, event: Event) -> None:
         """Bring the state to what it was after this event."""
@@ -336,7 +340,7 @@ class Fleet:
         elif type_ == Type.EXTENSION:
             return  # a VM's state repeats the state of its extensions
         elif type_ in _IMPLIED_TYPES:
-            if new is not None and new.implied:  # type: ignore[union-attr]
+            if new is not None and cast("DiskState | NicState | PublicIpState", new).implied:
                 return
         else:
             self._index(container, type_, old, new)
@@ -348,11 +352,11 @@ class Fleet:
             if store is None:
                 store = container.resources[type_] = {}
             if old is not None:
-                store[new.name.lower()] = new  # type: ignore[union-attr]
+                store[new.name.lower()] = new
             else:
-                store[fold(new.name)] = new  # type: ignore[union-attr]
+                store[fold(new.name)] = new
         elif old is not None:
-            container.of(type_).pop(old.name.lower(), None)  # type: ignore[union-attr]
+            container.of(type_).pop(old.name.lower(), None)
 
     def _index(self, container: Container, type_: str, old: State | None, new: State | None) -> None:
         state = new if new is not None else old

@@ -118,6 +118,16 @@ class Definition(NamedTuple):
     kind: str
     document: dict[str, Any]
 
+    @property
+    def name(self) -> str:
+        """The number as text: the name by which the event log knows a definition."""
+        return str(self.number)
+
+    @property
+    def version(self) -> int:
+        """A definition never changes, so it keeps its first version."""
+        return 1
+
 
 class SubscriptionState(NamedTuple):
     """A subscription."""
@@ -408,18 +418,15 @@ class NoteState(NamedTuple):
     text: str
 
 
+RegionalState = ScaleSetState | VmState | DiskState | NicState | PublicIpState | ResourceState | SettingState
+"""The state of an Azure resource that has a location and tags."""
+
 State = (
-    Definition
+    RegionalState
+    | Definition
     | SubscriptionState
     | GroupState
-    | ScaleSetState
-    | VmState
     | ExtensionState
-    | DiskState
-    | NicState
-    | PublicIpState
-    | ResourceState
-    | SettingState
     | FeatureState
     | ProviderState
     | OperationState
@@ -428,6 +435,7 @@ State = (
     | NoteState
     | ActivityState
 )
+"""What an event carries. Every class has a `name` and a `version`."""
 
 STATES: dict[str, type[State]] = {
     Type.SUBSCRIPTION: SubscriptionState,

@@ -67,20 +67,20 @@ def victims(
     created from the profile, then failed ones, then those that never ran, then the newest, then the greatest name.
     """
     ranked = sorted((vm for vm in members if not is_locked(vm)), key=lambda vm: _rank(vm, is_from_profile(vm)))
-    places: dict[tuple[str, int], list[VmState]] = {}
+    domains: dict[tuple[str, int], list[VmState]] = {}
     for vm in ranked:  # the last of each list goes first
-        places.setdefault((vm.zone, vm.domain), []).append(vm)
+        domains.setdefault((vm.zone, vm.domain), []).append(vm)
     zones: dict[str, int] = {}
-    for (zone, _), vms in places.items():
+    for (zone, _), vms in domains.items():
         zones[zone] = zones.get(zone, 0) + len(vms)
     chosen: list[VmState] = []
-    while len(chosen) < count and any(places.values()):
+    while len(chosen) < count and any(domains.values()):
         # Instances of the profile leave before hand-made ones, wherever they are.
-        profiled = [place for place, vms in places.items() if vms and is_from_profile(vms[-1])]
-        open_places = profiled or [place for place, vms in places.items() if vms]
-        place = min(open_places, key=lambda place: (-zones[place[0]], -len(places[place]), place[0], -place[1]))
-        chosen.append(places[place].pop())
-        zones[place[0]] -= 1
+        from_profile = [domain for domain, vms in domains.items() if vms and is_from_profile(vms[-1])]
+        candidates = from_profile or [domain for domain, vms in domains.items() if vms]
+        domain = min(candidates, key=lambda domain: (-zones[domain[0]], -len(domains[domain]), domain[0], -domain[1]))
+        chosen.append(domains[domain].pop())
+        zones[domain[0]] -= 1
     return chosen
 
 

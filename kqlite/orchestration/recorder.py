@@ -102,7 +102,7 @@ class Recorder:
     def create(self, container: Container, type_: str, state: Some, name: str = "") -> Some:
         """A new resource. name: the rest of its id after the container's scope, where that is not the state's name."""
         self.fleet.put(container, type_, None, state)
-        self._emit(Kind.CREATED, type_, container.scope(type_), name or state.name, state.version, state, {})  # type: ignore[union-attr]
+        self._emit(Kind.CREATED, type_, container.scope(type_), name or state.name, state.version, state, {})
         self._arm(container, type_, state, None)
         return state
 
@@ -115,22 +115,22 @@ class Recorder:
                 previous[field] = before
         if not previous:
             return old
-        version = old.version  # type: ignore[union-attr]
+        version = old.version
         fields["version"] = version + 1
         previous["version"] = version
         new = cast("Some", old._replace(**fields))
         self.fleet.put(container, type_, old, new)
-        self._emit(Kind.CHANGED, type_, container.scope(type_), note or new.name, version + 1, new, previous)  # type: ignore[union-attr]
+        self._emit(Kind.CHANGED, type_, container.scope(type_), note or new.name, version + 1, new, previous)
         self._arm(container, type_, new, previous)
         return new
 
     def delete(self, container: Container, type_: str, state: Some, name: str = "") -> None:
         """The resource is gone."""
         scope = container.scope(type_)
-        version = state.version  # type: ignore[union-attr]
-        gone = state._replace(version=version + 1)  # type: ignore[call-arg]
+        version = state.version
+        gone = cast("Some", state._replace(version=version + 1))  # type: ignore[call-arg]  # a Definition is never deleted
         self.fleet.put(container, type_, state, None)
-        self._emit(Kind.DELETED, type_, scope, name or state.name, version + 1, gone, {"version": version})  # type: ignore[union-attr]
+        self._emit(Kind.DELETED, type_, scope, name or state.name, version + 1, gone, {"version": version})
 
     def note(self, target: str, text: str) -> None:
         """An entry of the activity log about the resource with the id `target`."""
@@ -157,7 +157,7 @@ class Recorder:
             if previous is None or field in previous:
                 due = getattr(state, field)
                 if due:
-                    self.timers.add(due, wake, _order(state), container.key, state.name.lower())  # type: ignore[union-attr]
+                    self.timers.add(due, wake, _order(state), container.key, state.name.lower())
         if type_ == Type.AUTOSCALE and previous is None:
             self.arm_autoscale(container, cast("SettingState", state))
         elif type_ == Type.VM:
@@ -223,7 +223,7 @@ class Recorder:
                     for field, wake in fields:
                         due = getattr(state, field)
                         if due:
-                            self.timers.add(due, wake, _order(state), container.key, state.name.lower())  # type: ignore[union-attr]
+                            self.timers.add(due, wake, _order(state), container.key, state.name.lower())
             for setting in container.of(Type.AUTOSCALE).values():
                 self.arm_autoscale(container, cast("SettingState", setting))
         if fleet.activity is not None:

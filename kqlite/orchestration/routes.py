@@ -354,10 +354,10 @@ def _list(recorder: Recorder, call: Call, type_: Type, inside: list[Container] |
     if type_ == Type.VM:
         return _vm_list(recorder, call, ordered, location)
     return Page(
-        (f"{group.key}/{state.name.lower()}", lambda group=group, state=state: _shown(recorder, group, type_, state))  # type: ignore[misc, union-attr]
+        (f"{group.key}/{state.name.lower()}", lambda group=group, state=state: _shown(recorder, group, type_, state))  # type: ignore[misc]
         for group in ordered
         for state in resources.list_(recorder, group, type_)
-        if not location or state.location == location  # type: ignore[union-attr]
+        if not location or state.location == location
     )
 
 

@@ -157,7 +157,7 @@ def _put(container: Container, type_: str, values: list[tuple[Any, ...]]) -> Non
     held = container.resources.setdefault(type_, {})
     for each in values:
         state = make(each)
-        held[fold(state.name)] = state  # type: ignore[union-attr]
+        held[fold(state.name)] = state
 
 
 def _member(values: dict[str, Any]) -> Membership:

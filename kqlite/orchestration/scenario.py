@@ -34,44 +34,17 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from kqlite.errors import KqliteError
 from kqlite.orchestration.arm import Answer
 from kqlite.orchestration.errors import CoreError
-from kqlite.orchestration.events import Event, Kind
+from kqlite.orchestration.events import Event
+from kqlite.orchestration.model import NoteState
 from kqlite.orchestration.requests.schema import merged
 
 _METHODS = ("GET", "PUT", "PATCH", "POST", "DELETE", "HEAD")
-_COMMANDS = (
-    *_METHODS,
-    "set",
-    "vm",
-    "scale",
-    "act",
-    "delete",
-    "advance",
-    "settle",
-    "metric",
-    "fault",
-    "recover",
-    "let",
-    "restart",
-    "expect",
-)
-_FORMS = {
-    **{method: f"{method} PATH [JSON]" for method in _METHODS},
-    "set": "set NAME [KEY=VALUE ..] [{JSON}]",
-    "vm": "vm NAME [KEY=VALUE ..] [{JSON}]",
-    "scale": "scale SET CAPACITY",
-    "act": "act VM ACTION",
-    "delete": "delete VM",
-    "advance": "advance DURATION",
-    "metric": "metric SET NAME VALUE",
-    "fault": "fault NAME [KEY=VALUE ..] [as ALIAS]",
-    "recover": "recover ALIAS",
-    "expect": "expect STATUS [CODE [MESSAGE [TARGET]]], or what its other forms ask for",
-}
 _LATER = "api-version=2023-09-01"  # of `set` and `vm`, whose JSON may hold what came after the page
 _OPTIONS = ("features", "seed", "profile", "subscriptions", "clock")
 _SUB = "/subscriptions/00000000-0000-0000-0000-000000000001"
@@ -209,16 +182,15 @@ class Runner:
             except (KqliteError, json.JSONDecodeError) as error:
                 raise ScenarioError(f"{self.scenario.name}:{step.line}: {type(error).__name__}: {error}") from error
             except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-                form = _FORMS.get(step.command, step.command)
+                form = _COMMANDS[step.command].form
                 raise ScenarioError(f"{self.scenario.name}:{step.line}: {type(error).__name__}: {error}; write `{form}`") from error
 
     def _step(self, step: Step) -> None:
-        rest = self._filled(step.rest)
-        if step.command in _METHODS:
-            path, body = _with_json(rest)
-            self.answer = self.simulation.arm(step.command, _versioned(path), body)
-        else:
-            getattr(self, f"_{step.command}")(rest)
+        _COMMANDS[step.command].run(self, self._filled(step.rest))
+
+    def _request(self, rest: str, method: str) -> None:
+        path, body = _with_json(rest)
+        self.answer = self.simulation.arm(method, _versioned(path), body)
 
     def _filled(self, text: str) -> str:
         def name(found: re.Match[str]) -> str:
@@ -301,28 +273,29 @@ class Runner:
         word, _, more = rest.partition(" ")
         if word.isdigit():
             self._expect_answer(shlex.split(rest))
-        elif word == "body":
-            _compare(self.answer.body, more)
-        elif word == "header":
-            name, value = shlex.split(more)
-            _same(self.answer.headers.get(name), value, f"header {name}")
-        elif word == "operation":
-            self._expect_operation(shlex.split(more))
-        elif word == "domains":
-            self._expect_domains(more)
-        elif word == "instances":
-            name, _, condition = more.partition(" ")
-            _compare(self.simulation.instances(name), f"[*].{condition}")
-        elif word == "note":
-            self._expect_note(shlex.split(more)[0])
         elif word.startswith("/"):
-            path = (
-                word if "expand" in word or "/virtualMachines/" not in word else f"{word}{'&' if '?' in word else '?'}$expand=instanceView"
-            )
-            answer = self.simulation.arm("GET", _versioned(path))
-            _compare(answer.body if more.split()[0] != "status" else {"status": answer.status}, more)
+            self._expect_resource(word, more)
+        elif word in _EXPECTATIONS:
+            _EXPECTATIONS[word](self, more)
         else:
             raise ScenarioError(f"nothing to expect of {word!r}")
+
+    def _expect_body(self, condition: str) -> None:
+        _compare(self.answer.body, condition)
+
+    def _expect_header(self, more: str) -> None:
+        name, value = shlex.split(more)
+        _same(self.answer.headers.get(name), value, f"header {name}")
+
+    def _expect_instances(self, more: str) -> None:
+        name, _, condition = more.partition(" ")
+        _compare(self.simulation.instances(name), f"[*].{condition}")
+
+    def _expect_resource(self, path: str, condition: str) -> None:
+        if "/virtualMachines/" in path and "expand" not in path:
+            path += f"{'&' if '?' in path else '?'}$expand=instanceView"
+        answer = self.simulation.arm("GET", _versioned(path))
+        _compare(answer.body if condition.split()[0] != "status" else {"status": answer.status}, condition)
 
     def _expect_answer(self, words: list[str]) -> None:
         error = (self.answer.body or {}).get("error", {}) if isinstance(self.answer.body, dict) else {}
@@ -336,7 +309,8 @@ class Runner:
         if len(words) > 3:
             _same(error.get("target"), words[3], "target")
 
-    def _expect_operation(self, words: list[str]) -> None:
+    def _expect_operation(self, more: str) -> None:
+        words = shlex.split(more)
         link = self.answer.headers.get("Azure-AsyncOperation", "")
         if not link:
             raise ScenarioError("the last answer named no operation")
@@ -355,13 +329,54 @@ class Runner:
                 counts[each["properties"]["instanceView"]["platformFaultDomain"]] += 1
         _same(counts, expected, "domains")
 
-    def _expect_note(self, text: str) -> None:
-        after = 0
+    def _expect_note(self, more: str) -> None:
+        text, after = shlex.split(more)[0], 0
         while page := self.simulation.events(after):
-            if any(event.kind is Kind.NOTED and text in event.state.text for event in page):  # type: ignore[union-attr]
+            if any(isinstance(event.state, NoteState) and text in event.state.text for event in page):
                 return
             after = page[-1].sequence
         raise ScenarioError(f"no entry of the activity log contains {text!r}")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of scenario files.
+
+    Args:
+        form: How the command is written, for error messages.
+        run: Runs the command; it takes the rest of the command's line.
+    """
+
+    form: str
+    run: Callable[[Runner, str], None]
+
+
+_COMMANDS: dict[str, Command] = {
+    **{method: Command(f"{method} PATH [JSON]", partial(Runner._request, method=method)) for method in _METHODS},
+    "set": Command("set NAME [KEY=VALUE ..] [{JSON}]", Runner._set),
+    "vm": Command("vm NAME [KEY=VALUE ..] [{JSON}]", Runner._vm),
+    "scale": Command("scale SET CAPACITY", Runner._scale),
+    "act": Command("act VM ACTION", Runner._act),
+    "delete": Command("delete VM", Runner._delete),
+    "advance": Command("advance DURATION", Runner._advance),
+    "settle": Command("settle", Runner._settle),
+    "metric": Command("metric SET NAME VALUE", Runner._metric),
+    "fault": Command("fault NAME [KEY=VALUE ..] [as ALIAS]", Runner._fault),
+    "recover": Command("recover ALIAS", Runner._recover),
+    "let": Command("let NAME = instance SET INDEX, or let NAME = body PATH", Runner._let),
+    "restart": Command("restart", Runner._restart),
+    "expect": Command("expect STATUS [CODE [MESSAGE [TARGET]]], or what its other forms ask for", Runner._expect),
+}
+
+
+_EXPECTATIONS: dict[str, Callable[[Runner, str], None]] = {
+    "body": Runner._expect_body,
+    "header": Runner._expect_header,
+    "operation": Runner._expect_operation,
+    "domains": Runner._expect_domains,
+    "instances": Runner._expect_instances,
+    "note": Runner._expect_note,
+}
 
 
 def _versioned(path: str) -> str:

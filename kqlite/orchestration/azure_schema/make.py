@@ -60,7 +60,7 @@ ROOTS: dict[str, list[tuple[str, tuple[str, str]]]] = {
     "LoadBalancer": _NETWORKS,
     "AutoscaleSettingResource": _MONITORS,
 }
-# Words that are no closed choice: kqlite's catalogue of sizes answers for the first.
+# Words that are no closed choice: `azure_offerings` lists the sizes and answers for the first.
 _OPEN = {"VirtualMachineSizeTypes"}
 _NEWEST = "9999-12-31"
 _PLAIN = {"str": "str", "bool": "bool", "int": "int", "long": "long", "float": "num", "iso-8601": "datetime", "duration": "duration"}

@@ -32,7 +32,7 @@ def give_up(recorder: Recorder, timer: Timer, what: str) -> None:
     if container is None or state is None:
         return
     with recorder.because("platform", "InternalServerError"):
-        recorder.note(container.scope(type_) + state.name, f"Internal error: {what}")  # type: ignore[union-attr]
+        recorder.note(container.scope(type_) + state.name, f"Internal error: {what}")
         if field and getattr(state, field) == timer.due:
             _fail(recorder, container, type_, state, field)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -82,12 +83,9 @@ def _in_reach(recorder: Recorder, fault: FaultState) -> list[tuple[Container, Vm
     reached = [(group, vm) for group, vm in reached if vm.provisioning != Provisioning.DELETING]
     if fault.fault != "rack_outage":
         return reached
-    counts: dict[tuple[str, int, int], int] = {}
-    for _, vm in reached:
-        place = (vm.set, vm.domain, vm.rack)
-        counts[place] = counts.get(place, 0) + 1
+    racks = Counter((vm.set, vm.domain, vm.rack) for _, vm in reached)
     fullest: dict[tuple[str, int], int] = {}
-    for set_name, domain, rack in sorted(counts, key=lambda place: (-counts[place], place)):
+    for set_name, domain, rack in sorted(racks, key=lambda each: (-racks[each], each)):
         fullest.setdefault((set_name, domain), rack)
     return [(group, vm) for group, vm in reached if fullest[vm.set, vm.domain] == vm.rack]
 

@@ -23,7 +23,7 @@ from kqlite.orchestration.errors import (
 )
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.locks import locks_on, scope_of
-from kqlite.orchestration.model import GroupState, Provisioning, State, Tags, Type
+from kqlite.orchestration.model import GroupState, ProviderState, Provisioning, State, Tags, Type
 from kqlite.orchestration.recorder import Recorder
 
 
@@ -93,8 +93,8 @@ def checked_location(body: dict[str, Any], type_: str, known: str = "") -> str:
 
 def check_registered(recorder: Recorder, subscription: Container, namespace: str) -> None:
     """Raises ArmError where the provider is not registered."""
-    provider = subscription.get(Type.PROVIDER, namespace)
-    if provider is None or provider.state not in ("Registered", "Registering"):  # type: ignore[union-attr]
+    provider = cast("ProviderState | None", subscription.get(Type.PROVIDER, namespace))
+    if provider is None or provider.state not in ("Registered", "Registering"):
         raise provider_not_registered(namespace)
 
 
@@ -111,7 +111,7 @@ def check_match(call: Call, state: State | None) -> None:
 
 def etag_of(state: State) -> str:
     """The entity tag of a resource: its version."""
-    return f'"{state.version}"'  # type: ignore[union-attr]
+    return f'"{state.version}"'
 
 
 def tags_of(call: Call, body: dict[str, Any], known: Tags = ()) -> Tags:

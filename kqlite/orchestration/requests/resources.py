@@ -5,13 +5,14 @@ Source: Azure docs, "Disks", "Network Interfaces", "Public IP Addresses", "Proxi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from kqlite.orchestration import arm_documents, errors
 from kqlite.orchestration.attachments import all_of, find_disk, find_nic, find_public_ip, private_address, public_address
 from kqlite.orchestration.disk_performance import TIERS, performance_of
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import DiskState, NicState, PublicIpState, ResourceState, ScaleSetState, State, Type, VmState
+from kqlite.orchestration.model import DiskState, NicState, PublicIpState, RegionalState, ResourceState, ScaleSetState, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import schema
 from kqlite.orchestration.requests.bodies import read_resource
@@ -36,7 +37,7 @@ _MODELS: dict[str, str] = {
 KINDS = (Type.DISK, Type.NIC, Type.PUBLIC_IP, Type.LOAD_BALANCER, Type.PLACEMENT_GROUP)
 
 
-def find(recorder: Recorder, group: Container, type_: str, name: str) -> State | None:
+def find(recorder: Recorder, group: Container, type_: str, name: str) -> RegionalState | None:
     """A resource of one of these types."""
     if type_ == Type.DISK:
         return find_disk(recorder.fleet, group, name)
@@ -44,10 +45,10 @@ def find(recorder: Recorder, group: Container, type_: str, name: str) -> State |
         return find_nic(recorder.fleet, group, name)
     if type_ == Type.PUBLIC_IP:
         return find_public_ip(recorder.fleet, group, name)
-    return group.get(type_, name)
+    return cast("RegionalState | None", group.get(type_, name))
 
 
-def show(recorder: Recorder, group: Container, type_: str, state: State) -> dict[str, Any]:
+def show(recorder: Recorder, group: Container, type_: str, state: RegionalState) -> dict[str, Any]:
     """Its document."""
     if isinstance(state, DiskState):
         return arm_documents.disk(group.id, state, recorder.fleet.definitions)
@@ -86,11 +87,11 @@ def get(recorder: Recorder, call: Call, type_: str) -> Outcome:
     return Outcome(200, lambda: show(recorder, group, type_, state))
 
 
-def list_(recorder: Recorder, group: Container, type_: str) -> list[State]:
+def list_(recorder: Recorder, group: Container, type_: str) -> Sequence[RegionalState]:
     """All of a group, by name."""
     if type_ in (Type.DISK, Type.NIC, Type.PUBLIC_IP):
         return all_of(recorder.fleet, group, type_)
-    found = group.of(type_)
+    found = cast("dict[str, RegionalState]", group.of(type_))
     return [found[key] for key in sorted(found)]
 
 
@@ -100,13 +101,13 @@ def put(recorder: Recorder, call: Call, type_: str) -> Outcome:
     known = find(recorder, group, type_, call.name)
     if known is None and call.method == "PATCH":
         raise errors.not_found(type_, call.name, group.name)
-    there = known.location if known is not None else ""  # type: ignore[union-attr]
+    there = known.location if known is not None else ""
     location = checked_location(call.body if isinstance(call.body, dict) else {}, type_, there)
     body = read_resource(call, _MODELS[type_], type_.rpartition("/")[2])
     check_name(call.name, "name")
     check_match(call, known)
     if known is not None and location != there:
-        raise errors.wrong_location(known.name, there, group.name, location)  # type: ignore[union-attr]
+        raise errors.wrong_location(known.name, there, group.name, location)
     new = _wanted(recorder, call, group, type_, location, body, known)
     if isinstance(new, NicState):
         _move_address(recorder, group, cast("NicState | None", known), new)
@@ -115,23 +116,25 @@ def put(recorder: Recorder, call: Call, type_: str) -> Outcome:
     else:
         fields = {field: value for field, value in new._asdict().items() if field not in ("version", "uid", "created", "name")}
         recorder.change(group, type_, known, **fields)
-    name = new.name  # type: ignore[union-attr]
+    name = new.name
     status, operation = 201 if known is None else 200, ""
     if type_ == Type.DISK:
         # Disks alone answer so: done, but as an operation of the provider.
         operation = recorder.open_operation("disks/write", group, group.scope(type_) + name, location)
         recorder.end_operation(group, operation)
         status = 202 if known is None else 200
-    return Outcome(status, lambda: show(recorder, group, type_, cast("State", find(recorder, group, type_, name))), operation, location)
+    return Outcome(
+        status, lambda: show(recorder, group, type_, cast("RegionalState", find(recorder, group, type_, name))), operation, location
+    )
 
 
 def _wanted(
-    recorder: Recorder, call: Call, group: Container, type_: str, location: str, body: dict[str, Any], known: State | None
-) -> State:
+    recorder: Recorder, call: Call, group: Container, type_: str, location: str, body: dict[str, Any], known: RegionalState | None
+) -> DiskState | NicState | PublicIpState | ResourceState:
     """The resource as a request wants it: a PUT says all of it, a PATCH what it changes."""
     uid = recorder.chance.uid(group.scope(type_) + call.name, recorder.now)
     patched = known if call.method == "PATCH" else None
-    tags = tags_of(call, body, known.tags if known is not None else ())  # type: ignore[union-attr]
+    tags = tags_of(call, body, known.tags if known is not None else ())
     body = {key: value for key, value in body.items() if key not in ("location", "tags")}
     if type_ == Type.DISK:
         return _disk(recorder, call, uid, location, tags, body, cast("DiskState | None", known))

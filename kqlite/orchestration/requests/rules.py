@@ -349,7 +349,7 @@ def define_extensions(recorder: Recorder, extensions: list[dict[str, Any]]) -> l
 
 
 def define_nics(recorder: Recorder, body: dict[str, Any], delete_default: str) -> list[list[Any]]:
-    """What `profiles.NicPart` holds of each interface configuration."""
+    """What `vm_profiles.NicPart` holds of each interface configuration."""
     nics = []
     for nic in nic_configurations(body):
         properties = nic.get("properties") or {}
