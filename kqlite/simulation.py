@@ -38,7 +38,7 @@ from kqlite.snapshotter.lag import Lag
 
 LOG_NAME = LOG
 STATE_NAME = "events.state"
-BESIDE = (LOG_NAME, f"{LOG_NAME}-wal", f"{LOG_NAME}-shm", "events.lock", STATE_NAME)
+TOP_LEVEL_MEMBERS = (LOG_NAME, f"{LOG_NAME}-wal", f"{LOG_NAME}-shm", "events.lock", STATE_NAME)
 """What a simulation keeps in its directory."""
 
 API_VERSION = "2023-09-01"
@@ -159,7 +159,7 @@ class Simulation:
             lambda: plane.durable_now,
             pass_time,
             self._directory,
-            BESIDE,
+            TOP_LEVEL_MEMBERS,
             plane.catch_up,
             overdue,
             plane.clock.speed,

@@ -110,7 +110,7 @@ EDITS: list[tuple[str, str, str, str]] = [
     ("nothing is answered before the commit", "control_plane.py", "            if commit:\n                self.commit()\n", ""),
     ("whole transactions", "log.py", 'self._db.execute("BEGIN IMMEDIATE")\n            if fresh', "if fresh"),
     ("synchronous", "log.py", 'self._db.execute("PRAGMA synchronous=FULL" if', 'self._db.execute("PRAGMA synchronous=OFF" if'),
-    ("state is taken back", "control_plane.py", "                recorder.take_back()\n                self._set_now", "                self._set_now"),
+    ("state is taken back", "control_plane.py", "                recorder.roll_back()\n                self._set_now", "                self._set_now"),
     ("timers after a restart", "control_plane.py", "            self._set_now(now)\n            self.recorder.rearm()", "            self._set_now(now)"),
     ("instance protection", "controllers/scale_set.py", "return is_protected(scale_set, vm) or lock_on", "return lock_on"),
     ("protected from repair", "controllers/repair.py", "sets.is_protected(scale_set, vm) or", "False or"),

@@ -82,7 +82,7 @@ def simulate(
         for spec in specs:
             simulation.inject(spec)
         if days is None:
-            simulation.plane.go_by(Clock.scaled(speed))
+            simulation.plane.use_clock(Clock.scaled(speed))
         # From here on other processes can ask this one.
         _ = simulation.inventory
         if days is None:

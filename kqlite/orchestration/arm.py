@@ -112,7 +112,7 @@ class FrontDoor:
         except KqliteError:
             raise
         except Exception as error:
-            self._plane.broke_down(f"{request.method} {request.path}", error)
+            self._plane.record_internal_error(f"{request.method} {request.path}", error)
             answer = self._refused(errors.internal())
         return self._with_headers(request, answer)
 

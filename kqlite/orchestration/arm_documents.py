@@ -15,7 +15,7 @@ from kqlite.orchestration.clock import iso
 from kqlite.orchestration.disk_performance import performance_of
 from kqlite.orchestration.locks import scope_of, shown_name
 from kqlite.orchestration.model import (
-    BESIDE,
+    TOP_LEVEL_MEMBERS,
     Definition,
     DiskState,
     ExtensionState,
@@ -106,7 +106,7 @@ def scale_set(group_id: str, state: ScaleSetState, definitions: Definitions) -> 
     document = _head(group_id, Type.SCALE_SET, state.name, state.location, state.tags, state.version)
     if state.zones:
         document["zones"] = list(state.zones)
-    for name in BESIDE:
+    for name in TOP_LEVEL_MEMBERS:
         if name in stored:
             document[name] = stored[name]
     if "sku" in stored:
@@ -209,7 +209,7 @@ def vm(group_id: str, state: VmState, definitions: Definitions, with_view: bool 
     if state.zone:
         document["zones"] = [state.zone]
     stored = definitions[state.model].document
-    for name in BESIDE:
+    for name in TOP_LEVEL_MEMBERS:
         if name in stored:
             document[name] = stored[name]
     properties = vm_properties(group_id, state, definitions)

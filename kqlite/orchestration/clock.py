@@ -1,7 +1,7 @@
-"""The only module that reads the time: manual, auto, scaled and wall clocks behind one object.
+"""Clocks: manual, auto, scaled and wall. No other module of the core reads the real time.
 
-Simulated time is a whole number of microseconds since 1970-01-01T00:00Z. It moves only when the control plane is told to advance;
-a clock says how far that is.
+Simulated time is a whole number of microseconds since 1970-01-01T00:00Z. It moves only when the control plane advances; a clock says how
+far.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 START = int(datetime(2021, 8, 11, tzinfo=UTC).timestamp()) * SECOND
 END = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * SECOND
-"""Simulated time goes no further: after it there are no dates."""
+"""The end of simulated time: a datetime has no later years."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.IGNORECASE)
@@ -31,7 +31,7 @@ _UNITS = {"us": 1, "ms": 1000, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 
 
 class DurationError(KqliteError):
-    """A text or number that is no duration."""
+    """A value that is no duration."""
 
 
 def duration(value: float | timedelta | str) -> int:
@@ -66,7 +66,7 @@ def _parsed(text: str) -> int:
 
 @lru_cache(maxsize=1024)  # autoscale reads the same few durations again every minute
 def iso_duration(text: str) -> int | None:
-    """Microseconds of an ISO 8601 duration such as "PT5M"; None for text that is none, and for more than any time has."""
+    """Microseconds of an ISO 8601 duration such as "PT5M"; None for other text, and for durations of 1,000 years and more."""
     found = _ISO.fullmatch(text)
     if found is None or not any(found.groups()):
         return None
@@ -93,11 +93,14 @@ def iso(micros: int) -> str:
 
 @dataclass
 class Clock:
-    """How simulated time follows from the world.
+    """How simulated time follows from real time.
 
-    mode: "manual" (only `advance` moves it), "auto" (jumps to the end of whatever is waited for), "scaled" (`speed` simulated seconds
-    for each second of the wall; 1 is the wall itself).
-    start: the simulated time at which a new simulation begins.
+    Args:
+        mode: "manual": only `advance` moves time. "auto": polling an operation jumps to its end. "scaled": time runs with real time.
+        speed: Simulated seconds for each real second, for mode "scaled".
+        start: Simulated time at which a new simulation begins.
+        read: Reads real time, in seconds.
+        sleep: Sleeps for some real seconds.
     """
 
     mode: str = "manual"
@@ -110,32 +113,32 @@ class Clock:
 
     @classmethod
     def manual(cls, start: datetime | None = None) -> Clock:
-        """A clock that moves only by `advance`."""
+        """A clock that only `advance` moves."""
         return cls("manual", start=START if start is None else from_datetime(start))
 
     @classmethod
     def auto(cls, start: datetime | None = None) -> Clock:
-        """A clock that jumps: whoever asks about a running operation sees it finished."""
+        """A clock that jumps to the end of an operation when a client polls it."""
         return cls("auto", start=START if start is None else from_datetime(start))
 
     @classmethod
     def scaled(cls, speed: float, start: datetime | None = None) -> Clock:
-        """A clock that runs `speed` times as fast as the wall's."""
+        """A clock that runs `speed` times as fast as real time."""
         if not speed > 0:
             raise DurationError(f"the speed of a clock must be above 0, not {speed}")
         return cls("scaled", speed, START if start is None else from_datetime(start))
 
     @classmethod
     def wall(cls) -> Clock:
-        """The wall's own time, from now."""
+        """Real time, from now."""
         return cls("scaled", 1.0, round(time.time() * SECOND))
 
     def begin(self, now: int) -> None:
-        """Simulated time is `now` at this moment of the wall."""
+        """Let simulated time be `now` at this real moment."""
         self._base_wall, self._base_time = self.read(), now
 
     def reading(self, now: int) -> int:
-        """How far simulated time should have come; `now` where this clock never moves by itself."""
+        """The simulated time that the clock shows. A clock that never moves by itself shows `now`."""
         if self.mode != "scaled":
             return now
         if self._base_wall is None:
@@ -144,7 +147,7 @@ class Clock:
         return max(now, self._base_time + int((self.read() - self._base_wall) * self.speed * SECOND))
 
     def wait(self, until: int, now: int, at_most: float) -> None:
-        """Sleep until the wall has come to the simulated time `until`, but not longer than `at_most` seconds."""
+        """Sleep until the clock shows `until`, but at most `at_most` real seconds."""
         seconds = (until - self.reading(now)) / (self.speed * SECOND)
         if seconds > 0:
             self.sleep(min(seconds, at_most))

@@ -1,7 +1,7 @@
-"""The one way in for a wish and for time.
+"""The control plane: requests and time enter here.
 
-`request` runs one decision and commits what it made, or takes all of it back; `advance_to` runs what is due. Whatever either shows
-is durable before it returns.
+`request` runs one request handler and commits its events, or rolls all of them back. `advance_to` runs the controllers whose timers are
+due. Both commit before they return, so that all they show is durable.
 """
 
 from __future__ import annotations
@@ -33,8 +33,13 @@ from kqlite.orchestration.timers import Timer, Wake
 _logger = logging.getLogger("kqlite")
 Result = TypeVar("Result")
 SERVICE_VERSIONS = ("preview-2021", "ga")
-COMMIT_EVERY = 5_000  # events; so many that a commit's sync costs little, and so few that they need little memory
-SAVE_EVERY = 200_000  # events; a start reads about 50,000 a second, and the state of so many is saved in less than one
+"""Versions of Azure's service: the preview of August 2021, and the service after general availability."""
+
+COMMIT_EVERY = 5_000
+"""Events in a commit while time advances: many enough that the sync costs little, few enough that they need little memory."""
+
+SAVE_EVERY = 200_000
+"""Events between two saved states. A start replays about 50,000 events a second; saving the state of 200,000 takes less than a second."""
 
 
 def _never() -> bool:
@@ -42,14 +47,22 @@ def _never() -> bool:
 
 
 def _nothing(container: str, name: str, due: int) -> None:
-    """What a timer wakes where no front door is there through which activity could send requests."""
+    """Handles the timers of `activity` while no `Activity` is there."""
 
 
 class ControlPlane:
-    """A simulation's state, its log and its clock.
+    """A simulation's state, its event log and its clock.
 
-    features: names to register at the beginning, or "all". Everything but the log and the clock is taken from the log where that
-    is not empty: a simulation goes on as what it began. saved: where the state is saved now and then, for a quick start.
+    Where the log is not empty, it determines the state, seed and service version; those arguments count for a new simulation alone.
+
+    Args:
+        log: The event log.
+        clock: The clock.
+        seed: Seed of all random draws.
+        service_version: One of `SERVICE_VERSIONS`.
+        subscriptions: Number of subscriptions.
+        feature_names: Preview features to register at the beginning, or "all".
+        saved: File for saved states, from which a later start is quick. None: the state is never saved.
     """
 
     def __init__(
@@ -69,11 +82,11 @@ class ControlPlane:
         facts = log.facts()
         self.log = log
         self.clock = clock
-        self.lock = RLock()  # one request, or one step of time, at a time: a server may call from several threads
+        self.lock = RLock()  # a server's threads run one request, or one step of time, at a time
         self.service_version = facts.get("profile", service_version)
         self.transitions = 0
-        self.trouble = ""  # the last internal error, for whoever asks how this is getting on
-        self._breakdowns = 0
+        self.trouble = ""  # the last internal error, for status reports
+        self._internal_errors = 0
         chance = Chance(int(facts.get("seed", seed)))
         self._saved = saved
         with no_collection():
@@ -100,12 +113,12 @@ class ControlPlane:
 
     @property
     def durable_now(self) -> int:
-        """The simulated time up to which everything that happened is committed."""
+        """The simulated time up to which all events are committed."""
         return self._committed_now
 
     @property
     def fleet(self) -> Fleet:
-        """The state. Read only: it changes by `request` and `advance_to` alone."""
+        """The state. Callers only read it; `request` and `advance_to` change it."""
         return self.recorder.fleet
 
     def _set_now(self, now: int) -> None:
@@ -165,30 +178,37 @@ class ControlPlane:
         }
 
     def on(self, wake: Wake, handle: Callable[[str, str, int], None]) -> None:
-        """What a kind of timer wakes that comes from outside: `handle` gets container, name and time, and commits nothing."""
+        """Let `handle` run for timers of this kind. It gets the container's key, the resource's name and the time, and must not commit."""
         self._wakes[wake] = handle
 
-    # A wish
+    # Requests
 
     def request(self, decide: Callable[[Recorder], Result], cause: str, commit: bool = True, actor: str = "user") -> Result:
-        """Run one decision for a user; what it changed is durable when this returns, or nothing was changed.
+        """Run a request handler. Its changes are durable when this returns. Where it raises, nothing is changed.
 
-        commit: False leaves the commit to the caller, who must answer nobody before it. actor: which user, as events name it.
+        Args:
+            decide: The handler.
+            cause: The request, as events name it.
+            commit: False: the caller commits, before it sends the answer.
+            actor: The actor, as events name it.
+
+        Returns:
+            What the handler returns.
         """
         with self.lock, interrupted_later():
-            mark = len(self.recorder.pending)
+            before = len(self.recorder.pending)
             try:
                 with self.recorder.because(actor, cause):
                     result = decide(self.recorder)
             except Exception:
-                self.recorder.take_back(mark)
+                self.recorder.roll_back(before)
                 raise
             if commit:
                 self.commit()
             return result
 
     def commit(self) -> None:
-        """Make everything durable that happened so far. Raises LogError, and takes all of it back, where that fails."""
+        """Write the pending events to the log. Where that fails, roll them back and raise LogError."""
         recorder = self.recorder
         if not recorder.pending and recorder.now == self._committed_now:
             return
@@ -197,7 +217,7 @@ class ControlPlane:
             try:
                 self.log.commit(recorder.pending, {**self._facts, "now": str(recorder.now)})
             except LogError:
-                recorder.take_back()
+                recorder.roll_back()
                 self._set_now(self._committed_now)
                 recorder.rearm()
                 self._autoscale.forget()
@@ -207,13 +227,13 @@ class ControlPlane:
             self._committed_now = recorder.now
         self.crash_if("after-commit")
         if recorder.fleet.sequence >= self._save_at:
-            # The larger the fleet, the rarer: what is saved is the whole of it.
+            # Saving writes the whole fleet, so a larger fleet is saved less often.
             every = max(SAVE_EVERY, 4 * recorder.fleet.size)
             self.save_state(every)
             self._save_at = self._saved_at + every
 
     def save_state(self, after: int = 10_000) -> None:
-        """Save the state where so many events were committed since it was saved last. Nothing is lost where that is never done."""
+        """Save the state if at least `after` events were committed since the last save. The log alone counts, so a save may be missing."""
         fleet = self.recorder.fleet
         if self._saved is None or fleet.sequence - self._saved_at < after:
             return
@@ -224,19 +244,19 @@ class ControlPlane:
     # Time
 
     def advance(self, by: int, stopped: Callable[[], bool] = _never) -> None:
-        """Let so many microseconds pass at once, whatever the clock shows; a clock that moves by itself goes on from there."""
+        """Advance simulated time by `by` microseconds at once. A clock that moves by itself goes on from there."""
         if self.now + by > END:
             raise DurationError("simulated time ends with the year 9999")
         self.advance_to(self.now + by, stopped)
         self.clock.begin(self.now)
 
-    def go_by(self, clock: Clock) -> None:
-        """Another clock from now on."""
+    def use_clock(self, clock: Clock) -> None:
+        """Use another clock from now on."""
         self.clock = clock
         clock.begin(self.now)
 
     def advance_to(self, time: int, stopped: Callable[[], bool] = _never) -> None:
-        """Run everything that is due up to and including `time`; less where `stopped`, which is asked at each commit, says so."""
+        """Run all timers up to and including `time`. Stop early when `stopped`, called after each commit, returns True."""
         with self.lock, interrupted_later() as interrupted, no_collection():
             if self._run_due(time, lambda: stopped() or interrupted()):
                 self._set_now(max(time, self.recorder.now))
@@ -247,7 +267,7 @@ class ControlPlane:
         while (timer := timers.pop(time)) is not None:
             self._set_now(max(timer.due, self.recorder.now))
             self._run(timer)
-            # Only between steps: a commit never cuts one in two. What is due at this instant still is so after a restart.
+            # A commit falls between two timers, never within one. Timers that are left at this instant are due again after a restart.
             if len(self.recorder.pending) >= COMMIT_EVERY:
                 self.commit()
                 if stopped():
@@ -257,47 +277,47 @@ class ControlPlane:
     def _run(self, timer: Timer) -> None:
         if self._crash_points:
             self.crash_if("between-steps")
-        mark = len(self.recorder.pending)
+        before = len(self.recorder.pending)
         try:
             self._wakes[timer.wake](timer.group, timer.name, timer.due)
         except Exception as error:
-            self.recorder.take_back(mark)
-            self.broke_down(f"{Wake(timer.wake).name.lower().replace('_', '-')} of {timer.name or 'the simulation'}", error)
+            self.recorder.roll_back(before)
+            self.record_internal_error(f"{Wake(timer.wake).name.lower().replace('_', '-')} of {timer.name or 'the simulation'}", error)
             giving_up.give_up(self.recorder, timer, repr(error))
 
-    def broke_down(self, what: str, error: Exception) -> None:
-        """Remember an error that nobody was to blame for: a fault in kqlite itself, after which time goes on."""
-        self._breakdowns += 1
-        self.trouble = f"{self._breakdowns} internal error{'s' if self._breakdowns > 1 else ''}, the last in {what}: {error!r}"
+    def record_internal_error(self, what: str, error: Exception) -> None:
+        """Record and log an unexpected exception: a bug of kqlite. The simulation goes on."""
+        self._internal_errors += 1
+        self.trouble = f"{self._internal_errors} internal error{'s' if self._internal_errors > 1 else ''}, the last in {what}: {error!r}"
         _logger.error("internal error in %s", what, exc_info=error)
 
     def catch_up(self, stopped: Callable[[], bool] = _never) -> None:
-        """Bring simulated time to what the clock shows, where the clock moves by itself."""
+        """Advance simulated time to the clock's reading, for a clock that moves by itself."""
         if self.clock.mode == "scaled":
             reading = self.clock.reading(self.now)
             if reading > self.now:
                 self.advance_to(reading, stopped)
 
     def run_until(self, done: Callable[[], bool], limit: int) -> bool:
-        """Go from timer to timer until `done` says so; False where `limit` microseconds passed first."""
+        """Run timer after timer until `done` returns True. Returns False if `limit` microseconds pass first."""
         with self.lock, interrupted_later() as interrupted, no_collection():
             end = self.now + limit
-            while not (reached := done()) and not interrupted():
+            while not (is_done := done()) and not interrupted():
                 due = self.recorder.timers.next_due()
                 if due is None or due > end:
                     break
                 self._run_due(due)
             self.commit()
             self.clock.begin(self.now)
-            return reached
+            return is_done
 
     # Faults
 
     def inject(self, spec: Mapping[str, Any]) -> str:
-        """A new fault; its id. Raises CoreError for what is no fault."""
+        """Inject a fault and return its id. Raises CoreError for an invalid fault."""
         if spec.get("fault") == "crash":
             _, keys, _, _ = parsed(spec, self.now)
-            # Never in the log: a process that starts again must not stop at once.
+            # A crash point is never logged: a process that starts again would crash at once.
             self._crash_points.add(str(keys.get("operation", "before-commit")))
             return f"crash-{keys.get('operation', 'before-commit')}"
         return self.request(lambda recorder: outages.inject(recorder, spec), "faults/write")
@@ -310,7 +330,7 @@ class ControlPlane:
         self.request(lambda recorder: outages.recover(recorder, id_), "faults/delete")
 
     def crash_if(self, point: str) -> None:
-        """Stop the process, as a power cut does, where a crash was injected at this point."""
+        """Kill the process, as a power cut does, if a crash was injected at this point."""
         if point in self._crash_points:
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -1,8 +1,13 @@
-"""The event record: what happened, in order, with all that a reader needs to build any row at any sequence number.
+"""The event record: one change of one resource.
 
-A reader who holds the events 1..n, and nothing else, knows every resource as of n: an event carries the resource's whole
-state after the change, and what a state refers to by number (`model`, `profile`, ...) was itself logged before, once and for
-all, by an event of kind DEFINED. States are the named tuples of `model.py`, one class for each resource type.
+A reader of the events 1..n knows every resource as of event n. An event carries the resource's whole state after the change. Where a state
+refers to a document by number (`model`, `profile`, ..), an earlier event of kind DEFINED carries that document. States are the named tuples
+of `model.py`.
+
+Example: a VM starts. Both values of `power` follow from one event, so a change record needs no second look-up.
+
+    sequence  kind     name  version  state                              previous
+    57        changed  web1  4        VmState(.., power="starting", ..)  {"power": "stopped", "version": 3, ..}
 """
 
 from __future__ import annotations
@@ -13,13 +18,13 @@ from typing import Any, NamedTuple
 from kqlite.orchestration.model import State
 
 USERS = ("user", "operator", "pipeline")
-"""Who sends requests: the user of this simulation, and the fleet's own people and pipelines (`activity`)."""
+"""Actors that send requests: the user of the simulation, and the operators and pipelines that `activity` simulates."""
 
 
 class Kind(StrEnum):
     """What an event says about its resource."""
 
-    DEFINED = "defined"  # an immutable document now has a number; `state` is a `model.Definition`
+    DEFINED = "defined"  # an immutable document got its number; `state` is a `model.Definition`
     CREATED = "created"
     CHANGED = "changed"
     DELETED = "deleted"  # `state` is the last one; the resource is gone after this event
@@ -29,18 +34,19 @@ class Kind(StrEnum):
 class Event(NamedTuple):
     """One thing that happened.
 
-    sequence: dense and total, from 1; an event is visible only once it is durable.
-    time: microseconds since 1970-01-01T00:00Z, never lower than that of the event before.
-    type: the resource type in ARM's casing, a `model.Type`.
-    scope: the resource's id up to where `name` begins; shared by all resources beside it.
-    name: the rest of the id: the resource's name in the casing of the request that made it, for an extension "{vm}/extensions/{name}".
-    version: of the resource, 1 when it is created, one more at each event; a deletion counts.
-    operation: the id of the operation this was done for, or "".
-    actor: who wanted it: one of `USERS`, or the controller that closed a gap ("scale-set", "vm", "health", "repair", "autoscale", "spot",
-        "maintenance", "feature", "fault").
-    cause: the request or step that led to it ("virtualMachines/write", "boot", "AllocationFailed", ..).
-    state: the resource after the event.
-    previous: the earlier value of every field of the state that changed, by name; empty when created or deleted.
+    Args:
+        sequence: Sequence number, from 1 and without gaps. Readers see an event only once it is durable.
+        time: Microseconds since 1970-01-01T00:00Z, never lower than the time of the event before.
+        type: Resource type in ARM's casing, a `model.Type`.
+        scope: The resource's id up to where `name` begins. Sibling resources share it.
+        name: The rest of the id, in the casing of the request that created the resource. For an extension "{vm}/extensions/{name}".
+        version: Version of the resource: 1 when it is created, one more at each event, the deletion included.
+        operation: Id of the operation that caused the event; "" for none.
+        actor: One of `USERS`, or the controller that acted: "scale-set", "vm", "health", "repair", "autoscale", "spot", "maintenance",
+            "feature", "fault".
+        cause: The request or step that led to the event ("virtualMachines/write", "boot", "AllocationFailed", ..).
+        state: The resource after the event.
+        previous: The earlier value of each changed field, by name. Empty for a creation. For a deletion the earlier version alone.
     """
 
     sequence: int
@@ -63,13 +69,13 @@ class Event(NamedTuple):
 
     @property
     def group(self) -> str:
-        """The id of the resource group, or of the subscription where the resource lies in no group."""
+        """The id of the resource group; the id of the subscription for a resource outside any group."""
         head, _, _ = self.scope.partition("/providers/")
         return head
 
     @property
     def before(self) -> State | None:
-        """The state before the event; None for a resource that was created by it."""
+        """The state before the event; None for the event that created the resource."""
         if self.kind is Kind.CREATED or self.kind is Kind.DEFINED or self.kind is Kind.NOTED:
             return None
         return self.state._replace(**self.previous)

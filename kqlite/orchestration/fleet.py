@@ -1,7 +1,7 @@
-"""The state: every resource's state, indexed; it changes only by `put`, which applies one event forwards or backwards.
+"""The fleet: the state of every resource, with indexes. Only `put` changes it; `apply` and `undo` call `put` for one event.
 
-Counts that decisions need (members by fault domain, instances in flight, cores used) are kept as states come and go; nobody
-counts anew, and nothing scans the fleet.
+Controllers need counts: members by fault domain, VMs that an operation waits for, cores in use. `put` keeps the counts up to date, so that
+no decision scans the fleet.
 """
 
 from __future__ import annotations
@@ -36,29 +36,33 @@ from kqlite.orchestration.model import (
 )
 from kqlite.orchestration.vm_profiles import Facts, HealthProbe, facts_of, health_probe_of
 
-HISTORY = 13 * HOUR  # the longest window of an autoscale rule is 12 hours, and metrics come late
+HISTORY = 13 * HOUR
+"""How far back counts are kept for autoscale. The longest window of a rule is 12 hours, and metrics arrive late."""
+
 OPERATIONS_KEPT = 10_000
+"""The most ended operations that are kept."""
+
 _ROOT_TYPES = (Type.SUBSCRIPTION, Type.FAULT, Type.METRIC, Type.DEFINITION, Type.NOTE, Type.ACTIVITY)
 _IMPLIED_TYPES = (Type.DISK, Type.NIC, Type.PUBLIC_IP)
-ACTIVITY = "activity"  # the name of the one state of its type
-_NOBODY: dict[str, State] = {}
+ACTIVITY = "activity"  # the name of the one `ActivityState`
+_NO_RESOURCES: dict[str, State] = {}
 
 canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
 
 
 def fold(name: str) -> str:
-    """The key of a name: ids compare without case. A name in lower case is its own key, to hold one string and not two."""
+    """The key of a name: ids compare without case. A name in lower case is returned itself, to save memory."""
     lower = name.lower()
     return name if lower == name else lower
 
 
 def content_key(kind: str, text: str) -> bytes:
-    """By which an equal definition is found again."""
+    """The key under which an equal definition is found."""
     return blake2b(f"{kind}:{text}".encode(), digest_size=16).digest()
 
 
 class Container:
-    """What holds resources: a resource group, a subscription, or the root. Resources are kept by type and folded name."""
+    """A resource group, a subscription, or the root, with its resources by type and key (`fold` of the name)."""
 
     __slots__ = ("_scopes", "id", "key", "members", "resources", "subscription")
 
@@ -77,11 +81,11 @@ class Container:
 
     def of(self, type_: str) -> dict[str, State]:
         """All resources of a type, by key."""
-        return self.resources.get(type_, _NOBODY)
+        return self.resources.get(type_, _NO_RESOURCES)
 
     def get(self, type_: str, name: str) -> State | None:
-        """The resource of this type and name; None where there is none."""
-        return self.resources.get(type_, _NOBODY).get(name.lower())
+        """The resource of this type and name; None if there is none."""
+        return self.resources.get(type_, _NO_RESOURCES).get(name.lower())
 
     def vm(self, name: str) -> VmState | None:
         """The VM of this name."""
@@ -92,7 +96,7 @@ class Container:
         return cast("ScaleSetState | None", self.get(Type.SCALE_SET, name))
 
     def scope(self, type_: str) -> str:
-        """The id of a resource of this type, up to its name."""
+        """The part of a resource's id before its name, for resources of this type."""
         scope = self._scopes.get(type_)
         if scope is None:
             scope = self._scopes[type_] = self._make_scope(type_)
@@ -113,11 +117,20 @@ class Container:
 
 
 class Membership:
-    """What a scale set's decisions need to know of its VMs.
+    """Counts and sets of the VMs of a scale set. The dictionaries are ordered sets of VM keys.
 
-    live: members that are not being deleted; leaving: those that are. domains: live members by fault domain; racks: by domain and
-    hidden rack. busy: VMs that the set's controller waits for; repairing: those that repair waits for. unhealthy: live members whose
-    application is not healthy. notices: those under a terminate notice. history: (minute, serving) at each change.
+    Args:
+        live: Members that are not being deleted.
+        leaving: Members that are being deleted.
+        unhealthy: Live members whose application is not healthy.
+        notices: Members under a terminate notice.
+        domains: Number of live members by fault domain.
+        racks: Number of live members by fault domain and rack.
+        zones: Number of live members by zone.
+        busy: Number of VMs that the scale set controller waits for.
+        repairing: Number of VMs that the repair controller waits for.
+        serving: Number of live members that take load.
+        history: (minute, serving) at each change of `serving`, the oldest first.
     """
 
     __slots__ = ("busy", "domains", "history", "leaving", "live", "notices", "racks", "repairing", "serving", "unhealthy", "zones")
@@ -137,11 +150,11 @@ class Membership:
 
     @property
     def total(self) -> int:
-        """All VMs that belong to the set, those being deleted included."""
+        """The number of members, including those that are being deleted."""
         return len(self.live) + len(self.leaving)
 
     def add(self, key: str, vm: VmState, sign: int) -> None:
-        """Count a VM in (sign 1) or out (sign -1)."""
+        """Count a VM as a member (sign 1), or no longer (sign -1)."""
         if vm.provisioning == Provisioning.DELETING:
             _toggle(self.leaving, key, sign)
         else:
@@ -150,7 +163,7 @@ class Membership:
             self.racks[vm.domain][vm.rack] += sign
             if vm.zone:
                 self.zones[vm.zone] = self.zones.get(vm.zone, 0) + sign
-            if vm.health in _ILL:
+            if vm.health in _NOT_HEALTHY:
                 _toggle(self.unhealthy, key, sign)
             if serves(vm):
                 self.serving += sign
@@ -162,14 +175,14 @@ class Membership:
             self.repairing += sign
 
     def update(self, key: str, old: VmState, new: VmState) -> None:
-        """Count a member as it is now, that was `old` before; whether it is live has not changed."""
+        """Update the counts for a member that changed from `old` to `new` and is live in both, or leaving in both."""
         if new.provisioning != Provisioning.DELETING:
             if (old.domain, old.rack, old.zone) != (new.domain, new.rack, new.zone):
                 self.add(key, old, -1)
                 self.add(key, new, 1)
                 return
-            ill = new.health in _ILL
-            if ill != (old.health in _ILL):
+            ill = new.health in _NOT_HEALTHY
+            if ill != (old.health in _NOT_HEALTHY):
                 _toggle(self.unhealthy, key, 1 if ill else -1)
             self.serving += serves(new) - serves(old)
         noticed = new.step.startswith("terminate")
@@ -180,7 +193,7 @@ class Membership:
             self.repairing += (new.work == "repair") - (old.work == "repair")
 
     def remember(self, now: int) -> None:
-        """Note how many serve from now on. Metrics look at whole minutes, so one entry for each minute is enough."""
+        """Add the current `serving` to the history. Metrics have a sample a minute, so one entry a minute is enough."""
         history = self.history
         since = -(-now // MINUTE) * MINUTE
         if history and history[-1][0] == since:
@@ -191,15 +204,15 @@ class Membership:
             history.popleft()
 
 
-_ILL = (Health.UNHEALTHY, Health.UNKNOWN)
+_NOT_HEALTHY = (Health.UNHEALTHY, Health.UNKNOWN)
 
 
 def serves(vm: VmState) -> bool:
-    """Whether a VM takes its share of the set's load."""
+    """Whether a VM takes a share of the scale set's load."""
     return vm.power == Power.RUNNING and vm.provisioning == Provisioning.SUCCEEDED and vm.health in (Health.NONE, Health.HEALTHY)
 
 
-def _leaves(vm: VmState) -> bool:
+def _is_deleting(vm: VmState) -> bool:
     return vm.provisioning == Provisioning.DELETING
 
 
@@ -211,7 +224,23 @@ def _toggle(keys: dict[str, None], key: str, sign: int) -> None:
 
 
 class Fleet:
-    """Everything the control plane knows."""
+    """All state of the control plane.
+
+    Args:
+        now: The simulated time.
+        sequence: Sequence number of the last event.
+        definitions: Definitions by number.
+        numbers: Numbers of definitions by `content_key`.
+        containers: Groups, subscriptions and the root, by id in lower case.
+        cores: Cores or VMs in use, by (subscription, location, quota name).
+        open_work: Number of VMs that work for an operation, by operation id.
+        open_operations: Number of operations that run.
+        faults: Active faults by fault name and id.
+        priced: Keys of the Spot VMs with a maximum price, by (location, size).
+        fed: (time, value) of each metric that a user set, by the name of its `MetricState`.
+        fed_vms: Keys of the VMs with metrics that a user set, by (group, metric).
+        ended: Ended operations, the oldest first, for removal.
+    """
 
     def __init__(self) -> None:
         self.now = 0
@@ -234,7 +263,7 @@ class Fleet:
 
     @property
     def size(self) -> int:
-        """How many states are held."""
+        """The number of states."""
         return sum(len(states) for container in self.containers.values() for states in container.resources.values())
 
     @property
@@ -243,24 +272,24 @@ class Fleet:
         return cast("ActivityState | None", self.root.get(Type.ACTIVITY, ACTIVITY))
 
     def container(self, id_: str) -> Container | None:
-        """The group or subscription of this id; None where there is none."""
+        """The group or subscription with this id; None if there is none."""
         return self.containers.get(id_.lower())
 
     def facts(self, number: int) -> Facts:
-        """What the model of this number says."""
+        """The facts of the definition with this number."""
         facts = self._facts.get(number)
         if facts is None:
             facts = self._facts[number] = facts_of(self.definitions[number])
         return facts
 
     def probe(self, number: int) -> HealthProbe | None:
-        """The health probe that the extension of this number is, if it is one."""
+        """The health probe that the extension definition with this number describes; None for another extension."""
         if number not in self._probes:
             self._probes[number] = health_probe_of(self.definitions[number].document)
         return self._probes[number]
 
     def vm_probe(self, vm: VmState) -> HealthProbe | None:
-        """The health probe of a VM whose health extension is installed."""
+        """The health probe of a VM; None without an installed health extension."""
         for _, number, state, _, _ in vm.extensions:
             if state == Provisioning.SUCCEEDED:
                 probe = self.probe(number)
@@ -273,12 +302,12 @@ class Fleet:
         return group.members[set_name.lower()]
 
     def members(self, group: Container, set_name: str) -> Iterator[VmState]:
-        """The live members of a scale set, in the order in which they came."""
+        """The live members of a scale set, in the order in which they joined."""
         vms = group.of(Type.VM)
         return (cast("VmState", vms[key]) for key in list(group.members[set_name.lower()].live))
 
     def groups(self, subscription: str) -> Iterator[Container]:
-        """The groups of a subscription, in the order in which they were made."""
+        """The groups of a subscription, in the order of their creation."""
         parent = self.containers[f"/subscriptions/{subscription}"]
         return (self.containers[f"{parent.key}/resourcegroups/{key}"] for key in list(parent.of(Type.GROUP)))
 
@@ -293,7 +322,7 @@ class Fleet:
         return provider.effective if provider is not None else ()
 
     def apply(self, event: Event) -> None:
-        """Bring the state to what it was after this event."""
+        """Apply the next event."""
         self.now = event.time
         self.sequence = event.sequence
         if event.kind is Kind.NOTED:
@@ -306,7 +335,7 @@ class Fleet:
         self.put(container, event.type, old, None if event.kind is Kind.DELETED else event.state)
 
     def undo(self, event: Event) -> None:
-        """Bring the state back to what it was before this event, the last one applied."""
+        """Undo this event, which must be the last one applied."""
         self.sequence = event.sequence - 1
         if event.kind is Kind.NOTED:
             return
@@ -329,16 +358,23 @@ class Fleet:
         return container
 
     def define(self, definition: Definition) -> None:
-        """Hold an immutable document."""
+        """Add a definition."""
         self.definitions[definition.number] = definition
         self.numbers[content_key(definition.kind, canonical(definition.document))] = definition.number
 
     def put(self, container: Container, type_: str, old: State | None, new: State | None) -> None:
-        """Replace a state: none by `new` (created), `old` by `new` (changed), `old` by none (deleted)."""
+        """Replace the state of a resource and update the indexes.
+
+        Args:
+            container: The container of the resource.
+            type_: Its type.
+            old: The state before; None for a creation.
+            new: The state after; None for a deletion.
+        """
         if type_ == Type.VM:
             self._index_vm(container, cast("VmState | None", old), cast("VmState | None", new))
         elif type_ == Type.EXTENSION:
-            return  # a VM's state repeats the state of its extensions
+            return  # the VM's state holds its extensions
         elif type_ in _IMPLIED_TYPES:
             if new is not None and cast("DiskState | NicState | PublicIpState", new).implied:
                 return
@@ -392,8 +428,8 @@ class Fleet:
         if new is not None:
             history.append((self.now, new.value))
         resource_id, _, metric = state.name.rpartition("|")
-        owner, mark, key = resource_id.partition("/providers/microsoft.compute/virtualmachines/")
-        if mark:
+        owner, found, key = resource_id.partition("/providers/microsoft.compute/virtualmachines/")
+        if found:
             self.fed_vms.setdefault((owner, metric), {})[key] = None
 
     def _index_operation(self, container: Container, old: OperationState | None, new: OperationState | None) -> None:
@@ -407,9 +443,14 @@ class Fleet:
                 holder.of(Type.OPERATION).pop(name, None)
 
     def _index_vm(self, group: Container, old: VmState | None, new: VmState | None) -> None:
-        if old is not None and new is not None and old[_PLACED] == new[_PLACED] and old[_STATE] == new[_STATE]:
+        if (
+            old is not None
+            and new is not None
+            and old[_PLACEMENT_FIELDS] == new[_PLACEMENT_FIELDS]
+            and old[_COUNTED_FIELDS] == new[_COUNTED_FIELDS]
+        ):
             return
-        kept = old is not None and new is not None and old.set == new.set and _leaves(old) == _leaves(new)
+        kept = old is not None and new is not None and old.set == new.set and _is_deleting(old) == _is_deleting(new)
         if kept and new is not None and old is not None and new.set:
             group.members[new.set.lower()].update(fold(new.name), old, new)
         for vm, sign in ((old, -1), (new, 1)):
@@ -441,13 +482,13 @@ class Fleet:
             self.cores[usage] = self.cores.get(usage, 0) + sign * facts.size.vcpus
         elif facts.max_price > 0:
             bought = self.priced.setdefault((vm.location, facts.size.name), {})
-            place = (group.key, vm.name.lower())
+            key = (group.key, vm.name.lower())
             if sign > 0:
-                bought[place] = None
+                bought[key] = None
             else:
-                bought.pop(place, None)
+                bought.pop(key, None)
 
 
 _FIELDS = VmState._fields
-_PLACED = slice(_FIELDS.index("zone"), _FIELDS.index("model") + 1)
-_STATE = slice(_FIELDS.index("domain"), _FIELDS.index("health") + 1)
+_PLACEMENT_FIELDS = slice(_FIELDS.index("zone"), _FIELDS.index("model") + 1)
+_COUNTED_FIELDS = slice(_FIELDS.index("domain"), _FIELDS.index("health") + 1)

@@ -111,11 +111,11 @@ def begin(
         changed["changed"] = recorder.now
     begun = recorder.change_vm(group, vm, **changed)
     if vm.work and vm.work != begun.work:
-        _let_go(recorder, group, vm)
+        _abandon_work(recorder, group, vm)
     return begun
 
 
-def _let_go(recorder: Recorder, group: Container, vm: VmState) -> None:
+def _abandon_work(recorder: Recorder, group: Container, vm: VmState) -> None:
     """Whoever waited for the step that was under way on this VM waits no longer: another took its place."""
     if vm.work not in ("set", "repair"):
         if vm.work not in recorder.fleet.open_work:

@@ -1,7 +1,15 @@
-"""The event log: append, commit, read after a sequence number; durable in SQLite, or in memory.
+"""The event log: append, commit, read after a sequence number. It is durable in SQLite, or kept in memory.
 
-An event is visible to readers only when the commit that holds it has returned. One commit holds any number of events and the
-time that was reached, and is whole or absent after a crash: the file is in WAL mode with `synchronous=FULL`.
+Readers see an event only after the commit that contains it has returned. A commit contains any number of events and the simulated time.
+After a crash a commit is there as a whole or not at all: the file is in WAL mode with `synchronous=FULL`.
+
+The SQLite file has three tables. Types, scopes, operations, actors and causes repeat often, so `events` holds their numbers in `texts`:
+
+    texts   1 "Microsoft.Compute/virtualMachines"   2 "/subscriptions/../virtualMachines/"   3 ""   4 "user"   ..
+    facts   "now" "1628640600000000"   "seed" "0"   "profile" "preview-2021"
+    events  sequence 57, time .., kind 2, type 1, scope 2, name "web1", version 4, .., image '["web1",4,..]', previous '{"version":3,..}'
+
+The column `image` holds the state after the event. The fact `profile` holds the service version.
 """
 
 from __future__ import annotations
@@ -21,7 +29,8 @@ from kqlite.orchestration.model import NoteState, fields_of, state_reader
 FORMAT_VERSION = 1
 APPLICATION_ID = 0x6B716C67  # "kqlg"
 
-UNFINISHED = "unfinished"  # the fact that names a beginning which is not over
+UNFINISHED = "unfinished"
+"""Fact that names the initial fleet while its creation has not finished (`RepeatedLog`)."""
 
 _SCHEMA = """
 CREATE TABLE texts (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
@@ -32,26 +41,26 @@ CREATE TABLE events (
   image TEXT NOT NULL, previous TEXT
 );
 """
-# Few events are definitions, so that a reader in the middle of a log finds all that came before it.
+# A reader that begins in the middle of a log reads all definitions before it. They are few, and this index finds them.
 _INDEX = "CREATE INDEX IF NOT EXISTS definitions ON events (sequence) WHERE kind = 0"
 _INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SELECT = "SELECT * FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?"
 _SELECT_DEFINITIONS = "SELECT * FROM events WHERE kind = 0 AND sequence <= ? ORDER BY sequence"
 _SELECT_AT = "SELECT * FROM events WHERE sequence IN (SELECT value FROM json_each(?)) ORDER BY sequence"
-# Of a group, SQLite takes the other columns from the row that has the highest `sequence`.
+# In a query with max(), SQLite takes the other columns from the row with the maximum.
 _SELECT_NEWEST = "SELECT type, scope, name, kind, max(sequence) FROM events WHERE sequence <= ? GROUP BY type, scope, name"
 
 _KINDS = tuple(Kind)
 _KIND_CODES = {kind: code for code, kind in enumerate(_KINDS)}
 NOT_READ = NoteState("", 0, "", "")
-"""Stands for a state that nobody asked for."""
+"""Replaces a state that the caller of `read` does not need."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_scan = cast("Any", json.JSONDecoder()).scan_once  # of which the type stubs do not know
+_scan = cast("Any", json.JSONDecoder()).scan_once  # the type stubs lack it
 
 
 def _value(text: str) -> Any:
-    """What `json.loads` gives, sooner: `_encode` leaves no spaces around it for which that looks."""
+    """As `json.loads`, but faster: text from `_encode` has no surrounding spaces to skip."""
     try:
         value, end = _scan(text, 0)
     except StopIteration:
@@ -62,11 +71,15 @@ def _value(text: str) -> Any:
 
 
 class LogError(KqliteError):
-    """The log can't be read or written: the message names the file and the reason."""
+    """The log cannot be read or written. The message names the file and the reason."""
 
 
 class Newest(NamedTuple):
-    """The last event of a resource. deleted: the resource is gone after it."""
+    """The last event of a resource.
+
+    Args:
+        deleted: Whether the event deleted the resource.
+    """
 
     type: str
     id: str
@@ -75,46 +88,49 @@ class Newest(NamedTuple):
 
 
 class EventLog(Protocol):
-    """Where events are kept. `commit` appends all of them and the facts, or nothing."""
+    """Stores events in order, and facts about the simulation by name."""
 
     @property
     def last(self) -> int:
-        """The sequence number of the last committed event; 0 where there is none."""
+        """The sequence number of the last committed event; 0 for an empty log."""
 
     def commit(self, events: Sequence[Event], facts: Mapping[str, str]) -> None:
-        """Make these events and facts durable, in one transaction. Raises LogError and changes nothing where that fails."""
+        """Append the events and set the facts, in one durable transaction. Where that fails, nothing changes and LogError is raised."""
 
     def facts(self) -> dict[str, str]:
-        """What was committed beside the events: the time reached, the seed, the profile."""
+        """The committed facts: "now" (the simulated time), "seed", "profile" (the service version), and others."""
 
     def read(self, after: int = 0, limit: int = 10_000, bare: Collection[str] = ()) -> list[Event]:
-        """At most `limit` committed events after this sequence number, in order.
+        """Committed events in order.
 
-        bare: types whose events may come with `NOT_READ` in place of their states, for who does not look at them.
+        Args:
+            after: Sequence number before the first event.
+            limit: The most events to return.
+            bare: Types whose states the caller does not need. Their events may have `NOT_READ` as state, which saves decoding.
         """
 
     def at(self, sequences: Sequence[int]) -> list[Event]:
-        """The committed events of these sequence numbers, in order."""
+        """The committed events with these sequence numbers, in order."""
 
     def definitions(self, upto: int) -> list[Event]:
-        """All events of kind DEFINED up to this sequence number, in order: what the states of later events refer to."""
+        """All events of kind DEFINED up to this sequence number, in order."""
 
     def newest(self, upto: int) -> Iterator[Newest]:
-        """For each resource its last event up to this sequence number, in no order. Ids that differ in case are told apart."""
+        """The last event of each resource up to this sequence number, in no order. Ids that differ in case count as different."""
 
     def close(self) -> None:
-        """Give back what is held."""
+        """Release files and locks."""
 
 
 def every_event(log: EventLog, after: int = 0) -> Iterator[Event]:
-    """All committed events after a sequence number, read in pages."""
+    """All committed events after a sequence number. They are read in pages."""
     while page := log.read(after):
         yield from page
         after = page[-1].sequence
 
 
 class MemoryLog:
-    """A log that lives as long as the process."""
+    """A log in memory. It ends with the process."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
@@ -156,7 +172,11 @@ class MemoryLog:
 
 
 class _Texts(dict[int, str]):
-    """Texts by number. load: fetches those that another process has written meanwhile."""
+    """Texts by number.
+
+    Args:
+        load: Reads the texts that another process wrote meanwhile.
+    """
 
     def __init__(self, load: Callable[[], None]) -> None:
         self._load = load
@@ -171,9 +191,13 @@ class _Texts(dict[int, str]):
 class SqliteLog:
     """A log in a SQLite file.
 
-    path: the file; made when it is absent. synchronous: "FULL", or "NORMAL" for a caller who can lose the last commits to a power cut.
-    read_only: read what another process writes; `commit` then fails.
-    Raises LogError for a file that is not such a log, was written by a newer version, is damaged, or has a writer already.
+    Args:
+        path: The file. A missing file is created.
+        synchronous: "FULL", or "NORMAL", with which a power cut may lose the last commits.
+        read_only: Reads a log that another process writes. `commit` then fails.
+
+    Raises:
+        LogError: The file is no event log, is damaged, was written by a newer version, or has a writer already.
     """
 
     def __init__(self, path: Path | str, synchronous: str = "FULL", read_only: bool = False) -> None:
@@ -182,7 +206,7 @@ class SqliteLog:
         self.path = Path(path)
         self._texts: dict[str, int] = {}
         self._text_of = _Texts(self._load_texts)
-        self._lock = None if read_only else _only_writer(self.path)
+        self._lock = None if read_only else _take_writer_lock(self.path)
         try:
             target = f"{self.path.absolute().as_uri()}?mode=ro" if read_only else str(self.path)
             self._db = sqlite3.connect(target, uri=read_only, isolation_level=None, check_same_thread=False)
@@ -208,7 +232,7 @@ class SqliteLog:
         if read_only:
             return
         self._db.execute("PRAGMA journal_mode=WAL")
-        # FULL syncs the WAL at each commit: an answer that was given survives a power cut.
+        # FULL syncs the WAL at each commit, so that a power cut cannot undo an answer that was sent.
         self._db.execute("PRAGMA synchronous=FULL" if synchronous == "FULL" else "PRAGMA synchronous=NORMAL")
         if empty:
             self._db.executescript(
@@ -232,7 +256,7 @@ class SqliteLog:
         return int(self._db.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0])
 
     def setting(self, name: str) -> str:
-        """The value of `journal_mode` or `synchronous` as SQLite reports it."""
+        """The value of `journal_mode` or `synchronous`, as SQLite reports it."""
         statement = {"journal_mode": "PRAGMA journal_mode", "synchronous": "PRAGMA synchronous"}[name]
         return str(self._db.execute(statement).fetchone()[0])
 
@@ -292,11 +316,11 @@ class SqliteLog:
         """See EventLog."""
         return self._events(f"after event {after}", _SELECT, after, limit, bare=bare)
 
-    def _events(self, place: str, select: str, *values: object, bare: Collection[str] = ()) -> list[Event]:
+    def _events(self, where: str, select: str, *values: object, bare: Collection[str] = ()) -> list[Event]:
         try:
             return self._decoded(self._db.execute(select, values).fetchall(), bare)
         except (sqlite3.Error, LookupError, ValueError, TypeError) as error:
-            raise LogError(f"{self.path}: the log is damaged {place} ({error})") from error
+            raise LogError(f"{self.path}: the log is damaged {where} ({error})") from error
 
     def at(self, sequences: Sequence[int]) -> list[Event]:
         """See EventLog."""
@@ -350,10 +374,18 @@ class SqliteLog:
 
 
 class RepeatedLog:
-    """A log whose beginning happens again: what it holds already is compared with what comes, and only what is new is written.
+    """A log for resuming the creation of an initial fleet that a crash interrupted.
 
-    So a beginning that was interrupted is taken up from its start, because equal seeds and requests give equal events. beginning: its
-    name, which the log keeps until `finish` is called.
+    The caller creates the fleet again from the start. Equal seeds and requests give equal events, so this log compares the first events
+    with those that the file holds already, and writes the rest:
+
+        file before  commit of  result
+        1..5         1..3       compared, nothing written
+        1..5         4..8       4 and 5 compared, 6..8 written
+
+    Args:
+        log: The log to complete.
+        beginning: Name of the initial fleet. The log keeps it as the fact `UNFINISHED` until `finish` is called.
     """
 
     def __init__(self, log: EventLog, beginning: str) -> None:
@@ -364,25 +396,25 @@ class RepeatedLog:
 
     @property
     def last(self) -> int:
-        """The number of the last event that happened again, or is new."""
+        """The sequence number of the last event that was compared or written."""
         return self._last
 
     def commit(self, events: Sequence[Event], facts: Mapping[str, str]) -> None:
-        """See EventLog. Raises LogError where an event is not the one that the log holds."""
+        """See EventLog. Raises LogError for an event that differs from the one in the log."""
         known = self._log.read(self._last, len(events)) if self._last < self._log.last else []
         for old, new in zip(known, events, strict=False):
             if encoded(old) != encoded(new):
                 raise LogError(f"event {new.sequence} is not the one that the log holds: it was begun otherwise, or by another version")
         self._last += len(events)
         self._facts = {**facts, UNFINISHED: self._beginning}
-        fresh, reached = events[len(known) :], int(self._log.facts().get("now", 0))
-        if fresh and fresh[0].time < reached:
+        fresh, log_time = events[len(known) :], int(self._log.facts().get("now", 0))
+        if fresh and fresh[0].time < log_time:
             raise LogError(f"event {fresh[0].sequence} comes before the time that the log has reached")
-        if self._last >= self._log.last and int(facts["now"]) >= reached:
+        if self._last >= self._log.last and int(facts["now"]) >= log_time:
             self._log.commit(fresh, self._facts)
 
     def finish(self) -> None:
-        """The beginning is over."""
+        """The initial fleet is complete. Raises LogError if the file holds more events than were compared."""
         if self._last < self._log.last:
             raise LogError(f"the log holds {self._log.last} events, and its beginning gives {self._last}")
         self._log.commit([], {**self._facts, UNFINISHED: ""})
@@ -412,10 +444,11 @@ class RepeatedLog:
         self._log.close()
 
 
-def _only_writer(path: Path) -> IO[bytes]:
-    """A file that is locked while it is open: two writers of one log would give the same numbers to their events.
+def _take_writer_lock(path: Path) -> IO[bytes]:
+    """Open and lock the log's lock file. Two writers of one log would use the same sequence numbers.
 
-    Raises LogError where another process, or this one, holds it.
+    Raises:
+        LogError: Another process, or this one, holds the lock.
     """
     try:
         held = path.with_suffix(".lock").open("a+b")
@@ -438,5 +471,5 @@ def _only_writer(path: Path) -> IO[bytes]:
 
 
 def encoded(event: Event) -> bytes:
-    """The event as one line of JSON: what "the same log byte for byte" compares."""
+    """The event as one line of JSON, for comparing events byte for byte."""
     return _encode(event).encode()

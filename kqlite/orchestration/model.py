@@ -1,8 +1,15 @@
-"""The resources, as compact immutable states, and their states.
+"""The state of each resource, as a compact immutable record: one named tuple class for each kind of resource.
 
-A state is a named tuple of strings, numbers and tuples, so that a million of them fit in memory and one is written as a
-short JSON array. `0`, `""` and `()` mean "none". Times are microseconds since 1970-01-01T00:00Z. Fields named `model`,
-`profile` or `definition` are numbers of definitions: immutable documents that were logged before.
+A state holds strings, numbers and tuples alone. A million states fit in memory, and the event log writes a state as a short JSON array.
+The values `0`, `""` and `()` mean "none". Times are microseconds since 1970-01-01T00:00Z.
+
+Fields named `model`, `profile` or `definition` hold the number of a `Definition`: an immutable document that the log holds already. A fleet
+of 1,000 instances refers to one document instead of repeating it:
+
+    event  kind     state
+    41     defined  Definition(7, "instance", {"size": "Standard_D2s_v3", "profile": {..}})
+    42     created  VmState("web_0a1b2c3d", version=1, .., model=7, power="")
+    57     changed  VmState("web_0a1b2c3d", version=2, .., model=7, power="starting")
 """
 
 from __future__ import annotations
@@ -16,18 +23,18 @@ Tags = tuple[tuple[str, str], ...]
 Failure = tuple[str, str]  # code, message
 
 
-# What the body of a VM or scale set says beside its properties, and is kept and shown.
-BESIDE = ("identity", "plan", "extendedLocation", "placement")
+# Members of the body of a VM or scale set, outside `properties`, that are stored and shown.
+TOP_LEVEL_MEMBERS = ("identity", "plan", "extendedLocation", "placement")
 
 
 class Word(StrEnum):
-    """A word that shows as plain text wherever it comes out, as it does when it is read back from the log."""
+    """An enumeration whose members print as plain text, as the values do that the log gives back."""
 
     __repr__ = str.__repr__
 
 
 class Type(Word):
-    """Resource types in ARM's casing; the last few are the core's own records and no Azure resources."""
+    """Resource types in ARM's casing. Types that begin with "kqlite/" are records of the core and no Azure resources."""
 
     SUBSCRIPTION = "Microsoft.Resources/subscriptions"
     GROUP = "Microsoft.Resources/subscriptions/resourceGroups"
@@ -62,7 +69,7 @@ class Provisioning(Word):
 
 
 class Power(Word):
-    """`PowerState/..` of an instance view; NONE while nothing was allocated yet."""
+    """`PowerState/..` of an instance view. NONE: the VM was never allocated."""
 
     NONE = ""
     STARTING = "starting"
@@ -75,7 +82,7 @@ class Power(Word):
 
 
 class Health(Word):
-    """`HealthState/..`; NONE where no Application Health extension reports."""
+    """`HealthState/..` of an instance view. NONE: no Application Health extension reports."""
 
     NONE = ""
     HEALTHY = "healthy"
@@ -85,7 +92,7 @@ class Health(Word):
 
 
 class Step(Word):
-    """What is under way on a VM; the step ends at the state's `due`."""
+    """What is under way on a VM. The step ends at the time in the state's `due`."""
 
     NONE = ""
     ALLOCATE = "allocate"
@@ -112,7 +119,13 @@ class Step(Word):
 
 
 class Definition(NamedTuple):
-    """An immutable document and its number. kind: "instance" (size and profile of a scale set), "vm", "set", "extension", "setting", .."""
+    """An immutable document.
+
+    Args:
+        number: Numbers definitions from 1, in the order in which they were logged.
+        kind: What the document describes: "instance" (size and profile of a scale set), "vm", "set", "extension", "setting", ..
+        document: The JSON document.
+    """
 
     number: int
     kind: str
@@ -152,14 +165,23 @@ class GroupState(NamedTuple):
 
 
 class ScaleSetState(NamedTuple):
-    """A scale set: what is wanted (`capacity`, `profile`), and how far the controller is.
+    """A scale set: its goal (`capacity`, `profile`) and the progress of its controller.
 
-    model: the definition of everything but the profile; profile: the definition of size and profile, 0 where there is none.
-    serial: how many instances were created from the profile; it numbers the streams that their names are drawn from.
-    operation: the operation that scaling works for, "" when quiet. due: when the controller wakes. repair_due: when repair looks.
-    regular: the definition of the Regular instances of a set that mixes priorities, else 0; `profile` is then that of the Spot ones.
-    protected: (instance in lower case, "scale-in" or "actions"). evicted: (instance in lower case, until when it is restored).
-    restore_due: when evicted instances are tried again.
+    Args:
+        domains: Number of fault domains.
+        model: Definition of all that the body says except the profile.
+        profile: Definition of size and profile; 0 for a set without one. Where the set mixes priorities, that of the Spot instances.
+        capacity: Number of instances that the set is to have.
+        serial: Number of instances created from the profile so far. It selects the random stream for the next instance's name.
+        operation: Id of the running operation that scales the set; "" when there is none.
+        due: When the scale set controller wakes.
+        repair: Service state of automatic repairs: "Running", "Suspended" or "".
+        repair_rounds: Rounds of repair in a row in which no instance became healthy.
+        repair_due: When the repair controller wakes.
+        regular: Definition of the Regular instances of a set that mixes priorities; 0 for other sets.
+        protected: (instance name in lower case, "scale-in" or "actions") for each protected instance.
+        evicted: (instance name in lower case, time until which the platform tries to restore it) for each evicted instance.
+        restore_due: When the platform tries again to restore evicted instances.
     """
 
     name: str
@@ -190,13 +212,23 @@ class ScaleSetState(NamedTuple):
 class VmState(NamedTuple):
     """A virtual machine.
 
-    set: the name of its scale set, in the same group. model: a definition of kind "instance" or "vm".
-    domain: the fault domain, -1 outside a scale set; domain_asked: it was named in the request. rack: hidden, for outages.
-    changed: when the provisioning state last changed. settled: when the last change of state was complete (repair's grace).
-    step, due: what is under way and when it ends. work: for whom, "set", "repair" or an operation id; "" when idle.
-    turn: one more at each step; numbers the random draws. extensions: (name, definition, provisioning state, version, failure code).
-    answer: what its application answers to probes, "" for healthy. health_due: when the health state will change.
-    disk_version: the version of those of its disks and interfaces that follow from the model alone.
+    Args:
+        set: Name of its scale set, in the same group; "" for a standalone VM.
+        model: Definition of kind "instance" or "vm".
+        domain: Fault domain; -1 outside a scale set.
+        domain_asked: Whether the request named the fault domain.
+        rack: Rack inside the fault domain. No document shows it; rack outages use it.
+        changed: When the provisioning state last changed.
+        settled: When the last step ended. The grace period of automatic repair begins then.
+        step: What is under way, a `Step`.
+        due: When the step ends.
+        work: What waits for the step: "set", "repair" or the id of an operation; "" when the VM is idle.
+        turn: Number of steps begun so far. It selects the random stream for the step's duration.
+        extensions: (name, definition, provisioning state, version, failure code) for each extension.
+        health: Health state, a `Health`.
+        answer: What the application answers to health probes; "" for healthy.
+        health_due: When the health state changes.
+        disk_version: Version of the implied disks of this VM.
     """
 
     name: str
@@ -229,7 +261,7 @@ class VmState(NamedTuple):
 
 
 class ExtensionState(NamedTuple):
-    """An extension of a VM; the VM's own state repeats its state."""
+    """An extension of a VM. The VM's own state repeats what it says."""
 
     name: str
     version: int
@@ -241,10 +273,14 @@ class ExtensionState(NamedTuple):
 
 
 class DiskState(NamedTuple):
-    """A managed disk. vm: the name of the VM that holds it, "" when unattached. lun: -1 for an OS disk. state: `diskState`.
+    """A managed disk.
 
-    implied: it follows from its VM's state and model alone, so the fleet keeps no copy; the same holds for the other two below.
-    definition: what its body said beyond the other fields, 0 where nobody sent one.
+    Args:
+        vm: Name of the VM that it is attached to; "" for an unattached disk.
+        lun: Logical unit number; -1 for an OS disk.
+        state: `diskState`.
+        implied: Whether it follows from its VM's state and model alone. The fleet keeps no copy of an implied resource.
+        definition: What its body said beyond the other fields; 0 for a disk that no request described.
     """
 
     name: str
@@ -265,9 +301,13 @@ class DiskState(NamedTuple):
 
 
 class NicState(NamedTuple):
-    """A network interface. definition: a document of kind "nic" with its configuration. vm: the name of its VM, or "".
+    """A network interface.
 
-    beside: the definition of what its body said beside its properties, 0 for nothing.
+    Args:
+        vm: Name of its VM; "" for none.
+        definition: Its configuration, a document of kind "nic".
+        implied: As for a disk.
+        beside: What its body said outside `properties`; 0 for nothing.
     """
 
     name: str
@@ -285,7 +325,13 @@ class NicState(NamedTuple):
 
 
 class PublicIpState(NamedTuple):
-    """A public address. nic: the name of the interface that uses it, or "". definition: what its body said, 0 where nobody sent one."""
+    """A public IP address.
+
+    Args:
+        nic: Name of the interface that uses it; "" for none.
+        implied: As for a disk.
+        definition: What its body said; 0 for an address that no request described.
+    """
 
     name: str
     version: int
@@ -301,7 +347,7 @@ class PublicIpState(NamedTuple):
 
 
 class ResourceState(NamedTuple):
-    """A resource that is kept and shown as it was given: placement groups, load balancers, locks, autoscale settings."""
+    """A resource that is stored and shown as the request gave it: a proximity placement group, load balancer or lock."""
 
     name: str
     version: int
@@ -313,7 +359,15 @@ class ResourceState(NamedTuple):
 
 
 class SettingState(NamedTuple):
-    """An autoscale setting. blocked: no action before this time (cooldown). missing: the metric was absent at the last look."""
+    """An autoscale setting.
+
+    Args:
+        definition: The setting's properties.
+        target: Id of the scale set.
+        blocked: End of the cooldown: autoscale does not act before it.
+        last_action: When autoscale acted last.
+        missing: Whether a metric had no value at the last evaluation.
+    """
 
     name: str
     version: int
@@ -338,7 +392,11 @@ class FeatureState(NamedTuple):
 
 
 class ProviderState(NamedTuple):
-    """The registration of a resource provider. effective: the features that were registered when its last registration ended."""
+    """The registration of a resource provider.
+
+    Args:
+        effective: The features that were registered when the provider's last registration ended. Compute honours these alone.
+    """
 
     name: str
     version: int
@@ -348,7 +406,14 @@ class ProviderState(NamedTuple):
 
 
 class OperationState(NamedTuple):
-    """A long-running request. target: id of the resource. status: InProgress, Succeeded, Failed or Canceled."""
+    """A long-running operation.
+
+    Args:
+        verb: What it does, such as "virtualMachines/write".
+        target: Id of the resource.
+        ended: When it ended; 0 while it runs.
+        status: "InProgress", "Succeeded", "Failed" or "Canceled".
+    """
 
     name: str
     version: int
@@ -362,9 +427,16 @@ class OperationState(NamedTuple):
 
 
 class FaultState(NamedTuple):
-    """A fault that was injected. spec: its keys and values. active: between its start and its end. used: how often it struck.
+    """An injected fault.
 
-    stage: where a fault that walks (maintenance) stands. due: when it starts, takes its next step or ends.
+    Args:
+        fault: Its name, a key of `faults.KEYS`.
+        spec: Its keys and values.
+        end: When it ends; 0 for a fault that lasts until it is recovered.
+        active: Whether it has started and not ended.
+        used: How often it took effect, for faults with a `count`.
+        stage: For maintenance: the fault domain that comes next.
+        due: When it starts, takes its next step, or ends.
     """
 
     name: str
@@ -381,7 +453,11 @@ class FaultState(NamedTuple):
 
 
 class MetricState(NamedTuple):
-    """A value fed for a metric of a scale set or of one instance. name: `{target id in lower case}|{metric}`."""
+    """A metric value that a user set for a scale set or an instance.
+
+    Args:
+        name: `{target id in lower case}|{metric}`.
+    """
 
     name: str
     version: int
@@ -391,8 +467,11 @@ class MetricState(NamedTuple):
 class ActivityState(NamedTuple):
     """How busy the fleet is.
 
-    level: one of `activity_rates.LEVELS`. since: when it began. earlier: the levels before it, each with the time when it began, the
-    oldest first, as far as autoscale looks back. fault: the id of the fault by which extensions fail, "" at level "none".
+    Args:
+        level: One of `activity_rates.LEVELS`.
+        since: When this level began.
+        earlier: (start, level) of each level before, the oldest first, as far back as an autoscale rule's window reaches.
+        fault: Id of the fault by which extensions fail; "" at level "none".
     """
 
     name: str
@@ -469,12 +548,12 @@ def _frozen(value: Any) -> Any:
     if not value:
         return ()
     frozen = tuple([_frozen(item) for item in value])
-    # The same few tuples (tags, extension states) stand in most states of a fleet: one copy of each is enough.
+    # Most states of a fleet share a few tuples (tags, extensions): one copy of each is enough.
     return _shared.setdefault(frozen, frozen) if len(_shared) < 100_000 else frozen
 
 
 def state_reader(type_: str) -> Callable[[Sequence[Any]], State]:
-    """What makes the state of a resource of this type, of the values that a JSON array gave back."""
+    """A function that makes a state of this type from the values of a JSON array."""
     if type_ == Type.DEFINITION:
         return lambda values: Definition(*values)
     make: Callable[..., State] = STATES[type_]
@@ -482,12 +561,12 @@ def state_reader(type_: str) -> Callable[[Sequence[Any]], State]:
 
 
 def state_of(type_: str, values: Sequence[Any]) -> State:
-    """The state of a resource of this type, of the values that a JSON array gave back."""
+    """The state of this type that a JSON array's values describe."""
     return state_reader(type_)(values)
 
 
 def fields_of(values: dict[str, Any]) -> dict[str, Any]:
-    """Fields of a state by name, of what a JSON object gave back."""
+    """Fields of a state by name, from a JSON object."""
     for name, value in values.items():
         if type(value) is list:
             values[name] = _frozen(value)
@@ -495,7 +574,7 @@ def fields_of(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def interned(state: State) -> State:
-    """The same state with one copy of each text for all that say the same: for who keeps the states of a whole fleet."""
+    """The same state with interned texts, so that a fleet of states shares one copy of each text."""
     intern = sys.intern
     make: Callable[..., State] = type(state)
     return make(*[intern(value) if type(value) is str else value for value in state])

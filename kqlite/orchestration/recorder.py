@@ -1,7 +1,8 @@
-"""The one way to change anything: every change becomes an event, applied at once and held back until it is committed.
+"""The recorder: the only way to change a state. It turns each change into an event.
 
-A request or a step calls `create`, `change`, `delete` and `note`; the control plane then commits what was gathered, or takes all
-of it back. Timers follow from the states: whoever sets a `due` field is woken.
+A request handler or controller calls `create`, `change`, `delete` and `note`. The recorder applies the change to the fleet at once and
+keeps the event in `pending`. The control plane then commits the pending events to the log, or rolls them back. Setting a field such as
+`due` also sets a timer.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 from kqlite.orchestration.activity_rates import RETURN_HOURS
 from kqlite.orchestration.chance import Chance
-from kqlite.orchestration.clock import DAY, HOUR
+from kqlite.orchestration.clock import DAY, HOUR, MINUTE
 from kqlite.orchestration.errors import CoreError
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.fleet import Container, Fleet, canonical, content_key
@@ -35,7 +36,7 @@ from kqlite.orchestration.timers import Timers, Wake
 
 Some = TypeVar("Some", bound=State)
 
-# Which fields of a state are times at which somebody wakes.
+# By type: the fields that hold the time of a timer, and the controller that the timer wakes.
 _DUE: dict[str, tuple[tuple[str, Wake], ...]] = {
     Type.VM: (("due", Wake.VM), ("health_due", Wake.HEALTH)),
     Type.SCALE_SET: (("due", Wake.SCALE_SET), ("repair_due", Wake.REPAIR), ("restore_due", Wake.RESTORE)),
@@ -44,20 +45,21 @@ _DUE: dict[str, tuple[tuple[str, Wake], ...]] = {
     Type.PROVIDER: (("due", Wake.PROVIDER),),
     Type.FAULT: (("due", Wake.FAULT),),
 }
-AUTOSCALE_EVERY = 60 * 1_000_000
-SPOT_EVERY = 5 * AUTOSCALE_EVERY
-ACTIVITY_EVERY = 60 * 1_000_000
+AUTOSCALE_EVERY = MINUTE
+SPOT_EVERY = 5 * MINUTE
+ACTIVITY_EVERY = MINUTE
 
 
 def next_after(now: int, first: int, every: int) -> int:
-    """The first of the times `first`, `first + every`, .. that comes after now."""
+    """The earliest of `first`, `first + every`, `first + 2 * every`, .. that lies after `now`."""
     return first + max(0, (now - first) // every + 1) * every
 
 
 class Recorder:
-    """State, chance and timers, and the events that are not committed yet.
+    """The fleet's state, the random streams, the timers, and the events that are not committed yet.
 
-    actor, cause, operation: what the events of the current step carry.
+    Args:
+        preview: Whether the service behaves as in the preview of August 2021, instead of as the later service.
     """
 
     def __init__(self, fleet: Fleet, chance: Chance, preview: bool) -> None:
@@ -74,7 +76,7 @@ class Recorder:
 
     @contextmanager
     def because(self, actor: str, cause: str, operation: str = "") -> Iterator[None]:
-        """Events made inside carry this actor, cause and operation."""
+        """Within it, events carry this actor, cause and operation."""
         before = (self.actor, self.cause, self.operation)
         self.actor, self.cause, self.operation = actor, cause, operation
         try:
@@ -83,16 +85,16 @@ class Recorder:
             self.actor, self.cause, self.operation = before
 
     def define(self, kind: str, document: dict[str, Any]) -> int:
-        """The number of this immutable document; equal documents share one."""
+        """The number of the definition with this document. Equal documents of a kind share one definition."""
         text = canonical(document)
         known = self.fleet.numbers.get(content_key(kind, text))
         if known is not None:
             return known
-        # The document is read back from its text, so that nobody can change it under the log.
+        # A copy: the caller may still change its own document.
         definition = Definition(len(self.fleet.definitions) + 1, kind, json.loads(text))
         self.fleet.define(definition)
         self._emit(Kind.DEFINED, Type.DEFINITION, "/kqlite/definitions/", str(definition.number), 1, definition, {})
-        # What controllers will make of it is made now, so that it fails here, in the request, if it does.
+        # Controllers read these facts later. Computing them now makes a bad document fail in the request.
         if kind in ("instance", "vm"):
             self.fleet.facts(definition.number)
         elif kind == "extension":
@@ -100,14 +102,28 @@ class Recorder:
         return definition.number
 
     def create(self, container: Container, type_: str, state: Some, name: str = "") -> Some:
-        """A new resource. name: the rest of its id after the container's scope, where that is not the state's name."""
+        """Create a resource.
+
+        Args:
+            state: Its state.
+            name: The rest of its id after the container's scope, where it differs from `state.name`.
+        """
         self.fleet.put(container, type_, None, state)
         self._emit(Kind.CREATED, type_, container.scope(type_), name or state.name, state.version, state, {})
         self._arm(container, type_, state, None)
         return state
 
     def change(self, container: Container, type_: str, old: Some, *, note: str = "", **fields: Any) -> Some:
-        """The resource with these fields; nothing happens where none of them changes. note: the rest of the id, as in `create`."""
+        """Change fields of a resource. Equal values make no event.
+
+        Args:
+            old: The state now.
+            note: The rest of the id, as `name` of `create`.
+            fields: New values by field.
+
+        Returns:
+            The new state.
+        """
         previous = {}
         for field, value in fields.items():
             before = getattr(old, field)
@@ -125,7 +141,7 @@ class Recorder:
         return new
 
     def delete(self, container: Container, type_: str, state: Some, name: str = "") -> None:
-        """The resource is gone."""
+        """Delete a resource."""
         scope = container.scope(type_)
         version = state.version
         gone = cast("Some", state._replace(version=version + 1))  # type: ignore[call-arg]  # a Definition is never deleted
@@ -133,7 +149,7 @@ class Recorder:
         self._emit(Kind.DELETED, type_, scope, name or state.name, version + 1, gone, {"version": version})
 
     def note(self, target: str, text: str) -> None:
-        """An entry of the activity log about the resource with the id `target`."""
+        """Add an entry to the activity log about the resource with the id `target`."""
         state = NoteState(str(self.fleet.sequence + 1), 1, target, text)
         self._emit(Kind.NOTED, Type.NOTE, "/kqlite/notes/", state.name, 1, state, {})
 
@@ -171,23 +187,23 @@ class Recorder:
             self._arm_all_activity()
 
     def arm_autoscale(self, group: Container, setting: SettingState) -> None:
-        """Wake autoscale at the setting's next look: one a minute, at a second of its own."""
+        """Set the timer of a setting's next evaluation: once a minute, at a second of its own."""
         due = next_after(self.now, setting.uid % AUTOSCALE_EVERY, AUTOSCALE_EVERY)
         self.timers.add(due, Wake.AUTOSCALE, setting.uid, group.key, setting.name.lower())
 
     def arm_activity(self, group: Container, scale_set: ScaleSetState) -> None:
-        """Wake activity at its next look at a scale set: one a minute, at a second of the set's own."""
+        """Set the timer of the next simulated activity in a scale set: once a minute, at a second of its own."""
         due = next_after(self.now, scale_set.uid % ACTIVITY_EVERY, ACTIVITY_EVERY)
         self.timers.add(due, Wake.ACTIVITY, scale_set.uid, group.key, scale_set.name.lower())
 
     def arm_return(self, group: Container, vm: VmState) -> None:
-        """Wake whoever sees to a VM that was stopped or has failed; nobody sees to one that runs well."""
+        """Set the timer at which a simulated operator attends to a stopped or failed VM."""
         first = self.first_return(vm)
         if first:
             self.timers.add(next_after(self.now, first, DAY), Wake.RETURN, vm.uid, group.key, vm.name.lower())
 
     def first_return(self, vm: VmState) -> int:
-        """When a person first sees to a VM; 0 where nobody needs to."""
+        """When a simulated operator first attends to a VM; 0 for a VM that needs no attention."""
         if vm.step or not vm.settled or (vm.power not in (Power.STOPPED, Power.DEALLOCATED) and vm.provisioning != Provisioning.FAILED):
             return 0
         return vm.settled + round(self.chance.triangular(RETURN_HOURS, "return", vm.uid, vm.turn) * HOUR)
@@ -205,7 +221,7 @@ class Recorder:
             self.arm_market(vm.location, facts.size.name)
 
     def arm_market(self, location: str, size: str) -> None:
-        """Wake the Spot market of a size in a region at its next price."""
+        """Set the timer of the next Spot price of a size in a region."""
         due = self.now // SPOT_EVERY * SPOT_EVERY + SPOT_EVERY
         if self._markets.get((location, size)) == due:
             return
@@ -213,7 +229,7 @@ class Recorder:
         self.timers.add(due, Wake.SPOT, 0, location, size)
 
     def rearm(self) -> None:
-        """Make the timers again from the states, after a restart."""
+        """Make all timers again from the states, after a restart."""
         fleet = self.fleet
         self.timers.clear()
         self._markets.clear()
@@ -235,7 +251,17 @@ class Recorder:
     # Operations
 
     def open_operation(self, verb: str, container: Container, target: str, location: str) -> str:
-        """A new long-running operation on the resource with the id `target`; its id."""
+        """Open a long-running operation.
+
+        Args:
+            verb: What it does, such as "virtualMachines/write".
+            container: The group or subscription of the resource.
+            target: Id of the resource.
+            location: Region in whose list of operations it is shown.
+
+        Returns:
+            The operation's id.
+        """
         subscription = self.subscription(container)
         key = f"{verb} {target.lower()} {self.now}"
         counter = 0
@@ -248,7 +274,7 @@ class Recorder:
         return name
 
     def end_operation(self, container: Container, name: str, failure: Failure | tuple[()] = (), status: str = "") -> None:
-        """The operation has ended, well or with a failure."""
+        """End an operation that still runs, with `failure` or successfully. status: another final status."""
         subscription = self.subscription(container)
         operation = cast("OperationState | None", subscription.get(Type.OPERATION, name))
         if operation is None or operation.ended:
@@ -257,13 +283,13 @@ class Recorder:
         self.change(subscription, Type.OPERATION, operation, ended=self.now, status=status, failure=failure)
 
     def subscription(self, container: Container) -> Container:
-        """The subscription that a group or a subscription lies in."""
+        """The subscription of a group. A subscription is its own."""
         return self.fleet.containers[f"/subscriptions/{container.subscription}"]
 
     # Faults
 
     def strike(self, fault: FaultState) -> FaultState:
-        """Count that a fault struck."""
+        """Count one use of a fault."""
         return self.change(self.fleet.root, Type.FAULT, fault, used=fault.used + 1)
 
     def group(self, key: str) -> Container:
@@ -273,11 +299,11 @@ class Recorder:
             raise CoreError(f"no container {key}")
         return container
 
-    def take_back(self, mark: int = 0) -> None:
-        """Undo the events that are not committed, those from position `mark` on."""
-        for event in reversed(self.pending[mark:]):
+    def roll_back(self, keep: int = 0) -> None:
+        """Undo the pending events, except the first `keep`."""
+        for event in reversed(self.pending[keep:]):
             self.fleet.undo(event)
-        del self.pending[mark:]
+        del self.pending[keep:]
 
 
 def _order(state: State) -> int:

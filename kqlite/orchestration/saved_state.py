@@ -1,7 +1,12 @@
-"""The state as of one event, saved beside the log, so that a start reads only the events after it.
+"""A saved state: the fleet as of one event, in a file beside the log. A start loads it and replays only the events after it.
 
-The log alone counts. A saved state is used where it was written by this version for this very log, is undamaged, and the log still
-holds the event that it is as of; else it is ignored, and the log is replayed from its beginning. Losing the file loses nothing.
+The log alone counts. A start ignores a saved state, and replays the whole log, unless all of these hold:
+
+- this version of kqlite, on this version of Python, wrote the file;
+- the file is undamaged;
+- the log holds the event as of which the state was saved.
+
+So losing the file loses nothing.
 """
 
 from __future__ import annotations
@@ -22,13 +27,13 @@ from kqlite.orchestration.log import EventLog, encoded
 from kqlite.orchestration.model import STATES, Definition, FaultState, Type
 
 _FORMAT = 1
-_CHUNK = 10_000  # states: few enough that saving needs little memory beside the fleet
+_CHUNK = 10_000  # states that are written together; saving needs memory for so many beside the fleet
 _PLAIN = frozenset((int, str, bool, float, type(None)))
 _INDEXES = ("cores", "open_work", "open_operations", "priced", "fed", "fed_vms")
 
 
 def _written_by() -> tuple[Any, ...]:
-    """What must be equal for a saved state to be read: bytes of `marshal` belong to a Python, and states to their fields."""
+    """Identifies the writer. `marshal` data is readable by the same Python only, and states by the same classes only."""
     return _FORMAT, sys.implementation.cache_tag, marshal.version, tuple((str(type_), *cls._fields) for type_, cls in STATES.items())
 
 
@@ -37,13 +42,13 @@ def _digest(data: bytes) -> bytes:
 
 
 class SavedState:
-    """A saved state in a file."""
+    """The file of a saved state."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def save(self, fleet: Fleet, last: Event) -> None:
-        """Save the state as of `last`, the event that the log ends with. A disk without room is no fault: nothing is saved then."""
+        """Save the fleet as of `last`, the last event of the log. Where the disk is full, nothing is saved and no error is raised."""
         unfinished = self._path.with_suffix(".new")
         try:
             with unfinished.open("wb") as file:
@@ -56,7 +61,7 @@ class SavedState:
             unfinished.unlink(missing_ok=True)
 
     def load(self, log: EventLog) -> Fleet | None:
-        """The state that was saved for this log; None where there is none that can be trusted."""
+        """The fleet that was saved for this log; None without a valid file."""
         try:
             with self._path.open("rb") as file:
                 parts = _read(file)
@@ -70,19 +75,19 @@ class SavedState:
 
 
 class _Damaged(Exception):
-    """Bytes that are not those that were written."""
+    """The file differs from what was written."""
 
 
 def _read(file: IO[bytes]) -> Iterator[Any]:
     while head := file.read(24):
         data = file.read(int.from_bytes(head[:8], "little"))
-        # `marshal` may do anything with bytes that it did not write.
+        # `marshal` is unsafe on bytes that it did not write.
         if _digest(data) != head[8:]:
             raise _Damaged
         yield marshal.loads(data)
 
 
-# Saving: the first part says what it is, the others hold states, memberships, and at last an end mark.
+# Saving. The first part identifies the writer and the event. Parts with definitions, states and memberships follow, and an end part.
 
 
 def _parts(fleet: Fleet, last: Event) -> Iterator[tuple[Any, ...]]:
@@ -106,7 +111,7 @@ def _parts(fleet: Fleet, last: Event) -> Iterator[tuple[Any, ...]]:
 
 
 def _plain(value: Any, shared: dict[Any, Any]) -> Any:
-    """The value without classes of ours; equal tuples inside it (tags, extension states) become one."""
+    """The value as plain tuples, for `marshal`. Equal tuples inside it (tags, extensions) become one object."""
     if type(value) in _PLAIN:
         return value
     if isinstance(value, str):

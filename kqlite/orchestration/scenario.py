@@ -65,7 +65,7 @@ class ScenarioError(KqliteError):
     """A scenario file that cannot be read, or an expectation that was not met; the message has file, line and reason."""
 
 
-class Driven(Protocol):
+class ScenarioSimulation(Protocol):
     """What a scenario drives: `kqlite.Simulation`."""
 
     def arm(self, method: str, path_and_query: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer: ...
@@ -165,8 +165,8 @@ class Runner:
     """Runs a scenario on a simulation. restarted: what gives the simulation again after a restart."""
 
     scenario: Scenario
-    simulation: Driven
-    restarted: Callable[[], Driven] | None = None
+    simulation: ScenarioSimulation
+    restarted: Callable[[], ScenarioSimulation] | None = None
     names: dict[str, str] = field(default_factory=lambda: dict(_NAMES))
     faults: dict[str, str] = field(default_factory=dict)
     answer: Answer = field(default_factory=lambda: Answer(0))

@@ -1,7 +1,12 @@
-"""Timers: who wakes when.
+"""Timers: which controller wakes for which resource, and when.
 
-A timer is only a hint. The state of its resource holds the time that counts, and a timer whose time is not that one is stale and
-is dropped when it comes up; so cancelling costs nothing, and after a restart the timers are made again from the states.
+A timer is only a hint. The resource's state holds the time that counts, in a field such as `due`. A controller ignores a timer whose time
+differs from that field. So cancelling a timer costs nothing, and a restart makes the timers again from the states.
+
+    VmState.due  timers of the VM  at 10:00                     at 10:05
+    10:00        10:00             the step ends
+    10:05        10:00, 10:05      ignored: `due` is 10:05      the step ends
+    0            10:00             ignored: no step runs
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from typing import NamedTuple
 
 
 class Wake(IntEnum):
-    """What a timer wakes; within one instant, lower numbers go first: faults, transitions, controllers, autoscale, activity."""
+    """The controller that a timer wakes. Of timers with equal times, the lower number goes first."""
 
     FAULT = 0
     VM = 1
@@ -30,7 +35,15 @@ class Wake(IntEnum):
 
 
 class Timer(NamedTuple):
-    """A wake-up call. Equal times and kinds go by the resource's unique number, so that a restart keeps the order."""
+    """A wake-up call. Timers sort by time, then controller, then the resource's `uid`, so that a restart keeps the order.
+
+    Args:
+        due: When the controller wakes.
+        wake: The controller, a `Wake`.
+        uid: Unique number of the resource.
+        group: Key of the container that holds the resource.
+        name: Name of the resource, in lower case.
+    """
 
     due: int
     wake: int
@@ -43,7 +56,7 @@ _SHIFT = 17  # a bucket holds 131 milliseconds
 
 
 class Timers:
-    """The timers, in buckets of time: only the bucket that is open is a heap, so a million of them cost little more than a few."""
+    """The timers, in buckets of time. Only the earliest bucket is a heap, so a million timers cost little more than a few."""
 
     __slots__ = ("_buckets", "_keys", "_open", "_open_key")
 
@@ -71,7 +84,7 @@ class Timers:
             bucket.append(timer)
 
     def next_due(self) -> int | None:
-        """The time of the earliest timer, stale ones included; None where there is none."""
+        """The time of the earliest timer, stale timers included; None without timers."""
         if not self._open and self._keys:
             self._open_key = heappop(self._keys)
             self._open = self._buckets.pop(self._open_key)
@@ -79,12 +92,12 @@ class Timers:
         return self._open[0].due if self._open else None
 
     def pop(self, until: int) -> Timer | None:
-        """The earliest timer that is due at `until` or before; None where there is none."""
+        """Remove and return the earliest timer that is due at `until` or before; None without such a timer."""
         due = self.next_due()
         return heappop(self._open) if due is not None and due <= until else None
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all timers."""
         self._buckets.clear()
         self._keys.clear()
         self._open, self._open_key = [], -1

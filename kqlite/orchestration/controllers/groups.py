@@ -11,7 +11,7 @@ from kqlite.orchestration.locks import shown_name
 from kqlite.orchestration.model import GroupState, Provisioning, ResourceState, ScaleSetState, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 
-_LOOK_AGAIN = 15 * SECOND
+_POLL_EVERY = 15 * SECOND
 _REST = (
     Type.SCALE_SET,
     Type.NIC,
@@ -28,7 +28,7 @@ def begin_delete_group(recorder: Recorder, subscription: Container, state: Group
     """A group begins to go, and all its VMs with it; no notice is given and no set refuses."""
     group = recorder.fleet.containers[f"{subscription.key}/resourcegroups/{state.name.lower()}"]
     recorder.change(
-        subscription, Type.GROUP, state, provisioning=Provisioning.DELETING, operation=operation, due=recorder.now + _LOOK_AGAIN
+        subscription, Type.GROUP, state, provisioning=Provisioning.DELETING, operation=operation, due=recorder.now + _POLL_EVERY
     )
     for scale_set in list(cast("dict[str, ScaleSetState]", group.of(Type.SCALE_SET)).values()):
         if scale_set.operation:
@@ -47,7 +47,7 @@ def wake(recorder: Recorder, subscription: Container, name: str, due: int) -> No
     group = recorder.fleet.containers[f"{subscription.key}/resourcegroups/{name}"]
     with recorder.because("user", "resourceGroups/delete", state.operation):
         if group.of(Type.VM):
-            recorder.change(subscription, Type.GROUP, state, due=recorder.now + _LOOK_AGAIN)
+            recorder.change(subscription, Type.GROUP, state, due=recorder.now + _POLL_EVERY)
             return
         for type_ in _REST:
             for resource in list(group.of(type_).values()):

@@ -13,7 +13,7 @@ from kqlite.orchestration.model import FaultState, Health, Power, Step, Type, Vm
 from kqlite.orchestration.recorder import Recorder
 
 PAUSE = 9.0  # seconds; maintenance that needs no reboot pauses a VM for less than ten
-_LOOK_AGAIN = 15 * SECOND
+_POLL_EVERY = 15 * SECOND
 _LAST_DOMAIN = 2
 
 
@@ -21,19 +21,19 @@ def step(recorder: Recorder, fault: FaultState) -> FaultState:
     """Maintain the next domain, wait for the one that is under way, or end. `stage` is the domain that comes next."""
     members = [(group, vm) for group, vm in targets(recorder, fault) if vm.power == Power.RUNNING or vm.step in (Step.FREEZE, Step.REBOOT)]
     if any(vm.step in (Step.FREEZE, Step.REBOOT) or vm.health == Health.INITIALIZING for _, vm in members):
-        return recorder.change(recorder.fleet.root, Type.FAULT, fault, due=recorder.now + _LOOK_AGAIN)
+        return recorder.change(recorder.fleet.root, Type.FAULT, fault, due=recorder.now + _POLL_EVERY)
     walked = [vm for _, vm in members if max(vm.domain, 0) == fault.stage - 1]
     if fault.stage and any(vm.health in (Health.UNHEALTHY, Health.UNKNOWN) for vm in walked):
         recorder.note(f"/kqlite/faults/{fault.name}", f"Maintenance stopped: fault domain {fault.stage - 1} is not healthy")
         return recorder.change(recorder.fleet.root, Type.FAULT, fault, active=False, due=0, end=recorder.now)
     if fault.stage and any(vm.health_due and not vm.health for vm in walked):
-        return recorder.change(recorder.fleet.root, Type.FAULT, fault, due=recorder.now + _LOOK_AGAIN)
+        return recorder.change(recorder.fleet.root, Type.FAULT, fault, due=recorder.now + _POLL_EVERY)
     if fault.stage > _LAST_DOMAIN:
         return recorder.change(recorder.fleet.root, Type.FAULT, fault, active=False, due=0, end=recorder.now)
     for group, vm in members:
         if max(vm.domain, 0) == fault.stage and not vm.step:
             _maintain(recorder, group, vm, fault)
-    return recorder.change(recorder.fleet.root, Type.FAULT, fault, stage=fault.stage + 1, due=recorder.now + _LOOK_AGAIN)
+    return recorder.change(recorder.fleet.root, Type.FAULT, fault, stage=fault.stage + 1, due=recorder.now + _POLL_EVERY)
 
 
 def _maintain(recorder: Recorder, group: Container, vm: VmState, fault: FaultState) -> None:

@@ -50,7 +50,7 @@ def health_changed(recorder: Recorder, group: Container, vm: VmState) -> None:
         recorder.change_set(group, scale_set, repair_due=due)
 
 
-def look_again(recorder: Recorder, group: Container, scale_set: ScaleSetState) -> None:
+def repair_now(recorder: Recorder, group: Container, scale_set: ScaleSetState) -> None:
     """The policy was switched on, or resumed: look at what is unhealthy now."""
     if policy_of(recorder, scale_set) is not None and recorder.fleet.membership(group, scale_set.name).unhealthy:
         recorder.change_set(group, scale_set, repair_due=recorder.now)
@@ -100,10 +100,10 @@ def _repair(recorder: Recorder, group: Container, scale_set: ScaleSetState, poli
         return
     scale_set = recorder.change_set(group, scale_set, repair_rounds=scale_set.repair_rounds + 1)
     for vm in ready[:room]:
-        scale_set = _mend(recorder, group, scale_set, vm, policy.get("repairAction") or "Replace")
+        scale_set = _repair_instance(recorder, group, scale_set, vm, policy.get("repairAction") or "Replace")
 
 
-def _mend(recorder: Recorder, group: Container, scale_set: ScaleSetState, vm: VmState, action: str) -> ScaleSetState:
+def _repair_instance(recorder: Recorder, group: Container, scale_set: ScaleSetState, vm: VmState, action: str) -> ScaleSetState:
     if action == "Restart":
         begin(recorder, group, vm, Step.RESTART, "repair", answer="")
     elif action == "Reimage":

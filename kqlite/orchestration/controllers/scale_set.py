@@ -18,7 +18,7 @@ from kqlite.orchestration.model import Failure, Provisioning, ScaleSetState, Typ
 from kqlite.orchestration.placement import regular_share, victims, victims_by_age
 from kqlite.orchestration.recorder import Recorder
 
-_LOOK_AGAIN = 5 * SECOND
+_POLL_EVERY = 5 * SECOND
 
 
 def set_goal(recorder: Recorder, group: Container, scale_set: ScaleSetState, verb: str, **fields: object) -> ScaleSetState:
@@ -42,7 +42,7 @@ def wake(recorder: Recorder, group: Container, name: str, due: int) -> None:
         if scale_set.provisioning == Provisioning.DELETING:
             if recorder.fleet.membership(group, scale_set.name).total:
                 # The later service deletes a set with its members, and some of them take their time.
-                recorder.change_set(group, scale_set, due=recorder.now + _LOOK_AGAIN)
+                recorder.change_set(group, scale_set, due=recorder.now + _POLL_EVERY)
                 return
             recorder.delete(group, Type.SCALE_SET, scale_set)
             recorder.end_operation(group, scale_set.operation)

@@ -118,7 +118,7 @@ def set_service_state(recorder: Recorder, call: Call) -> Outcome:
     state = "Suspended" if action == "suspend" else repair_state(policy)
     scale_set = recorder.change_set(group, scale_set, repair=state, repair_rounds=0)
     if state == "Running":
-        repair.look_again(recorder, group, scale_set)
+        repair.repair_now(recorder, group, scale_set)
     recorder.end_operation(group, operation)
     return Outcome(202, operation=operation, location=scale_set.location)
 

@@ -7,7 +7,7 @@ from typing import Any
 from kqlite.orchestration import errors
 from kqlite.orchestration.chance import derived_hex
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import BESIDE
+from kqlite.orchestration.model import TOP_LEVEL_MEMBERS
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import rules
 from kqlite.orchestration.requests.call import (
@@ -51,7 +51,7 @@ def define_model(recorder: Recorder, group: Container, name: str, uid: int, prop
     if "osProfile" in properties:
         properties["osProfile"] = {"computerName": name, **properties["osProfile"]}
     document: dict[str, Any] = {"properties": properties, "extensions": [], "nics": _define_nics(recorder, group, properties)}
-    for member in BESIDE:
+    for member in TOP_LEVEL_MEMBERS:
         if body.get(member) is not None:
             document[member] = body[member]
     return recorder.define("vm", document)

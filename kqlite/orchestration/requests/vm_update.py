@@ -12,7 +12,7 @@ from kqlite.orchestration.attachments import disk_name, disks_of, find_disk, mat
 from kqlite.orchestration.azure_offerings import find_size
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin, forget_member, rack_for
-from kqlite.orchestration.model import BESIDE, DiskState, NicState, Power, Provisioning, ScaleSetState, Step, Type, VmState
+from kqlite.orchestration.model import TOP_LEVEL_MEMBERS, DiskState, NicState, Power, Provisioning, ScaleSetState, Step, Type, VmState
 from kqlite.orchestration.placement import MAX_INSTANCES
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import rules, schema
@@ -120,7 +120,7 @@ class Update:
         return {"set": scale_set.name, "domain": 0, "rack": rack_for(self.recorder, self.group, scale_set.name, 0, self.vm.uid)}
 
     def _has_new_top(self) -> bool:
-        return any(self.body.get(name) is not None for name in BESIDE)
+        return any(self.body.get(name) is not None for name in TOP_LEVEL_MEMBERS)
 
     def _check_unchanged(self) -> None:
         vm = self.vm
@@ -194,7 +194,7 @@ class Update:
         if self.facts.kind == "instance":
             materialise(recorder, group, vm, self.facts)
         document = recorder.fleet.definitions[vm.model].document
-        top = {name: self.body.get(name) or document.get(name) for name in BESIDE}
+        top = {name: self.body.get(name) or document.get(name) for name in TOP_LEVEL_MEMBERS}
         model = define_model(recorder, group, vm.name, vm.uid, wanted, top)
         self._move_disks(model)
         self._move_nics(model)

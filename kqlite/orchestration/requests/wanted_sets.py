@@ -14,7 +14,7 @@ from kqlite.orchestration.clock import MINUTE, iso_duration
 from kqlite.orchestration.controllers import repair
 from kqlite.orchestration.controllers import scale_set as controller
 from kqlite.orchestration.fleet import Container
-from kqlite.orchestration.model import BESIDE, Provisioning, ScaleSetState, Tags, Type
+from kqlite.orchestration.model import TOP_LEVEL_MEMBERS, Provisioning, ScaleSetState, Tags, Type
 from kqlite.orchestration.placement import MAX_INSTANCES, domain_range, most_instances, regular_share
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import rules, schema
@@ -250,7 +250,7 @@ class WantedSet:
         document: dict[str, Any] = {"properties": self.properties}
         if self.size_name:
             document["sku"] = {"name": self.size.name if self.size else self.size_name, "tier": self.tier}
-        for name in BESIDE:
+        for name in TOP_LEVEL_MEMBERS:
             value = self.body.get(name)
             if value is None and self.known is not None:
                 value = self.recorder.fleet.definitions[self.known.model].document.get(name)
@@ -335,7 +335,7 @@ class WantedSet:
             known = controller.set_goal(recorder, self.group, known, "virtualMachineScaleSets/write", capacity=self.capacity, **fields)
             operation = known.operation
         if switched_on:
-            repair.look_again(recorder, self.group, cast("ScaleSetState", self.group.scale_set(known.name)))
+            repair.repair_now(recorder, self.group, cast("ScaleSetState", self.group.scale_set(known.name)))
         return self._outcome(200, operation)
 
     def _outcome(self, status: int, operation: str) -> Outcome:
