@@ -1,5 +1,6 @@
 """Scalars of the syntax tree to scalars of the plan: names are resolved, types checked, conversions written out."""
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -398,6 +399,10 @@ class ScalarBinder:
             return self.pack_all(function, node)
         if function.name == "bag_pack_columns":
             return self._bag_pack_columns(function, node)
+        if function.name == "column_names_of":
+            self.signatures_for(function, node)
+            visible = self.environment.bind_table(node.arguments[0]).visible()
+            return plan.Constant(Type.DYNAMIC, json.dumps([attribute.name for attribute in visible], ensure_ascii=False, separators=(",", ":")))
         if function.name in ("column_ifexists", "iscolumnexists"):
             return self._if_exists(function, node)
         if function.name in ("extract", "extract_json") and len(node.arguments) == len(function.signatures[0].parameters) + 1:

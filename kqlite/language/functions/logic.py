@@ -165,3 +165,15 @@ for _name, _aliases, _signature, _type_of, _doc, _examples in (
             source="Kusto Query Language reference, column_ifexists()",
         )
     )
+
+scalar(
+    Function(
+        name="column_names_of",
+        doc="The names of a table's columns, as an array.",
+        signatures=(Signature((anything("table"),), Type.DYNAMIC),),
+        sql={"duckdb": "{table}"},
+        nullable=False,
+        examples=(Example("column_names_of(print a = 1, b = '')", '["a","b"]'),),
+        source="Kusto Query Language reference, column_names_of()",
+    )
+)

@@ -41,7 +41,6 @@ _REASONS = {
     "it asks about a cluster, and there is none": "cluster database external_table materialized_view entity_group stored_query_result graph"
     " current_cluster_endpoint current_database current_principal current_principal_details current_principal_is_member_of"
     " cursor_after cursor_before_or_at cursor_current extent_id extent_tags ingestion_time row_id estimate_data_size",
-    "it asks about a table that is an argument": "column_names_of",
 }
 
 REFUSED = {name: reason for reason, names in _REASONS.items() for name in names.split()}
