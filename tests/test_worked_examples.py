@@ -21,7 +21,9 @@ if not EXAMPLES.exists():
 
 OUT_OF_SCOPE = {"geo", "graph", "ml-plugins", "series", "sketches", "units-and-statistics", "user-analytics"}
 LEAST_ANSWERED = 120
-WRONG_PAGES: dict[str, str] = {"729d81e8aabd": "variancepif() is that of the whole population, 833; the page prints 850, which is that of a sample"}
+WRONG_PAGES: dict[str, str] = {
+    "729d81e8aabd": "variancepif() is that of the whole population, 833; the page prints 850, which is that of a sample"
+}
 """By id, why the page is wrong."""
 
 SETS = re.compile(r"\b(make_?set\w*|set_(?!has_)\w+|bag_keys)\(")

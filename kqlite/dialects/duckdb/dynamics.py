@@ -154,7 +154,9 @@ def _set_has_element(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expre
 def _array_sum(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
     array = invoke.arguments[0]
     if isinstance(array.form, Array) and isinstance(array.form.element, Leaf) and array.form.element.type.is_numeric:
-        template = "CASE WHEN NOT list_contains({list}, NULL) THEN CAST(coalesce(list_sum({list}), 0) AS DOUBLE) END"
+        template = (
+            "CASE WHEN {list} IS NOT NULL AND list_position({list}, NULL) IS NULL THEN CAST(coalesce(list_sum({list}), 0) AS DOUBLE) END"
+        )
         return _template(template, list=lowering.lower(array))
     template = (
         "CASE WHEN len(list_filter({list}, lambda e: coalesce(json_type(e), '') NOT IN ('UBIGINT', 'BIGINT', 'DOUBLE'))) = 0"

@@ -400,9 +400,7 @@ class ScalarBinder:
         if function.name == "bag_pack_columns":
             return self._bag_pack_columns(function, node)
         if function.name == "column_names_of":
-            self.signatures_for(function, node)
-            visible = self.environment.bind_table(node.arguments[0]).visible()
-            return plan.Constant(Type.DYNAMIC, json.dumps([attribute.name for attribute in visible], ensure_ascii=False, separators=(",", ":")))
+            return self._column_names(function, node)
         if function.name in ("column_ifexists", "iscolumnexists"):
             return self._if_exists(function, node)
         if function.name in ("extract", "extract_json") and len(node.arguments) == len(function.signatures[0].parameters) + 1:
@@ -462,6 +460,14 @@ class ScalarBinder:
         for attribute in self.columns.visible():
             packed += [plan.Constant(Type.STRING, attribute.name), plan.Reference(attribute)]
         return plan.Invoke(function, tuple(packed), Type.DYNAMIC)
+
+    def _column_names(self, function: Function, node: syntax.Call) -> plan.Scalar:
+        """`column_names_of(T)`, of a table that stands here or is named."""
+        self.signatures_for(function, node)
+        argument = node.arguments[0]
+        table = self.environment.bind_table(argument.value if isinstance(argument, syntax.Named) else argument)
+        names = [attribute.name for attribute in table.visible()]
+        return plan.Constant(Type.DYNAMIC, json.dumps(names, ensure_ascii=False, separators=(",", ":")))
 
     def _if_exists(self, function: Function, node: syntax.Call) -> plan.Scalar:
         """`column_ifexists('name', default)`: the column, or the default where the table has none of that name."""

@@ -13,6 +13,7 @@ from kqlite.language.functions import (
     networks,
     numbers,
     parsing,
+    series,
     strings,
     windows,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "networks",
     "numbers",
     "parsing",
+    "series",
     "strings",
     "windows",
 ]

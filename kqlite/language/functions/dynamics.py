@@ -139,10 +139,15 @@ scalar(
 scalar(
     Function(
         name="array_sum",
+        aliases=("series_sum",),
         doc="The sum of an array's elements; null where one of them is no number.",
         signatures=(Signature((dynamic("array"),), Type.REAL),),
         sql={"duckdb": Custom("array_sum")},
-        examples=(Example("array_sum(dynamic([1, 2, 3, 4]))", "10.0"), Example("array_sum(dynamic([1, 'a']))", "null")),
+        examples=(
+            Example("array_sum(dynamic([1, 2, 3, 4]))", "10.0"),
+            Example("array_sum(dynamic([1, 'a']))", "null"),
+            Example("array_sum(range(1, 3))", "6.0"),
+        ),
         source=_page("array_sum"),
     )
 )

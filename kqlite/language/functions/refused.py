@@ -19,11 +19,7 @@ _REASONS = {
     "time series are analysed elsewhere": "series_fir series_iir series_fft series_ifft series_fit_line series_fit_line_dynamic"
     " series_fit_2lines series_fit_2lines_dynamic series_fit_poly series_outliers series_periods_detect series_periods_validate"
     " series_seasonal series_decompose series_decompose_forecast series_decompose_anomalies series_stats series_stats_dynamic"
-    " series_fill_backward series_fill_forward series_fill_const series_fill_linear series_add series_subtract series_multiply"
-    " series_divide series_pow series_greater series_greater_equals series_less series_less_equals series_equals series_not_equals"
-    " series_exp series_sign series_abs series_sin series_asin series_cos series_acos series_tan series_atan series_magnitude"
-    " series_sum series_product series_log series_floor series_ceiling series_pearson_correlation series_dot_product"
-    " series_cosine_similarity",
+    " series_fill_linear",
     "statistics are left to other tools": "beta_cdf beta_inv beta_pdf erf erfc welch_test",
     "geography is left to other tools": "geo_angle geo_azimuth geo_closest_point_on_line geo_closest_point_on_polygon geo_distance_2points"
     " geo_distance_point_to_line geo_distance_point_to_polygon geo_from_wkt geo_geohash_neighbors geo_geohash_to_central_point"
