@@ -125,6 +125,7 @@ LONGEST_REPEATED = 240
 """Characters of an expression that a template may repeat. The engine computes a repeated expression once, faster than through a list."""
 
 _BOUND = "bound"
+_LIFTED = "lifted"
 
 
 @cache
@@ -134,12 +135,27 @@ def _repeated(text: str) -> tuple[str, ...]:
     return tuple(hole for hole in dict.fromkeys(holes) if holes.count(hole) > 1)
 
 
-def _is_apart(expression: Expression) -> bool:
-    """Whether a subquery or a window stands in an expression."""
-    return any(
-        isinstance(node, Scalar | ArrayOf | Window) or (isinstance(node, In) and not isinstance(node.items, tuple))
-        for node in walk(expression)
-    )
+def _stands_apart(node: Expression) -> bool:
+    """Whether a node is a subquery, or a window, or holds one itself."""
+    return isinstance(node, Scalar | ArrayOf | Window) or (isinstance(node, In) and not isinstance(node.items, tuple))
+
+
+@cache
+def _is_closed_template(text: str) -> bool:
+    return "TRY(" in text or "lambda " in text
+
+
+def _is_closed(node: Expression) -> bool:
+    """Whether a subquery or a window within would be an error of the engine: in a lambda, and in TRY."""
+    match node:
+        case Template():
+            return _is_closed_template(node.text)
+        case Call():
+            return node.function == "TRY" or any(isinstance(argument, Lambda) for argument in node.arguments)
+        case Let():
+            return True
+        case _:
+            return False
 
 
 class _Writer:
@@ -147,6 +163,7 @@ class _Writer:
         self.parts: list[str] = []
         self.parameters: set[str] = set()
         self.written: dict[str, str] = {}
+        self.lifted: dict[int, str] | None = None
 
     def put(self, text: str) -> None:
         self.parts.append(text)
@@ -255,6 +272,14 @@ class _Writer:
             self.bare(node)
 
     def bare(self, node: Expression) -> None:
+        if self.lifted is not None:
+            place = self.lifted.get(id(node))
+            if place is not None:
+                self.put(place)
+                return
+        elif _is_closed(node):
+            self.closed(node)
+            return
         match node:
             case Literal():
                 self.put(f"{literal(node.value)}::BIGINT" if node.wide else literal(node.value))
@@ -361,6 +386,19 @@ class _Writer:
             case _:
                 assert_never(node)
 
+    def closed(self, node: Expression) -> None:
+        """Writes an expression that cannot hold a subquery or a window: those in it are bound around it, by a list of one struct."""
+        apart = [inner for inner in walk(node) if _stands_apart(inner)]
+        places = {id(inner): f"({_LIFTED}).s{number}" for number, inner in enumerate(apart)}
+        if apart:
+            fields = ", ".join(f"'s{number}': {self.text(inner)}" for number, inner in enumerate(apart))
+            self.put(f"list_transform([{{{fields}}}], lambda {_LIFTED}: ")
+        self.lifted = places
+        self.bare(node)
+        self.lifted = None
+        if apart:
+            self.put(")[1]")
+
     def template(self, node: Template) -> None:
         """Writes a template. An expression that fills a hole several times is written once where its text is long: a list of one struct
         binds it, and a lambda's parameter stands for it. Calls within calls would grow exponentially otherwise.
@@ -374,7 +412,7 @@ class _Writer:
         if bound:
             # A lambda cannot hold a subquery or a window.
             others = {hole for _, hole in fragments(node.text) if hole is not None and hole not in bound}
-            bound |= {hole: self.text(node.holes[hole]) for hole in sorted(others) if _is_apart(node.holes[hole])}
+            bound |= {hole: self.text(node.holes[hole]) for hole in sorted(others) if any(map(_stands_apart, walk(node.holes[hole])))}
             fields = ", ".join(f"{literal(hole)}: {text}" for hole, text in bound.items())
             self.put(f"list_transform([{{{fields}}}], lambda {_BOUND}: ")
         for text, hole in fragments(node.text):
