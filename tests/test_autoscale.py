@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kqlite.orchestration.clock import from_datetime
-from kqlite.orchestration.controllers.autoscale import active_profile, result, scaled_in
+from kqlite.orchestration.controllers.autoscale import active_profile, result, scale_in_target
 from kqlite.orchestration.events import Kind
 from kqlite.orchestration.metrics import AGGREGATIONS, STATISTICS
 from kqlite.simulation import Simulation
@@ -78,12 +78,12 @@ def test_what_an_action_leads_to(kind: str, direction: str, value: int, instance
 
 def test_the_guard_defers_a_scale_in_that_would_flap() -> None:
     out = [(rule("GreaterThan", 50, "Increase"), 28.0)]
-    assert scaled_in(1, 2, out) is None, "one instance would be at 56 percent"
+    assert scale_in_target(1, 2, out) is None, "one instance would be at 56 percent"
 
 
 def test_the_guard_stops_where_no_scale_out_would_follow() -> None:
     out = [(rule("GreaterThan", 70, "Increase"), 62.0)]
-    assert scaled_in(20, 30, out) == 27, "62 percent of 30 are 68.9 on 27 and 71.5 on 26"
+    assert scale_in_target(20, 30, out) == 27, "62 percent of 30 are 68.9 on 27 and 71.5 on 26"
 
 
 def at(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> int:

@@ -1,9 +1,9 @@
 """Activity: the people, the pipelines and the platform that keep a fleet moving, as a source of requests on the simulated clock.
 
-Once a minute each scale set draws what happens to it, by the rates of `activity_rates`; a VM that was stopped or has failed is seen to
-hours later. Draws hang on the seed, the set and the minute alone, times follow from states, and the level is in the log: so a
-simulation that is continued goes on as if it had never stopped, and the step in which time advances changes nothing.
-Requests pass the front door as a user's do. One that is refused is over, as for anybody whom a portal refuses.
+Once a minute, the activity of each scale set is drawn at the rates of `activity_rates`. Hours after a VM was stopped or has failed, a
+simulated operator attends to it. Draws follow from the seed, the set and the minute alone, and the log holds the level. So a simulation
+that is continued goes on as if it had never stopped, and the size of the steps in which time advances changes nothing. Requests pass the
+front door as a user's do. A refused request is not repeated.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ SCRIPTS = {
 _SCRIPT_TYPES = tuple(script["type"] for script in SCRIPTS.values())
 _DEPLOY = "deploy"
 _API_VERSION = "2023-09-01"
-_LOOKS = 20  # so many VMs are looked at for one that fits; in a set where fewer fit than that, less happens
+_MOST_TRIED = 20  # VMs that are tried to find one that runs idle; a set with few such VMs has less activity
 _STOPS_POWER_OFF = 0.2  # share of the stops that keep the VM allocated
 _REBOOTS = 0.3  # share of the maintenance that restarts VMs; the rest pauses them
 _TICKETS = 100_000
 
 
 class Activity:
-    """The activity of one simulation. It holds nothing: what it needs is in the fleet, in the seed and on the clock."""
+    """The activity of one simulation. It has no state of its own: the fleet, the seed and the clock have all that it needs."""
 
     def __init__(self, plane: ControlPlane, door: FrontDoor) -> None:
         self._plane = plane
@@ -69,7 +69,7 @@ class Activity:
         return "none" if state is None else state.level
 
     def set_level(self, level: str) -> None:
-        """From now on, and after a restart too, the fleet is this busy. Raises CoreError where there is no such level."""
+        """Set the level, also for after a restart. Raises CoreError for an unknown level."""
         activity_rates.checked_level(level)
         if level != self.level:
             self._plane.request(lambda recorder: _change_level(recorder, level), "activity/write")
@@ -81,7 +81,7 @@ class Activity:
         group = recorder.fleet.containers.get(container_key)
         scale_set = group.scale_set(name) if group is not None else None
         if group is None or scale_set is None or recorder.fleet.activity is None or (due - scale_set.uid) % ACTIVITY_EVERY:
-            return  # the timer of an earlier set of this name
+            return  # a stale timer, of a deleted set with this name
         recorder.arm_activity(group, scale_set)
         live = recorder.fleet.membership(group, name).live
         if self.level == "none" or not live or not scale_set.profile:
@@ -100,8 +100,8 @@ class Activity:
         point = self._recorder.chance.uniform("activity-kind", uid, salt) * sum(means)
         return next((kind.name for kind, upto in zip(KINDS, accumulate(means), strict=True) if point < upto), KINDS[0].name)
 
-    def _ask(self, method: str, id_: str, body: Any = None, actor: str = "operator") -> bool:
-        """Send a request; whether it was taken."""
+    def _send(self, method: str, id_: str, body: Any = None, actor: str = "operator") -> bool:
+        """Send a request. Returns False if it is refused."""
         try:
             self._door.perform(method, id_, body, _API_VERSION, actor)
         except ArmError:
@@ -109,16 +109,16 @@ class Activity:
         return True
 
     def _chosen(self, group: Container, scale_set: ScaleSetState, salt: int) -> VmState | None:
-        """A member that runs and is at rest; None where none was found at a few looks."""
+        """An idle running member; None if the first `_MOST_TRIED` members have none."""
         keys = list(self._recorder.fleet.membership(group, scale_set.name).live)
         start = self._recorder.chance.number("activity-vm", scale_set.uid, salt) % len(keys) if keys else 0
-        found = (group.vm(key) for key in islice((*keys[start:], *keys[:start]), _LOOKS))
+        found = (group.vm(key) for key in islice((*keys[start:], *keys[:start]), _MOST_TRIED))
         return next((vm for vm in found if vm is not None and _is_well(vm)), None)
 
     def _on_one(self, group: Container, scale_set: ScaleSetState, salt: int, action: str) -> VmState | None:
         vm = self._chosen(group, scale_set, salt)
         if vm is not None:
-            self._ask("POST", f"{group.scope(Type.VM)}{vm.name}/{action}")
+            self._send("POST", f"{group.scope(Type.VM)}{vm.name}/{action}")
         return vm
 
     def _stop(self, group: Container, scale_set: ScaleSetState, salt: int) -> None:
@@ -134,13 +134,13 @@ class Activity:
     def _patch(self, group: Container, scale_set: ScaleSetState, salt: int) -> None:
         vm = self._on_one(group, scale_set, salt, "installPatches")
         if vm is not None:
-            self._ask("POST", f"{group.scope(Type.VM)}{vm.name}/restart")
+            self._send("POST", f"{group.scope(Type.VM)}{vm.name}/restart")
 
     def _tag(self, group: Container, scale_set: ScaleSetState, salt: int) -> None:
         vm = self._chosen(group, scale_set, salt)
         if vm is not None:
             ticket = self._recorder.chance.number("activity-ticket", vm.uid, salt) % _TICKETS
-            self._ask("PATCH", group.scope(Type.VM) + vm.name, {"tags": {**dict(vm.tags), "ticket": f"CHG{ticket:05d}"}})
+            self._send("PATCH", group.scope(Type.VM) + vm.name, {"tags": {**dict(vm.tags), "ticket": f"CHG{ticket:05d}"}})
 
     def _maintain(self, group: Container, scale_set: ScaleSetState, salt: int) -> None:
         reboots = self._recorder.chance.uniform("activity-reboot", scale_set.uid, salt) < _REBOOTS
@@ -158,7 +158,7 @@ class Activity:
     def _install(self, group: Container, vm: VmState, release: str, actor: str) -> bool:
         name, _ = self._script_of(vm)
         body = {"location": vm.location, "properties": script(self._recorder.fleet.facts(vm.model).os_type, release)}
-        return self._ask("PUT", f"{group.scope(Type.VM)}{vm.name}/extensions/{name}", body, actor)
+        return self._send("PUT", f"{group.scope(Type.VM)}{vm.name}/extensions/{name}", body, actor)
 
     def _script_of(self, vm: VmState) -> tuple[str, str]:
         """The script extension of a VM, and the release that it has; ("deploy", "") where it has none."""
@@ -169,7 +169,7 @@ class Activity:
         return _DEPLOY, ""
 
     def _deploy(self, group: Container, scale_set: ScaleSetState, salt: int) -> None:
-        """A new release in the profile, which new instances have from their first boot; the others follow, `_roll_out` by `_roll_out`."""
+        """Put a new release into the profile. New instances have it from their first boot; `_roll_out` brings it to the others."""
         recorder = self._recorder
         release = f"{to_datetime(recorder.now):%Y%m%d.%H%M}"
         profile = recorder.fleet.definitions[scale_set.profile].document["profile"]
@@ -182,7 +182,7 @@ class Activity:
             "tags": {**dict(scale_set.tags), RELEASE: release},
             "properties": {"virtualMachineProfile": {"extensionProfile": {"extensions": extensions}}},
         }
-        self._ask("PATCH", group.scope(Type.SCALE_SET) + scale_set.name, body, "pipeline")
+        self._send("PATCH", group.scope(Type.SCALE_SET) + scale_set.name, body, "pipeline")
 
     def _roll_out(self, group: Container, scale_set: ScaleSetState) -> None:
         """Bring some of the VMs that have an older release to that of their set."""
@@ -206,25 +206,25 @@ class Activity:
         vm = group.vm(name) if group is not None else None
         first = recorder.first_return(vm) if vm is not None else 0
         if group is None or vm is None or recorder.fleet.activity is None or not first or due < first or (due - first) % DAY:
-            return  # it is not any more what it was
+            return  # a stale timer
         if self.level != "none":
-            self._see_to(group, vm)
+            self._attend_to(group, vm)
         now = group.vm(name)
         if now is not None:
             recorder.arm_return(group, now)
 
-    def _see_to(self, group: Container, vm: VmState) -> None:
-        """Start a VM that does not run; in one that runs, install again the extension that failed."""
+    def _attend_to(self, group: Container, vm: VmState) -> None:
+        """Start a VM that does not run. In a running VM, install a failed extension again, or reapply the VM."""
         id_ = group.scope(Type.VM) + vm.name
         if vm.power != Power.RUNNING:
-            self._ask("POST", f"{id_}/start")
+            self._send("POST", f"{id_}/start")
             return
         for name, number, state, _, _ in vm.extensions:
             if state == Provisioning.FAILED:
                 body = {"location": vm.location, "properties": self._recorder.fleet.definitions[number].document}
-                self._ask("PUT", f"{id_}/extensions/{name}", body)
+                self._send("PUT", f"{id_}/extensions/{name}", body)
                 return
-        self._ask("POST", f"{id_}/reapply")
+        self._send("POST", f"{id_}/reapply")
 
 
 def script(os_type: str, release: str) -> dict[str, Any]:
@@ -238,7 +238,7 @@ def _is_well(vm: VmState) -> bool:
 
 
 def _begun(release: str) -> int:
-    """When the pipeline began to deploy a release; 0 for one that no pipeline named."""
+    """When the pipeline began to deploy a release; 0 for a release with another kind of name."""
     day, _, minute = release.partition(".")
     if len(day) != 8 or len(minute) != 4 or not (day + minute).isdecimal():
         return 0
@@ -250,7 +250,7 @@ def _begun(release: str) -> int:
 
 
 def _poisson(mean: float, draw: float) -> int:
-    """How many events there are, of a draw between 0 and 1."""
+    """A number with this Poisson mean, from a uniform draw between 0 and 1."""
     count, term = 0, math.exp(-mean)
     upto = term
     while draw >= upto and count < 999:
@@ -261,7 +261,7 @@ def _poisson(mean: float, draw: float) -> int:
 
 
 def _change_level(recorder: Recorder, level: str) -> None:
-    """Extensions fail as often as the level says, and from now on everything follows it."""
+    """Record the level, and replace the fault by which extensions fail."""
     known = recorder.fleet.activity
     if known is not None and known.fault:
         outages.recover(recorder, known.fault)

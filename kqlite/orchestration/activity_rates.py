@@ -15,7 +15,7 @@ from kqlite.orchestration.clock import DAY, HOUR, to_datetime
 from kqlite.orchestration.errors import CoreError
 
 LEVELS = ("none", "calm", "normal", "wild")
-"""From a fleet that stands still to one that never rests."""
+"""The levels, from no activity to the most."""
 
 _WEEK_HOURS = 7 * 24
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday
@@ -74,7 +74,7 @@ _SWING = {"none": 0.0, "calm": 0.3, "normal": 0.5, "wild": 0.7}
 """How far the load of a set moves from its mean between night and day."""
 
 _NOISE = {"none": 0.0, "calm": 0.1, "normal": 0.2, "wild": 0.4}
-"""How far its load wanders from that wave within hours."""
+"""How far the load of a set departs from that wave at random, within hours."""
 
 RETURN_HOURS = (0.5, 3.0, 14.0)
 """Hours until a person sees to a VM that was stopped, evicted or has failed: lowest, likeliest, highest. Once a day after that."""

@@ -21,7 +21,7 @@ from kqlite.orchestration.chance import derived_guid
 from kqlite.orchestration.clock import DAY, MINUTE, SECOND, iso, to_datetime
 from kqlite.orchestration.control_plane import ControlPlane
 from kqlite.orchestration.errors import ArmError
-from kqlite.orchestration.faults import key_of, strikes
+from kqlite.orchestration.faults import fault_hitting, value_of
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.model import FaultState, OperationState, ScaleSetState, Type, VmState
 from kqlite.orchestration.paging import Listings, Page
@@ -143,14 +143,14 @@ class FrontDoor:
             return
         cause = route.cause(call)
         scope = {"operation": cause}
-        late = self._struck("api_latency", scope)
+        late = self._fault_hitting("api_latency", scope)
         if late is not None:
-            plane.advance_to(plane.now + round(float(key_of(late, "limit", 1.0)) * SECOND))
-        failed = self._struck("api_error", scope)
+            plane.advance_to(plane.now + round(float(value_of(late, "limit", 1.0)) * SECOND))
+        failed = self._fault_hitting("api_error", scope)
         if failed is not None:
-            raise errors.injected(str(key_of(failed, "code", "InternalServerError")), _action(call.path, cause), call.path)
-        throttled = self._struck("throttle", scope)
-        if throttled is not None and key_of(throttled, "type") == "limits":
+            raise errors.injected(str(value_of(failed, "code", "InternalServerError")), _action(call.path, cause), call.path)
+        throttled = self._fault_hitting("throttle", scope)
+        if throttled is not None and value_of(throttled, "type") == "limits":
             self._count(request, call)
         elif throttled is not None:
             start, end = iso(plane.now - 30 * 60 * SECOND), iso(plane.now)
@@ -164,10 +164,12 @@ class FrontDoor:
             self._left |= {"Retry-After": str(refusal.seconds)}
             raise errors.throttled(refusal.policy, iso(now - MINUTE), iso(now), refusal.allowed, refusal.allowed + 1)
 
-    def _struck(self, name: str, scope: dict[str, str]) -> FaultState | None:
+    def _fault_hitting(self, name: str, scope: dict[str, str]) -> FaultState | None:
         if name not in self._plane.fleet.faults:
             return None
-        return self._plane.request(lambda recorder: strikes(recorder, name, scope["operation"], scope, self._requests), "faults/strike")
+        return self._plane.request(
+            lambda recorder: fault_hitting(recorder, name, scope["operation"], scope, self._requests), "faults/strike"
+        )
 
     # Answers
 

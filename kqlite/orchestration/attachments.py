@@ -1,7 +1,11 @@
-"""The disks, interfaces and addresses of VMs.
+"""The attachments of VMs: disks, network interfaces and public addresses.
 
-Those of an instance made from a profile follow from its state and model: they are events and documents, but the fleet keeps no
-copy ("implied") until something changes one of them. Those of a hand-made VM are kept as they are.
+The attachments of an instance that was created from a profile follow from the VM's state and model. They are "implied": the log has their
+events and documents show them, but the fleet keeps no copy until a request or step changes one. The fleet keeps those of a standalone VM.
+
+    web_0a1b2c3d, from a profile    in the fleet                       `disks_of` gives
+    created                         the VM                             its OS disk (implied)
+    PATCH of the OS disk            the VM, the disk (implied=False)   the disk of the fleet
 """
 
 from __future__ import annotations
@@ -15,11 +19,11 @@ from kqlite.orchestration.model import DiskState, NicState, Power, PublicIpState
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.vm_profiles import DiskPart, Facts, NicPart
 
-_LONGEST_SET = 35  # of a set's name, so that an instance's has at most 44 characters
+_LONGEST_SET = 35  # characters of the set's name in an instance's name, which has at most 44
 
 
 def instance_name(set_name: str, suffix: str) -> str:
-    """The name of an instance that a set makes; `suffix` has eight characters."""
+    """The name of an instance of a set. suffix: eight characters."""
     return f"{set_name[:_LONGEST_SET]}_{suffix}"
 
 
@@ -38,7 +42,7 @@ def nic_name(vm: VmState, part: NicPart, facts: Facts) -> str:
 
 
 def public_ip_name(vm: VmState, part: NicPart, facts: Facts) -> str:
-    """The name of an interface's public address; "" where it has none."""
+    """The name of an interface's public address; "" for none."""
     return f"{nic_name(vm, part, facts)}-{part.public_ip}" if part.public_ip and facts.kind == "instance" else part.public_ip
 
 
@@ -49,13 +53,13 @@ def private_address(uid: int, index: int) -> str:
 
 
 def public_address(uid: int, index: int) -> str:
-    """A public address, out of a range that is kept for documentation."""
+    """A public address, from a range reserved for documentation."""
     digits = derived_hex(uid, f"ip{index}")
     return f"203.0.113.{1 + int(digits[:2], 16) % 254}"
 
 
 def make_disks(vm: VmState, facts: Facts) -> list[DiskState]:
-    """The disks of a VM as its model makes them."""
+    """The disks of a new VM, from its model."""
     state = "Reserved" if vm.power == Power.DEALLOCATED else "Attached"
     implied = facts.kind == "instance"
     return [
@@ -80,7 +84,7 @@ def make_disks(vm: VmState, facts: Facts) -> list[DiskState]:
 
 
 def make_nics(vm: VmState, facts: Facts) -> list[NicState]:
-    """The interfaces of a VM as its model makes them."""
+    """The interfaces of a new VM, from its model."""
     return [
         NicState(
             name=nic_name(vm, part, facts),
@@ -101,7 +105,7 @@ def make_nics(vm: VmState, facts: Facts) -> list[NicState]:
 
 
 def make_public_ips(vm: VmState, facts: Facts) -> list[PublicIpState]:
-    """The public addresses of a VM as its model makes them."""
+    """The public addresses of a new VM, from its model."""
     return [
         PublicIpState(
             name=public_ip_name(vm, part, facts),
@@ -133,7 +137,7 @@ def disks_of(group: Container, vm: VmState, facts: Facts) -> list[tuple[DiskStat
 
 
 def nics_of(group: Container, vm: VmState, facts: Facts) -> list[tuple[NicState, NicPart]]:
-    """A VM's interfaces as they are now; an interface that is only known by its id is not among them."""
+    """A VM's interfaces as they are now, without interfaces of which only the id is known."""
     made = {nic.name: nic for nic in make_nics(vm, facts)}
     found = []
     for part in facts.nics:
@@ -158,7 +162,7 @@ def public_ips_of(group: Container, vm: VmState, facts: Facts) -> list[tuple[Pub
 
 
 def create_attachments(recorder: Recorder, group: Container, vm: VmState, facts: Facts) -> None:
-    """Make what a new VM needs; a disk or interface of that name that exists already is taken."""
+    """Create the attachments of a new VM. An existing disk, interface or address with the same name is used instead."""
     for ip in make_public_ips(vm, facts):
         known_ip = cast("PublicIpState | None", group.get(Type.PUBLIC_IP, ip.name))
         if known_ip is None:
@@ -184,13 +188,13 @@ def create_attachments(recorder: Recorder, group: Container, vm: VmState, facts:
 
 
 def remove_attachments(recorder: Recorder, group: Container, vm: VmState, facts: Facts, with_disks: bool = False) -> None:
-    """After a VM is gone: delete what goes with it, and let go of the rest. with_disks: all its disks go."""
+    """Delete or detach the attachments of a removed VM, as their delete options say. with_disks: delete all its disks."""
     for disk, disk_part in disks_of(group, vm, facts):
         if disk_part.deleted or with_disks:
             recorder.delete(group, Type.DISK, disk)
         else:
             recorder.change(group, Type.DISK, disk, vm="", state="Unattached", lun=-1, implied=False)
-    # An address acts when its interface is deleted; an interface that stays keeps it.
+    # The delete option of an address applies when its interface is deleted. A remaining interface keeps its address.
     ips = {ip.name: (ip, part) for ip, part in public_ips_of(group, vm, facts)}
     for nic, nic_part in nics_of(group, vm, facts):
         ip, ip_part = ips.get(nic.public_ip, (None, nic_part))
@@ -207,7 +211,7 @@ def remove_attachments(recorder: Recorder, group: Container, vm: VmState, facts:
 
 
 def materialise(recorder: Recorder, group: Container, vm: VmState, facts: Facts) -> None:
-    """Keep copies of what was implied, because the VM's model is about to become one of its own."""
+    """Make the fleet keep the implied attachments of a VM, before the VM gets a model of its own."""
     for ip, _ in public_ips_of(group, vm, facts):
         recorder.change(group, Type.PUBLIC_IP, ip, implied=False)
     for nic, _ in nics_of(group, vm, facts):
@@ -217,9 +221,10 @@ def materialise(recorder: Recorder, group: Container, vm: VmState, facts: Facts)
 
 
 def follow_power(recorder: Recorder, group: Container, vm: VmState, facts: Facts, deallocated: bool) -> int:
-    """Disks are Reserved while their VM is deallocated, Attached else; the VM's next `disk_version`.
+    """Change the state of a VM's disks: Reserved while the VM is deallocated, else Attached.
 
-    Call it before the VM itself changes.
+    Returns:
+        The VM's new `disk_version`, which the caller sets.
     """
     state = "Reserved" if deallocated else "Attached"
     moved = [recorder.change(group, Type.DISK, disk, state=state) for disk, _ in disks_of(group, vm, facts) if disk.state != state]
@@ -227,13 +232,13 @@ def follow_power(recorder: Recorder, group: Container, vm: VmState, facts: Facts
 
 
 def find_disk(fleet: Fleet, group: Container, name: str) -> DiskState | None:
-    """The disk of this name, kept or implied."""
+    """The disk with this name, kept or implied; None if there is none."""
     known = cast("DiskState | None", group.get(Type.DISK, name))
     if known is not None:
         return known
     lower = name.lower()
-    for mark in ("_osdisk_", "_disk"):
-        vm = group.vm(lower.rpartition(mark)[0])
+    for separator in ("_osdisk_", "_disk"):
+        vm = group.vm(lower.rpartition(separator)[0])
         if vm is not None:
             return next((disk for disk in _implied_disks(fleet, vm) if disk.name.lower() == lower), None)
     return None
@@ -245,7 +250,7 @@ def _implied_disks(fleet: Fleet, vm: VmState) -> list[DiskState]:
 
 
 def _owner(group: Container, name: str) -> VmState | None:
-    """The instance whose interface or address has this name: `{set}-{configuration}-{8 digits}`."""
+    """The instance that owns an implied interface or address with this name: `{set}-{configuration}-{8 digits}`."""
     parts = name.lower().split("-")
     for at in range(len(parts) - 1, 1, -1):
         for cut in range(at - 1, 0, -1):
@@ -256,7 +261,7 @@ def _owner(group: Container, name: str) -> VmState | None:
 
 
 def find_nic(fleet: Fleet, group: Container, name: str) -> NicState | None:
-    """The interface of this name, kept or implied."""
+    """The interface with this name, kept or implied; None if there is none."""
     known = cast("NicState | None", group.get(Type.NIC, name))
     vm = _owner(group, name) if known is None else None
     if vm is None:
@@ -267,7 +272,7 @@ def find_nic(fleet: Fleet, group: Container, name: str) -> NicState | None:
 
 
 def find_public_ip(fleet: Fleet, group: Container, name: str) -> PublicIpState | None:
-    """The public address of this name, kept or implied."""
+    """The public address with this name, kept or implied; None if there is none."""
     known = cast("PublicIpState | None", group.get(Type.PUBLIC_IP, name))
     vm = _owner(group, name) if known is None else None
     if vm is None:
@@ -278,7 +283,7 @@ def find_public_ip(fleet: Fleet, group: Container, name: str) -> PublicIpState |
 
 
 def all_of(fleet: Fleet, group: Container, type_: str) -> list[DiskState | NicState | PublicIpState]:
-    """Every disk, interface or address of a group, by name."""
+    """All disks, interfaces or addresses of a group, kept and implied, sorted by name."""
     kept = cast("dict[str, DiskState | NicState | PublicIpState]", dict(group.of(type_)))
     make = _MAKERS[type_]
     for vm in cast("dict[str, VmState]", group.of(Type.VM)).values():

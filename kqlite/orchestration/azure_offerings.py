@@ -15,7 +15,7 @@ _TWO = (
     "koreacentral koreasouth uaenorth australiaeast australiasoutheast australiacentral australiacentral2 brazilsouth usgovvirginia "
     "usgovtexas usgovarizona usdodcentral usdodeast"
 )
-# Regions that the page does not list have two as well.
+# The documentation does not list these regions. They get two fault domains as well.
 _OTHERS = (
     "westus3 francecentral francesouth germanywestcentral germanynorth norwayeast norwaywest swedencentral swedensouth switzerlandnorth "
     "switzerlandwest polandcentral italynorth spaincentral austriaeast belgiumcentral southafricanorth southafricawest uaecentral "
@@ -31,7 +31,7 @@ _ALSO_ZONAL = (
 FAULT_DOMAINS: dict[str, int] = dict.fromkeys(_THREE.split(), 3) | dict.fromkeys([*_TWO.split(), *_OTHERS.split()], 2)
 REGIONS: tuple[str, ...] = tuple(FAULT_DOMAINS)
 ZONES: dict[str, tuple[str, ...]] = dict.fromkeys([*_THREE.split(), *_ALSO_ZONAL.split()], ("1", "2", "3"))
-RACKS = 4  # hidden racks of a fault domain: what an outage takes; their number is kqlite's own choice
+RACKS = 4  # racks in a fault domain, for rack outages; the number is kqlite's own choice
 
 
 def region_name(location: str) -> str:
@@ -41,7 +41,16 @@ def region_name(location: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A VM size. memory_preserving: it supports maintenance without a reboot, so Flexible orchestration can use it."""
+    """A VM size.
+
+    Args:
+        memory_preserving: Whether it supports memory-preserving maintenance, which Flexible orchestration needs.
+        premium: Whether it supports premium disks.
+        spot: Whether it supports Spot.
+        ultra: Whether it supports ultra disks.
+        data_disks: The most data disks.
+        price: US dollars an hour, on demand.
+    """
 
     name: str
     family: str
@@ -53,7 +62,7 @@ class Size:
     ultra: bool
     rdma: bool
     data_disks: int
-    price: float  # US dollars an hour, on demand
+    price: float
 
     @property
     def series(self) -> str:
@@ -98,7 +107,7 @@ _FAMILIES: tuple[tuple[str, str, float, tuple[int, ...], bool], ...] = (
     ("standardNVFamily", "NV{}", 9, (6, 12, 24), False),
 )
 _EXTRA_B = (("B1s", 1, 1.0), ("B1ls", 1, 0.5), ("B2s", 2, 4.0))
-# family, name, vCPUs, memory: sizes whose numbers follow no rule
+# Sizes that fit no pattern: family, name, vCPUs, memory
 _OTHER_SIZES: tuple[tuple[str, str, int, float], ...] = (
     *(("standardDv2Family", f"D{number}_v2", 2 ** (number - 10), 14 * 2 ** (number - 11)) for number in (11, 12, 13, 14)),
     *(("standardDSv2Family", f"DS{number}_v2", 2 ** (number - 10), 14 * 2 ** (number - 11)) for number in (11, 12, 13, 14)),

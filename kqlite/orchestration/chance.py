@@ -1,6 +1,6 @@
-"""Chance: every random draw comes from a stream of its own, keyed by seed, purpose, resource and counter.
+"""Random draws. Each draw is a hash of seed, purpose, resource and counter.
 
-No draw depends on how many were made before it, so one more VM shifts no other's draws, and a restart needs no saved state.
+No draw depends on the number of draws before it. So another VM changes no draw of the existing VMs, and a restart needs no saved generator.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Chance:
         return (self.number(purpose, key, counter) >> 11) / _UNIT
 
     def triangular(self, bounds: tuple[float, float, float], purpose: str, key: int | str, counter: int = 0) -> float:
-        """A number from the triangular law with these bounds: lowest, likeliest, highest."""
+        """A number from the triangular distribution with these bounds: lowest, likeliest, highest."""
         low, mode, high = bounds
         if high <= low:
             return low
@@ -42,26 +42,26 @@ class Chance:
         return float(high - ((high - low) * (high - mode) * (1.0 - draw)) ** 0.5)
 
     def uid(self, resource_id: str, time: int) -> int:
-        """The unique number of a resource that is created now; it depends on nothing but its own id and time."""
+        """The unique number of a resource that is created at `time`."""
         return self.number("uid", resource_id.lower(), time) >> 1
 
     def guid(self, purpose: str, key: int | str, counter: int = 0) -> str:
-        """A guid that belongs to this stream."""
+        """A random guid."""
         return _guid(f"{self.number(purpose, key, counter):016x}{self.number(purpose + '+', key, counter):016x}")
 
 
 def derived_hex(uid: int, purpose: str) -> str:
-    """32 hex digits that follow from a resource's unique number alone, so that its documents need no seed."""
+    """32 hex digits computed from a resource's unique number, so that its documents need no seed."""
     return blake2b(f"{purpose}:{uid}".encode(), digest_size=16).hexdigest()
 
 
 def derived_guid(uid: int, purpose: str) -> str:
-    """A guid that follows from a resource's unique number alone."""
+    """A guid computed from a resource's unique number."""
     return _guid(derived_hex(uid, purpose))
 
 
 def derived_base36(uid: int, purpose: str, length: int) -> str:
-    """Upper-case letters and digits that follow from a resource's unique number alone."""
+    """Upper-case letters and digits computed from a resource's unique number."""
     number = int(derived_hex(uid, purpose), 16)
     letters = []
     for _ in range(length):

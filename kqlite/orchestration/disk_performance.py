@@ -1,4 +1,4 @@
-"""What a managed disk of a size performs, and the tier that it is billed as.
+"""Performance and performance tier of a managed disk, by type and size.
 
 Source: Azure docs, "Select a disk type for Azure IaaS VMs"; "Scalability and performance targets for VM disks".
 """
@@ -10,14 +10,20 @@ from typing import NamedTuple
 
 
 class Performance(NamedTuple):
-    """iops, mbps: 0 where the disk's own body says them, as an ultra disk's does. tier: "" where the kind of disk has none."""
+    """The performance of a disk.
+
+    Args:
+        iops: Operations a second; 0 for a disk whose body states them, such as an ultra disk.
+        mbps: Megabytes a second, likewise.
+        tier: Performance tier; "" for types without tiers.
+    """
 
     iops: int
     mbps: int
     tier: str
 
 
-# Up to how many GiB, the tier's number, IOPS, MB/s.
+# Largest size in GiB, number of the tier, IOPS, MB/s.
 _PREMIUM = (
     (4, 1, 120, 25),
     (8, 2, 120, 25),
@@ -42,7 +48,7 @@ TIERS = tuple(f"P{number}" for _, number, _, _ in _PREMIUM)
 
 @lru_cache(maxsize=10_000)
 def performance_of(sku: str, size_gb: int, tier: str = "") -> Performance:
-    """What a disk performs. tier: a higher one that its body names."""
+    """The performance of a disk. tier: a higher tier that its body names, or ""."""
     kind = _KINDS.get(sku.partition("_")[0])
     if kind is None:
         return Performance(0, 0, "")

@@ -12,10 +12,10 @@ PREEMPTED: Failure = ("OperationPreempted", "Operation execution has been preemp
 
 
 def allocation_failed(zonal: bool) -> Failure:
-    """There is no room for one more."""
-    place = "zone" if zonal else "region"
+    """There is no capacity for another VM."""
+    area = "zone" if zonal else "region"
     message = (
-        f"Allocation failed. We do not have sufficient capacity for the requested VM size in this {place}. "
+        f"Allocation failed. We do not have sufficient capacity for the requested VM size in this {area}. "
         "Read more about improving likelihood of allocation success at http://aka.ms/allocation-guidance"
     )
     return ("ZonalAllocationFailed" if zonal else "AllocationFailed", message)

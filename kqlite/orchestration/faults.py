@@ -1,7 +1,7 @@
-"""What breaks: faults as data, which decisions consult.
+"""Injected faults. Controllers and request handlers ask whether a fault hits a resource.
 
-A fault is `{"fault": name, ..}`: where it holds (region, zone, size, set, vm, domain, ..), how strongly (fraction, probability,
-count, limit, answer, code), from when and for how long. An unknown name or key is refused.
+A fault is `{"fault": name, ..}`. Its keys say where it applies (region, zone, size, set, vm, domain, ..), how strongly (fraction,
+probability, count, limit, answer, code), from when (start) and for how long (duration). Unknown names and keys are refused.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.model import FaultState, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 
-_PLACE = ("region", "zone", "size", "set", "vm")
+_WHERE = ("region", "zone", "size", "set", "vm")
 _HOW = ("fraction", "probability", "count")
 KEYS: dict[str, tuple[str, ...]] = {
-    "allocation": (*_PLACE, "domain", *_HOW),
+    "allocation": (*_WHERE, "domain", *_HOW),
     "sku_restricted": ("region", "zone", "size", *_HOW),
     "quota": ("region", "size", "limit"),
-    "os_provisioning": (*_PLACE, "domain", "answer", *_HOW),
-    "extension": (*_PLACE, "publisher", "type", "answer", *_HOW),
+    "os_provisioning": (*_WHERE, "domain", "answer", *_HOW),
+    "extension": (*_WHERE, "publisher", "type", "answer", *_HOW),
     "fault_domain_outage": ("region", "set", "domain", *_HOW),
     "rack_outage": ("region", "set", "domain", *_HOW),
     "zone_loss": ("region", "zone"),
-    "host_failure": (*_PLACE, "domain", *_HOW),
+    "host_failure": (*_WHERE, "domain", *_HOW),
     "maintenance": ("region", "set", "type", "limit"),
-    "spot_eviction": (*_PLACE, *_HOW),
+    "spot_eviction": (*_WHERE, *_HOW),
     "spot_price": ("region", "size", "limit"),
-    "app_sick": (*_PLACE, "domain", "answer", *_HOW),
+    "app_sick": (*_WHERE, "domain", "answer", *_HOW),
     "api_latency": ("region", "operation", "limit", "probability", "count"),
     "api_error": ("region", "operation", "code", "probability", "count"),
     "throttle": ("region", "operation", "type", "probability", "count"),
@@ -50,14 +50,18 @@ TYPES: dict[str, tuple[str, ...]] = {
     "maintenance": ("freeze", "reboot"),
     "throttle": ("always", "limits"),  # refuse each request, or those that exceed Azure's limits
 }
-CRASH_POINTS = ("before-commit", "after-commit", "before-answer", "between-steps")  # where a process can be stopped
+CRASH_POINTS = ("before-commit", "after-commit", "before-answer", "between-steps")  # where a process can be killed
 _NUMBERS = ("fraction", "probability", "count", "limit", "domain")
 
 
 def parsed(spec: Mapping[str, Any], now: int) -> tuple[str, dict[str, Any], int, int]:
-    """Name, keys, start and end (0: until recovered) of a fault.
+    """Validate a fault.
 
-    Raises CoreError for an unknown name, an unknown key, or a value that the key cannot have.
+    Returns:
+        Its name, its keys, its start, and its end (0: until it is recovered).
+
+    Raises:
+        CoreError: An unknown name or key, or a value that the key cannot have.
     """
     name = spec.get("fault")
     if not isinstance(name, str) or name not in KEYS:
@@ -109,7 +113,7 @@ def _start(value: Any, now: int) -> int:
     return now + duration(value)
 
 
-def key_of(fault: FaultState, key: str, default: Any = None) -> Any:
+def value_of(fault: FaultState, key: str, default: Any = None) -> Any:
     """The value of a fault's key."""
     for name, value in fault.spec:
         if name == key:
@@ -118,7 +122,7 @@ def key_of(fault: FaultState, key: str, default: Any = None) -> Any:
 
 
 def covers(fault: FaultState, scope: Mapping[str, Any]) -> bool:
-    """Whether what is described by `scope` lies where the fault holds; a key that the fault lacks holds everywhere."""
+    """Whether the fault applies to the resource or request that `scope` describes. A key that the fault lacks matches everything."""
     for key, wanted in fault.spec:
         if key not in scope:
             continue
@@ -135,42 +139,46 @@ def covers(fault: FaultState, scope: Mapping[str, Any]) -> bool:
 
 
 def active(recorder: Recorder, name: str) -> Iterator[FaultState]:
-    """The faults of this name that hold now."""
+    """The active faults of this name."""
     return iter(list(recorder.fleet.faults.get(name, {}).values()))
 
 
-def strikes(recorder: Recorder, name: str, key: int | str, scope: Mapping[str, Any], counter: int = 0) -> FaultState | None:
-    """The fault that hits what is described by `scope`, if one does.
+def fault_hitting(recorder: Recorder, name: str, key: int | str, scope: Mapping[str, Any], counter: int = 0) -> FaultState | None:
+    """The first active fault that hits a resource or request; None if none does.
 
-    key, counter: whom it would hit, and which time this is: the draws against fraction and probability hang on them alone.
+    Args:
+        name: Name of the fault.
+        key: Identifies the resource or request for the draw against `fraction`: a key is always hit or never.
+        scope: Describes the resource or request, as `covers` compares it.
+        counter: Number of the attempt. With `key` it determines the draw against `probability`.
     """
     if name not in recorder.fleet.faults:
         return None
     for fault in active(recorder, name):
         if not covers(fault, scope):
             continue
-        limit = key_of(fault, "count")
+        limit = value_of(fault, "count")
         if limit is not None and fault.used >= limit:
             continue
-        fraction = key_of(fault, "fraction", 1.0)
+        fraction = value_of(fault, "fraction", 1.0)
         if fraction < 1.0 and recorder.chance.uniform(f"fraction {fault.name}", key) >= fraction:
             continue
-        probability = key_of(fault, "probability", 1.0)
+        probability = value_of(fault, "probability", 1.0)
         if probability < 1.0 and recorder.chance.uniform(f"probability {fault.name}", key, counter) >= probability:
             continue
-        return recorder.strike(fault) if limit is not None else fault
+        return recorder.count_hit(fault) if limit is not None else fault
     return None
 
 
 def vm_scope(recorder: Recorder, vm: VmState) -> dict[str, Any]:
-    """How faults see a VM."""
+    """The scope that describes a VM."""
     size = recorder.fleet.facts(vm.model).size.name
     return {"region": vm.location, "zone": vm.zone, "size": size, "set": vm.set, "vm": vm.name, "domain": vm.domain}
 
 
 def targets(recorder: Recorder, fault: FaultState) -> Iterator[tuple[Container, VmState]]:
-    """The VMs where a fault holds: those of one VM's or one set's name, else all of its region."""
-    vm_name, set_name = key_of(fault, "vm"), key_of(fault, "set")
+    """The VMs that a fault covers."""
+    vm_name, set_name = value_of(fault, "vm"), value_of(fault, "set")
     for group in recorder.fleet.all_groups():
         if vm_name is not None:
             one = group.vm(str(vm_name).rpartition("/")[2])
@@ -186,9 +194,9 @@ def targets(recorder: Recorder, fault: FaultState) -> Iterator[tuple[Container, 
 
 
 def chosen(recorder: Recorder, fault: FaultState, vms: list[tuple[Container, VmState]]) -> list[tuple[Container, VmState]]:
-    """The part of `vms` that the fault's fraction and count take: exactly that many, in the order of keyed draws."""
-    fraction = key_of(fault, "fraction", 1.0)
-    number = min(round(len(vms) * fraction), int(key_of(fault, "count", len(vms))))
+    """The VMs that the fault's `fraction` and `count` select: exactly that share or number, in a seeded order."""
+    fraction = value_of(fault, "fraction", 1.0)
+    number = min(round(len(vms) * fraction), int(value_of(fault, "count", len(vms))))
     if number >= len(vms):
         return vms
     ranked = sorted(vms, key=lambda pair: (recorder.chance.number(f"chosen {fault.name}", pair[1].uid), pair[1].name))

@@ -1,6 +1,6 @@
-"""The life of a VM as steps: how one is made, how a step begins, how one goes. Controllers and requests both build on this.
+"""Steps of a VM: creation, the begin of a step, deletion. Controllers and request handlers share these functions.
 
-Durations are seeded draws from a triangular law; the page gives none, so they are of the order that public test runs show.
+Durations are seeded draws from triangular distributions. Azure documents none; they have the order of magnitude of public test runs.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ DURATIONS: dict[str, tuple[float, float, float]] = {
 QUICK_STOP = (2.0, 3.0, 5.0)
 QUICK_DELETE = (2.0, 5.0, 10.0)
 PREEMPT_NOTICE = 30 * SECOND
-# How a creation's time divides: nothing is there until a tenth has passed, then it boots, then the guest provisions.
+# Shares of the creation time after which the VM is allocated, and has booted. The guest is provisioned in the rest.
 _ALLOCATED_AT, _BOOTED_AT = 0.1, 0.4
 
 _POWER_AT_START: dict[str, str] = {
@@ -63,7 +63,7 @@ _POWER_AT_START: dict[str, str] = {
 
 
 def creation_time(recorder: Recorder, vm: VmState, facts: Facts) -> int:
-    """How long this VM takes from the request to the end of OS provisioning, in microseconds."""
+    """Microseconds from the request to the end of OS provisioning."""
     return round(recorder.chance.triangular(CREATE[facts.os_type], "create", vm.uid, vm.turn) * SECOND)
 
 
@@ -96,7 +96,14 @@ def begin(
     bounds: tuple[float, float, float] | None = None,
     **fields: Any,
 ) -> VmState:
-    """A step begins on a VM: it is Updating (or what `fields` say) until the step ends."""
+    """Begin a step on a VM. Until it ends, the VM is Updating or what `fields` say.
+
+    Args:
+        step: The step.
+        work: What waits for the step: "set", "repair", an operation id, or "" for nothing.
+        bounds: Lowest, likeliest and highest duration in seconds; None for that of `DURATIONS`.
+        fields: More fields of the VM to change.
+    """
     changed: dict[str, Any] = {"step": step, "work": work, "turn": vm.turn + 1, "due": step_due(recorder, vm, step, bounds)}
     changed["provisioning"] = Provisioning.UPDATING
     power = _POWER_AT_START.get(step)
@@ -116,7 +123,7 @@ def begin(
 
 
 def _abandon_work(recorder: Recorder, group: Container, vm: VmState) -> None:
-    """Whoever waited for the step that was under way on this VM waits no longer: another took its place."""
+    """Preempt what waits for the step of `vm`, because another step has replaced it."""
     if vm.work not in ("set", "repair"):
         if vm.work not in recorder.fleet.open_work:
             recorder.end_operation(group, vm.work, PREEMPTED)
@@ -131,7 +138,7 @@ def _abandon_work(recorder: Recorder, group: Container, vm: VmState) -> None:
 
 
 def rack_for(recorder: Recorder, group: Container, set_name: str, domain: int, uid: int) -> int:
-    """The hidden rack for one more instance: the emptiest of its domain; one by chance for a VM outside any set."""
+    """The rack for a new instance: the emptiest of its fault domain. A standalone VM gets a random rack."""
     if not set_name:
         return recorder.chance.number("rack", uid) % 4
     racks = recorder.fleet.membership(group, set_name).racks[domain]
@@ -149,7 +156,13 @@ def _free_name(recorder: Recorder, group: Container, scale_set: ScaleSetState, s
 
 
 def create_from_profile(recorder: Recorder, group: Container, scale_set: ScaleSetState, serial: int, work: str, model: int) -> VmState:
-    """One more instance of a scale set, with the attachments and extensions that its profile, the definition `model`, names."""
+    """Create an instance of a scale set from a profile, with its attachments and extensions.
+
+    Args:
+        serial: Number of the instance among those created from the profile. Its name follows from it.
+        work: What waits for the instance, "set" or "repair".
+        model: The definition with size and profile.
+    """
     name = _free_name(recorder, group, scale_set, serial)
     membership = recorder.fleet.membership(group, scale_set.name)
     domain = next_domain(membership.domains)
@@ -182,7 +195,7 @@ def create(
     domain_asked: bool,
     work: str,
 ) -> VmState:
-    """A new VM that begins to be allocated."""
+    """Create a VM, with its attachments and extensions, in the step "allocate"."""
     facts = recorder.fleet.facts(model)
     uid = recorder.chance.uid(group.scope(Type.VM) + name, recorder.now)
     vm = VmState(
@@ -224,13 +237,13 @@ def create(
 
 
 def start_deallocated(recorder: Recorder, group: Container, vm: VmState, work: str) -> VmState:
-    """A deallocated VM begins to be allocated again."""
+    """Begin to allocate and start a deallocated VM."""
     version = follow_power(recorder, group, vm, recorder.fleet.facts(vm.model), deallocated=False)
     return begin(recorder, group, vm, Step.START_ALLOCATE, work, failure=(), disk_version=version)
 
 
 def begin_delete(recorder: Recorder, group: Container, vm: VmState, work: str, quick: bool = False) -> VmState:
-    """A VM begins to go; where its model asks for a terminate notification, the notice runs first."""
+    """Begin to delete a VM, after a terminate notice where its model asks for one. quick: without notice and faster."""
     notice = recorder.fleet.facts(vm.model).notice
     ran = vm.power == Power.RUNNING and vm.provisioning != Provisioning.CREATING
     if notice and ran and not quick:
@@ -250,13 +263,13 @@ def begin_delete(recorder: Recorder, group: Container, vm: VmState, work: str, q
 
 
 def delete_now(recorder: Recorder, group: Container, vm: VmState, work: str, quick: bool = False) -> VmState:
-    """A VM begins to go without notice."""
+    """Begin to delete a VM without notice."""
     bounds = QUICK_DELETE if quick else None
     return begin(recorder, group, vm, Step.DELETE, work, bounds, provisioning=Provisioning.DELETING, health_due=0, failure=())
 
 
 def remove(recorder: Recorder, group: Container, vm: VmState, with_disks: bool = False) -> None:
-    """A VM is gone, and with it what goes with it. with_disks: all its disks, whatever its model says."""
+    """Remove a VM with its extensions and attachments. with_disks: delete all its disks, whatever their delete option."""
     facts = recorder.fleet.facts(vm.model)
     forget_member(recorder, group, vm)
     for extension, number, provisioning, version, failure in vm.extensions:
@@ -267,7 +280,7 @@ def remove(recorder: Recorder, group: Container, vm: VmState, with_disks: bool =
 
 
 def forget_member(recorder: Recorder, group: Container, vm: VmState) -> None:
-    """A VM leaves its set: what the set remembers of it alone is void."""
+    """Remove what a set stores about a VM that leaves it: protection and eviction."""
     scale_set = group.scale_set(vm.set) if vm.set else None
     if scale_set is not None and (scale_set.protected or scale_set.evicted):
         key = vm.name.lower()
@@ -276,7 +289,7 @@ def forget_member(recorder: Recorder, group: Container, vm: VmState) -> None:
 
 
 def with_extension(vm: VmState, name: str, provisioning: str, failure: str = "") -> tuple[tuple[str, int, str, int, str], ...]:
-    """A VM's extension states, with one of them changed."""
+    """The `extensions` of a VM, with one of them changed."""
     return tuple(
         (known, number, provisioning, version + 1, failure) if known == name else (known, number, before, version, code)
         for known, number, before, version, code in vm.extensions
@@ -284,7 +297,7 @@ def with_extension(vm: VmState, name: str, provisioning: str, failure: str = "")
 
 
 def change_extension(recorder: Recorder, group: Container, vm: VmState, name: str, provisioning: str, failure: str = "") -> None:
-    """Tell that an extension's state changes; the VM's state has to follow by `with_extension`."""
+    """Record the change of an extension. The caller changes the VM's own copy, with `with_extension`."""
     for known, number, before, version, code in vm.extensions:
         if known == name:
             state = ExtensionState(known, version, vm.name, vm.location, number, before, code)

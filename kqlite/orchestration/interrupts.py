@@ -1,4 +1,4 @@
-"""Ctrl-C, put off until no step, request or commit is cut in two by it."""
+"""Delays Ctrl-C until a step, request or commit has ended."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from types import FrameType
 
 @contextmanager
 def interrupted_later() -> Iterator[Callable[[], bool]]:
-    """Within it Ctrl-C raises nothing; what is given says whether it was pressed, and at the end KeyboardInterrupt is raised.
+    """Delay Ctrl-C. The context's value is a function that tells whether Ctrl-C was pressed.
 
-    That comes in the place of another error. Only where Ctrl-C would raise it here: in the main thread, and with Python's own handler.
+    At the end KeyboardInterrupt is raised if it was, instead of any other exception. Without effect outside the main thread, and where the
+    program has its own signal handler.
     """
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield lambda: False

@@ -1,4 +1,4 @@
-"""Management locks: what one protects, and what lies below that.
+"""Management locks and the resources that they protect.
 
 Source: Azure docs, "Lock your resources to protect your infrastructure".
 """
@@ -13,7 +13,7 @@ from kqlite.orchestration.model import ResourceState, Type
 
 
 def locks_on(group: Container, resource_id: str) -> Iterator[ResourceState]:
-    """The locks on a resource, on its group, or on what it is part of."""
+    """The locks on a resource, on its group, or on a parent resource."""
     path = resource_id.lower().rstrip("/") + "/"
     for lock in cast("dict[str, ResourceState]", group.of(Type.LOCK)).values():
         if path.startswith(dict(lock.tags).get("scope", "") + "/"):
@@ -21,16 +21,16 @@ def locks_on(group: Container, resource_id: str) -> Iterator[ResourceState]:
 
 
 def scope_of(lock: ResourceState) -> str:
-    """The path of what a lock protects, as the request named it."""
+    """The path of the resource or group that a lock protects, in the request's casing."""
     return dict(lock.tags)["path"]
 
 
 def lock_name(scope: str, name: str) -> str:
-    """What a lock is kept under: one name may stand on several resources of a group."""
+    """The name under which the fleet stores a lock. Locks of several resources of a group may share a name."""
     _, found, rest = scope.partition("/providers/")
     return f"{rest}/{name}" if found else name
 
 
 def shown_name(lock: ResourceState) -> str:
-    """The name that a lock was given."""
+    """The name of a lock, as requests use it."""
     return lock.name.rpartition("/")[2]

@@ -1,7 +1,8 @@
-"""How busy a scale set is: a seeded load model, shared by the instances that serve, unless a user feeds the metric.
+"""Metrics of scale sets: the values of a seeded load model, or values that a user sets.
 
-Nothing is stored for each sample: the load at a minute is a function of the seed, and how many instances served is a short
-history that the fleet keeps. A sample becomes visible a while after its minute, as in the real service.
+The model gives the load of the whole set. The serving instances share it: a load of 120 (percent of an instance) shows as 40 % CPU on three
+instances. Samples are not stored. The load at a minute follows from the seed, and the fleet keeps a short history of the number of serving
+instances. As in the real service, a sample becomes visible some minutes late.
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ DELIVERY = (60, 180)  # seconds between the end of a minute and its sample
 
 
 def metric_key(resource_id: str, metric: str) -> str:
-    """The name under which a fed value is kept."""
+    """The name of the `MetricState` for a value that a user sets."""
     return f"{resource_id.lower()}|{metric.lower()}"
 
 
 def fed(recorder: Recorder, resource_id: str, metric: str) -> list[tuple[int, float]]:
-    """The values that were fed for a resource: (since, value), the oldest first."""
+    """The values that a user set for a resource: (time, value), the oldest first."""
     return recorder.fleet.fed.get(metric_key(resource_id, metric), [])
 
 
 def value_at(history: list[tuple[int, float]], time: int) -> float | None:
-    """The value that held at a time; None before the first."""
+    """The value at a time; None before the first."""
     at = bisect_right(history, (time, math.inf)) - 1
     return history[at][1] if at >= 0 else None
 
 
 def feed(recorder: Recorder, resource_id: str, metric: str, value: float) -> None:
-    """From now on, and until the next value, the metric of this set (each instance shows it) or instance has this value."""
+    """Set a metric of a scale set (each of its instances shows it) or instance to a value, from now on."""
     name = metric_key(resource_id, metric)
     known = recorder.fleet.root.get(Type.METRIC, name)
     if isinstance(known, MetricState):
@@ -56,11 +57,15 @@ def serving_at(group: Container, set_name: str, time: int) -> int:
 
 
 def load(recorder: Recorder, scale_set: ScaleSetState, time: int) -> float:
-    """The whole load of a set, in percent of one instance: a day's wave with noise, scaled to the set's first capacity.
+    """The load of a whole set at a time, in percent of one instance.
 
-    The model is given by the tag `kqlite:load`: "constant 120", "wave 400 0.5" (mean, swing), "step 100 400 PT2H" (before, after, when
-    since the set was made), "week 8000" (mean; days and weekends as the fleet's activity has them). Without a tag it is a wave that keeps
-    about three instances at 40 percent.
+    The tag `kqlite:load` of the set selects the model. Without the tag it is "wave 120 0.5", which keeps three instances at about 40
+    percent.
+
+        constant 120        always 120
+        wave 400 0.5        a daily wave with this mean and swing, and noise
+        step 100 400 7200   100 at first, 400 from 7,200 seconds after the set's creation
+        week 8000           this mean, moved by working hours and weekends as the activity level says
     """
     words = dict(scale_set.tags).get("kqlite:load", "").split() or ["wave"]
     kind, numbers = words[0], [_number(word) for word in words[1:]]
@@ -96,16 +101,13 @@ def _number(word: str) -> float:
 
 
 def visible_minute(recorder: Recorder, scale_set: ScaleSetState) -> int:
-    """The start of the last minute whose samples can be seen now."""
+    """The start of the latest minute whose samples are visible now."""
     seconds = DELIVERY[0] + recorder.chance.number("delivery", scale_set.uid) % (DELIVERY[1] - DELIVERY[0])
     return (recorder.now - seconds * SECOND) // MINUTE * MINUTE - MINUTE
 
 
 def sample(recorder: Recorder, group: Container, scale_set: ScaleSetState, metric: str, minute: int) -> tuple[float, int] | None:
-    """What each serving instance showed in a minute, and how many there were; None where there was no sample.
-
-    A value fed for the set or by the model is shown by each instance.
-    """
+    """The value that each serving instance showed in a minute, and the number of serving instances; None without a sample."""
     serving = serving_at(group, scale_set.name, minute)
     value = value_at(fed(recorder, group.scope(Type.SCALE_SET) + scale_set.name, metric), minute + MINUTE - 1)
     if value is not None:
@@ -116,7 +118,7 @@ def sample(recorder: Recorder, group: Container, scale_set: ScaleSetState, metri
 
 
 def instance_values(recorder: Recorder, group: Container, scale_set: ScaleSetState, metric: str, minute: int) -> list[float]:
-    """The values that were fed for single instances of a set and held in a minute."""
+    """The values in a minute that a user set for single instances of a set."""
     live = recorder.fleet.membership(group, scale_set.name).live
     values = []
     for key in recorder.fleet.fed_vms.get((group.key, metric.lower()), ()):
@@ -149,7 +151,7 @@ AGGREGATIONS = tuple(_AGGREGATIONS)
 def across_instances(
     recorder: Recorder, group: Container, scale_set: ScaleSetState, metric: str, statistic: str, minute: int
 ) -> float | None:
-    """The statistic over all instances in one minute; None where no sample came."""
+    """The statistic over all instances in a minute; None without a sample."""
     shown = sample(recorder, group, scale_set, metric, minute)
     others = instance_values(recorder, group, scale_set, metric, minute) if recorder.fleet.fed_vms else []
     if shown is None:
@@ -159,7 +161,7 @@ def across_instances(
 
 
 class Samples:
-    """What was computed for past minutes, which never changes: most looks of autoscale need one new minute only."""
+    """A cache of values of past minutes, which never change. Most evaluations of autoscale compute one new minute only."""
 
     KEPT = 12 * 60
 
@@ -170,7 +172,7 @@ class Samples:
     def value(
         self, recorder: Recorder, group: Container, scale_set: ScaleSetState, metric: str, statistic: str, minute: int
     ) -> float | None:
-        """`across_instances`, computed once for each minute."""
+        """`across_instances`, from the cache."""
         if recorder.fleet.fed_vms:
             return across_instances(recorder, group, scale_set, metric, statistic, minute)
         known = self._known.setdefault((scale_set.uid, metric, statistic), {})
@@ -193,9 +195,15 @@ def over_window(
     window: int,
     aggregation: str,
 ) -> float | None:
-    """The aggregation, over the window that ends at the last visible minute, of the statistic in each grain.
+    """The value of a metric over a window that ends at the latest visible minute; None without a sample in the window.
 
-    grain, window: microseconds. None where no sample lies in the window.
+    Args:
+        samples: The cache.
+        metric: Name of the metric.
+        statistic: Combines the instances, and the minutes of a grain: one of `STATISTICS`.
+        grain: Microseconds of a grain.
+        window: Microseconds of the window.
+        aggregation: Combines the grains: one of `AGGREGATIONS`.
     """
     last = visible_minute(recorder, scale_set)
     key = (scale_set.uid, metric, statistic, grain, window, aggregation)

@@ -1,4 +1,13 @@
-"""Lists in pages: a `nextLink` goes on with the list as it was when its first page was read, whatever happened since."""
+"""Lists in pages. A `nextLink` continues the list as of its first page, whatever has changed since.
+
+A `$skiptoken` is `{sequence number of the first page}.{position}.{key of the last item}`:
+
+    request                         VMs then      answer
+    GET (page size 2)               a b c d       a b, nextLink 57.2.b
+    DELETE c
+    GET with $skiptoken 57.2.b      a b d         c d: the kept list as of event 57
+    the same after a restart        a b d         d: the items after key b
+"""
 
 from __future__ import annotations
 
@@ -12,7 +21,12 @@ Item = tuple[str, Callable[[], dict[str, Any]]]
 
 
 class Page:
-    """A list: (key, what makes the item), in the order of the keys, and how many make a page."""
+    """A list answer.
+
+    Args:
+        items: (key, function that makes the item), sorted by key.
+        size: Number of items in a page.
+    """
 
     def __init__(self, items: Iterable[Item], size: int = PAGE) -> None:
         self.items = items
@@ -20,22 +34,29 @@ class Page:
 
 
 class Listings:
-    """The lists of which a page was read and others were not, the newest few.
+    """The most recent lists of which a client has not read all pages.
 
-    A list that is no longer kept, after a restart or because it is longer than `MOST`, goes on after the last key that was shown, with
-    what there is then.
+    A list that is not kept continues after the last key shown, with the items of that moment: after a restart, or where the list is longer
+    than `MOST`.
     """
 
     KEPT = 8
-    MOST = 100_000  # items: a kept one holds its state
+    MOST = 100_000  # items of a kept list; each item keeps a state in memory
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str], list[Item]] = OrderedDict()
 
     def cut(self, page: Page, request: str, token: str, sequence: int) -> tuple[list[dict[str, Any]], str]:
-        """A page's items, and the token of the next; "" at the end.
+        """Cut a page from a list.
 
-        request: what tells this list from others. token: of the page before, "" for the first. sequence: the last event's number.
+        Args:
+            page: The list as of now.
+            request: Identifies the list: its path and query.
+            token: The `$skiptoken`; "" for the first page.
+            sequence: Sequence number of the last event.
+
+        Returns:
+            The items of the page, and the token of the next page ("" at the end).
         """
         as_of, position, after = _parsed(token, sequence)
         kept = self._kept.get((request, as_of)) if token else None

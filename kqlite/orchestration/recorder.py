@@ -288,8 +288,8 @@ class Recorder:
 
     # Faults
 
-    def strike(self, fault: FaultState) -> FaultState:
-        """Count one use of a fault."""
+    def count_hit(self, fault: FaultState) -> FaultState:
+        """Count one hit of a fault."""
         return self.change(self.fleet.root, Type.FAULT, fault, used=fault.used + 1)
 
     def group(self, key: str) -> Container:

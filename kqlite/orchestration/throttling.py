@@ -1,8 +1,8 @@
-"""How many requests Azure takes: buckets of tokens that fill again with simulated time. Only a `throttle` fault of type "limits" counts.
+"""Azure's request limits, as token buckets on simulated time. They apply while a `throttle` fault of type "limits" is active.
 
-A bucket holds a burst of tokens and gets some back each minute; a request takes one from each bucket that is its own, and is refused
-where one is empty. Buckets are no state: they are full again after a restart.
-Sources: Azure docs, "Throttling limits for Azure virtual machines and virtual machine scale sets"; "Request limits and throttling".
+A bucket holds a burst of tokens and is refilled each minute. A request takes a token from each of its buckets, and is refused if one is
+empty. Buckets are not part of the state: they are full after a restart. Sources: Azure docs, "Throttling limits for Azure virtual machines
+and virtual machine scale sets"; "Request limits and throttling".
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ from kqlite.orchestration.clock import HOUR, MINUTE
 
 
 class Policy(NamedTuple):
-    """Requests that are counted together. resource, subscription: tokens that come back each minute; three times as many are held."""
+    """A limit for a kind of request. A bucket holds three times the tokens that it gets each minute.
+
+    Args:
+        name: Azure's name of the limit.
+        resource: Tokens a minute for each resource; 0 for no limit.
+        subscription: Tokens a minute for each subscription and region.
+    """
 
     name: str
     resource: int
@@ -43,12 +49,12 @@ HOURLY = {"reads": 12_000, "writes": 1_200, "deletes": 15_000}
 
 
 def kind_of(method: str) -> str:
-    """ "reads", "writes" or "deletes": what a subscription's hourly limits count."""
+    """The kind by which a subscription's hourly limits count: "reads", "writes" or "deletes"."""
     return "reads" if method in ("GET", "HEAD") else "deletes" if method == "DELETE" else "writes"
 
 
 def policy_of(method: str, path: str) -> tuple[Policy, str] | None:
-    """The policy of a request to Compute, and its resource, "" for a list; None for other requests."""
+    """The policy of a request to Compute, and its resource ("" for a list). None for requests to other providers."""
     parts = path.lower().strip("/").split("/")
     _, _, rest = path.lower().partition("/providers/microsoft.compute/")
     words = rest.strip("/").split("/")
@@ -89,7 +95,13 @@ class _Bucket:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A bucket that is empty: whose, what it allows, and how many seconds until it holds a token again."""
+    """An empty bucket.
+
+    Args:
+        policy: Name of the limit.
+        allowed: Tokens in the full bucket.
+        seconds: Seconds until it holds a token again.
+    """
 
     policy: str
     allowed: int
@@ -103,7 +115,18 @@ class Limits:
         self._buckets: dict[tuple[str, str], _Bucket] = {}
 
     def take(self, method: str, path: str, subscription: str, region: str, now: int) -> tuple[dict[str, str], Refusal | None]:
-        """Take the tokens of a request: headers that tell what is left, and which bucket was empty. A refused request takes none."""
+        """Take the tokens of a request. A refused request takes none.
+
+        Args:
+            method: HTTP method.
+            path: Path of the request.
+            subscription: Subscription of the request.
+            region: Region of the request; "" for none.
+            now: Simulated time.
+
+        Returns:
+            Headers that say how many tokens are left, and the empty bucket or None.
+        """
         kind = kind_of(method)
         hourly = self._bucket(f"hourly {kind}", subscription, HOURLY[kind], HOURLY[kind], HOUR, now)
         buckets = [(f"Subscription{kind.capitalize()}", hourly)]

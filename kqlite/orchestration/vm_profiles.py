@@ -1,7 +1,7 @@
-"""What a VM's model says, read once for each definition and shared by all VMs that refer to it.
+"""The facts of a VM's model. They are computed once for each definition and shared by all VMs that refer to it.
 
-A model is a definition of kind "instance" (`{size, profile, extensions, nics}`: made of a scale set) or "vm"
-(`{properties, extensions, nics, zones, ..}`: made of a request).
+A model is a definition of kind "instance", from a scale set's profile (`{size, profile, extensions, nics}`), or of kind "vm", from a
+request (`{properties, extensions, nics, zones, ..}`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ HEALTH_TYPES = ("applicationhealthlinux", "applicationhealthwindows")
 
 @dataclass(frozen=True, slots=True)
 class DiskPart:
-    """A disk of a model. lun: -1 for the OS disk. name: "" where it follows from the VM's name. deleted: it goes with its VM."""
+    """A disk of a model.
+
+    Args:
+        lun: Logical unit number; -1 for the OS disk.
+        deleted: Whether it is deleted with its VM.
+        name: Its name; "" for a name made from the VM's name.
+    """
 
     lun: int
     size_gb: int
@@ -30,7 +36,14 @@ class DiskPart:
 
 @dataclass(frozen=True, slots=True)
 class NicPart:
-    """An interface of a model. number: the definition of its configuration. public_ip: the name of its address, or ""."""
+    """A network interface of a model.
+
+    Args:
+        number: Definition of its configuration; 0 for an existing interface that the model names.
+        deleted: Whether it is deleted with its VM.
+        public_ip: Name of its public address; "" for none.
+        public_ip_deleted: Whether the address is deleted with the interface.
+    """
 
     name: str
     number: int
@@ -41,10 +54,17 @@ class NicPart:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A model's facts.
+    """The facts of a model.
 
-    notice: the terminate notification's time in microseconds, 0 for none. priority_given: it was in the request. ephemeral: the OS disk
-    lies on the host.
+    Args:
+        kind: "instance" or "vm".
+        priority_given: Whether the request named a priority.
+        eviction: Eviction policy, "Deallocate" or "Delete".
+        max_price: Highest Spot price in US dollars an hour; -1 for any.
+        extensions: (name, definition) of each extension.
+        notice: Length of the terminate notice in microseconds; 0 for none.
+        placement_group: Whether it names a proximity placement group.
+        ephemeral: Whether the OS disk is ephemeral: on the host.
     """
 
     kind: str
@@ -70,7 +90,14 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class HealthProbe:
-    """How an Application Health extension asks: rich states or binary, over tcp or http, and how long until an answer counts."""
+    """The settings of an Application Health extension.
+
+    Args:
+        rich: Whether it reports rich health states, instead of binary ones.
+        tcp: Whether it probes over TCP, instead of HTTP.
+        settle: Microseconds until a new answer changes the health state.
+        grace: Microseconds of the grace period after a start.
+    """
 
     rich: bool
     tcp: bool
@@ -128,7 +155,7 @@ def _disk(disk: dict[str, Any], lun: int, delete_default: str, size_default: int
 
 
 def os_type_of(body: dict[str, Any]) -> str:
-    """ "Linux" or "Windows": as the OS disk says, else as the OS profile and the image say."""
+    """The operating system, "Linux" or "Windows", from the OS disk, else from the OS profile and the image reference."""
     storage = body.get("storageProfile") or {}
     stated = (storage.get("osDisk") or {}).get("osType")
     if stated:
@@ -139,7 +166,7 @@ def os_type_of(body: dict[str, Any]) -> str:
 
 
 def health_probe_of(extension: dict[str, Any]) -> HealthProbe | None:
-    """The probe of an extension's properties; None where it is another extension."""
+    """The health probe that an extension's properties describe; None for another extension."""
     if (extension.get("publisher") or "").lower() != HEALTH_PUBLISHER or (extension.get("type") or "").lower() not in HEALTH_TYPES:
         return None
     settings = extension.get("settings") or {}

@@ -1,4 +1,4 @@
-"""Time zones under the names that Windows, and so Azure, gives them.
+"""Time zones by their Windows names, which Azure uses.
 
 Source: Azure Monitor docs, "Autoscale setting schema"; Unicode CLDR, windowsZones.
 """
@@ -64,7 +64,7 @@ WINDOWS = {
 
 
 def zone_of(name: str) -> ZoneInfo | None:
-    """The time zone of a Windows name; None for a name that is none. An absent name is UTC."""
+    """The time zone with this Windows name; None for an unknown name. An empty name is UTC."""
     iana = WINDOWS.get((name or "UTC").lower())
     if iana is None:
         return None

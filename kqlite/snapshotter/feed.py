@@ -17,7 +17,7 @@ from typing import NamedTuple, cast
 from kqlite.orchestration.chance import Chance
 from kqlite.orchestration.clock import SECOND
 from kqlite.orchestration.events import Event, Kind
-from kqlite.orchestration.faults import key_of
+from kqlite.orchestration.faults import value_of
 from kqlite.orchestration.log import EventLog
 from kqlite.orchestration.model import FaultState, Type
 
@@ -156,7 +156,7 @@ class Disturbance:
             return
         if "feed_duplicate" in names:
             self._hold(self._detours, self._seen + self._detour(event), event)
-        late = max((float(key_of(fault, "limit", 30)) for fault in striking if fault.fault == "feed_lag"), default=None)
+        late = max((float(value_of(fault, "limit", 30)) for fault in striking if fault.fault == "feed_lag"), default=None)
         if late is not None:
             self._hold(self._late, event.time + min(round(late * SECOND), self._bound), event)
         elif "feed_reorder" in names:
@@ -172,10 +172,10 @@ class Disturbance:
         return 1 + self._chance.number("detour", event.sequence) % _LONGEST_DETOUR
 
     def _strikes_at(self, fault: FaultState, event: Event) -> bool:
-        wanted = key_of(fault, "type")
+        wanted = value_of(fault, "type")
         if wanted is not None and wanted.lower() != event.type.lower():
             return False
-        fraction, probability, count = (key_of(fault, key) for key in ("fraction", "probability", "count"))
+        fraction, probability, count = (value_of(fault, key) for key in ("fraction", "probability", "count"))
         if fraction is not None and self._chance.uniform("feed-fraction", f"{fault.uid} {event.id.lower()}") >= fraction:
             return False
         if probability is not None and self._chance.uniform("feed-probability", fault.uid, event.sequence) >= probability:

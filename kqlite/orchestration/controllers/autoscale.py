@@ -1,4 +1,4 @@
-"""Autoscale: once a minute, what a setting's profiles and rules make of the metrics.
+"""The autoscale controller: once a minute it evaluates the rules of each setting against the metrics and changes the capacity.
 
 Source: Azure Monitor docs, "Understand autoscale settings", "Flapping in autoscale", "Best practices for autoscale".
 """
@@ -34,7 +34,7 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 
 
 def active_profile(profiles: list[dict[str, Any]], now: int) -> dict[str, Any]:
-    """The profile that holds now: a fixed date that has begun and not ended, else the recurrence that began last, else the default."""
+    """The profile that applies now: one whose fixed dates include now, else the one whose recurrence began last, else the default."""
     for profile in profiles:
         fixed = profile.get("fixedDate")
         if fixed and _moment(fixed["start"], fixed) <= now < _moment(fixed["end"], fixed):
@@ -53,7 +53,7 @@ def _moment(text: str, fixed: dict[str, Any]) -> int:
 
 
 def _last_start(recurrence: dict[str, Any] | None, now: int) -> int | None:
-    """When a weekly recurrence began last."""
+    """When a weekly recurrence began last; None if not within a week."""
     if not recurrence:
         return None
     schedule = recurrence["schedule"]
@@ -75,7 +75,7 @@ def _last_start(recurrence: dict[str, Any] | None, now: int) -> int | None:
 
 
 def result(action: dict[str, Any], instances: int) -> int:
-    """The instance count to which an action leads. A percentage is rounded half up and moves by at least one."""
+    """The instance count after a scale action. A percentage is rounded half up and changes the count by at least one."""
     kind = action["type"].lower()
     value = int(action.get("value") or 1)
     if kind == "exactcount":
@@ -87,10 +87,18 @@ def result(action: dict[str, Any], instances: int) -> int:
     return max(0, instances - step) if direction == "decrease" else instances
 
 
-def scaled_in(target: int, instances: int, out_rules: list[tuple[dict[str, Any], float]]) -> int | None:
-    """The lowest count from `target` up, below `instances`, at which no scale-out rule would fire; None where there is none.
+def scale_in_target(target: int, instances: int, out_rules: list[tuple[dict[str, Any], float]]) -> int | None:
+    """The instance count of a scale-in that causes no flapping: the lowest at which no scale-out rule would fire.
 
-    out_rules: each scale-out rule with the value of its metric now. A metric is estimated at m instances as value * n / m.
+    With m instead of n instances, a metric is estimated as value * n / m.
+
+    Args:
+        target: The count that the rules ask for.
+        instances: The count now.
+        out_rules: Each scale-out rule with the value of its metric now.
+
+    Returns:
+        A count from `target` up and below `instances`; None if a rule would fire at each of them.
     """
     for count in range(target, instances):
         if not any(_fires(rule["metricTrigger"], value * instances / max(count, 1)) for rule, value in out_rules):
@@ -103,20 +111,20 @@ def _fires(trigger: dict[str, Any], value: float) -> bool:
 
 
 class Autoscale:
-    """The controller; it holds nothing but samples of past minutes."""
+    """The controller. It keeps nothing but a cache of metric samples."""
 
     def __init__(self) -> None:
         self._samples = Samples()
 
     def forget(self) -> None:
-        """Time was taken back: what was computed of minutes that did not happen is void."""
+        """Empty the cache, after a failed commit: simulated time went back."""
         self._samples = Samples()
 
     def wake(self, recorder: Recorder, group: Container, name: str, due: int) -> None:
-        """A setting's minute has come."""
+        """Evaluate a setting."""
         setting = cast("SettingState | None", group.get(Type.AUTOSCALE, name))
         if setting is None or due <= setting.created or (due - setting.uid) % AUTOSCALE_EVERY:
-            return  # the timer of an earlier setting of this name
+            return  # a stale timer, of a deleted setting with this name
         recorder.arm_autoscale(group, setting)
         document = recorder.fleet.definitions[setting.definition].document
         target_group, target = self._target(recorder, setting)
@@ -125,7 +133,7 @@ class Autoscale:
         if target.provisioning in (Provisioning.DELETING, Provisioning.CREATING) or not target.profile:
             return
         with recorder.because("autoscale", "Microsoft.Insights/AutoscaleSettings/Scaleup/Action"):
-            self._look(recorder, group, setting, document, target_group, target)
+            self._evaluate(recorder, group, setting, document, target_group, target)
 
     @staticmethod
     def _target(recorder: Recorder, setting: SettingState) -> tuple[Container | None, ScaleSetState | None]:
@@ -133,7 +141,7 @@ class Autoscale:
         group = recorder.fleet.container(owner)
         return group, group.scale_set(rest.rpartition("/")[2]) if group is not None else None
 
-    def _look(
+    def _evaluate(
         self, recorder: Recorder, group: Container, setting: SettingState, document: dict[str, Any], owner: Container, target: ScaleSetState
     ) -> None:
         profile = active_profile(document["profiles"], recorder.now)
@@ -185,7 +193,7 @@ class Autoscale:
         wanted = min(max(result(rule["scaleAction"], count), low), high)
         if wanted >= count:
             return
-        guarded = scaled_in(wanted, count, out_rules)
+        guarded = scale_in_target(wanted, count, out_rules)
         self._note_flapping(recorder, group, setting, wanted, guarded, count)
         if guarded is not None:
             self._scale(recorder, group, setting, owner, target, guarded, rule)

@@ -1,5 +1,6 @@
-"""Feature and provider registration: what was asked for takes its time, and Compute honours a feature only after the provider
-was registered again.
+"""Registration of preview features and resource providers. A registration takes a while.
+
+Compute honours a feature only after the registration of its provider has ended once more.
 
 Source: Azure docs, "Set up preview features in Azure subscription".
 """
@@ -30,13 +31,13 @@ _NEXT = {"Registering": "Registered", "Unregistering": "Unregistered"}
 
 
 def feature_name(name: str) -> str:
-    """The feature's name in Azure's casing; an unknown one as it is."""
+    """The feature's name in Azure's casing. An unknown name is returned unchanged."""
     known = {feature.lower(): feature for feature in FEATURES} | ALIASES
     return known.get(name.lower(), name)
 
 
 def known_name(name: str) -> str:
-    """The same for one that has to be known. Raises CoreError."""
+    """As `feature_name`, for a name or id. Raises CoreError for an unknown feature."""
     found = feature_name(name.rpartition("/")[2])
     if found not in FEATURES:
         raise CoreError(f"no feature {name!r}; there are {', '.join(FEATURES)}")
@@ -44,7 +45,7 @@ def known_name(name: str) -> str:
 
 
 def begin_feature(recorder: Recorder, subscription: Container, name: str, state: str) -> FeatureState:
-    """A registration, or its opposite, begins."""
+    """Begin to register or unregister a feature. state: "Registering" or "Unregistering"."""
     feature = cast("FeatureState | None", subscription.get(Type.FEATURE, name))
     if feature is None:
         feature = recorder.create(subscription, Type.FEATURE, FeatureState(name, 1, "NotRegistered", 0))
@@ -56,7 +57,7 @@ def begin_feature(recorder: Recorder, subscription: Container, name: str, state:
 
 
 def wake_feature(recorder: Recorder, subscription: Container, name: str, due: int) -> None:
-    """The registration of a feature is complete."""
+    """End the registration of a feature."""
     feature = cast("FeatureState | None", subscription.get(Type.FEATURE, name))
     if feature is None or feature.due != due:
         return
@@ -65,18 +66,18 @@ def wake_feature(recorder: Recorder, subscription: Container, name: str, due: in
 
 
 def begin_provider(recorder: Recorder, subscription: Container, name: str, state: str) -> ProviderState:
-    """The registration of a provider, or its opposite, begins; a registered one registers again."""
+    """Begin to register or unregister a provider. A registered provider can register again."""
     provider = cast("ProviderState | None", subscription.get(Type.PROVIDER, name))
     if provider is None:
         provider = recorder.create(subscription, Type.PROVIDER, ProviderState(name, 1, "NotRegistered", 0, ()))
     seconds = recorder.chance.triangular(_PROVIDER_SECONDS, "provider", subscription.scope(Type.PROVIDER) + name, provider.version)
-    # A registered provider stays so while it registers again: nothing is refused meanwhile.
+    # A registered provider stays Registered while it registers again, so that its requests are not refused meanwhile.
     shown = provider.state if provider.state == "Registered" and state == "Registering" else state
     return recorder.change(subscription, Type.PROVIDER, provider, state=shown, due=recorder.now + round(seconds * SECOND))
 
 
 def wake_provider(recorder: Recorder, subscription: Container, name: str, due: int) -> None:
-    """The registration of a provider is complete; what features are registered at this moment is honoured from now on."""
+    """End the registration of a provider. From now on Compute honours the features that are registered now."""
     provider = cast("ProviderState | None", subscription.get(Type.PROVIDER, name))
     if provider is None or provider.due != due:
         return
@@ -87,6 +88,6 @@ def wake_provider(recorder: Recorder, subscription: Container, name: str, due: i
 
 
 def registered(subscription: Container) -> tuple[str, ...]:
-    """The features that are registered, in lower case and in order."""
+    """The registered features in lower case, sorted."""
     features = cast("dict[str, FeatureState]", subscription.of(Type.FEATURE)).values()
     return tuple(sorted(feature.name.lower() for feature in features if feature.state == "Registered"))

@@ -1,4 +1,4 @@
-"""What becomes of a resource whose controller broke down: it fails, as Azure's does after a fault of the platform, and time goes on."""
+"""Fails a resource whose controller raised an unexpected exception, as Azure does after an internal error. The simulation goes on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from kqlite.orchestration.model import FaultState, GroupState, Power, Provisioni
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.timers import Timer, Wake
 
-# What the timers of a kind wake, and the field that holds its time. Autoscale and the Spot market come up again by themselves.
+# By kind of timer: the type of the resource, and the field that holds the timer's time. Autoscale and the Spot market set a timer again
+# by themselves, so they need no entry.
 _WOKEN: dict[int, tuple[Type, str]] = {
     Wake.VM: (Type.VM, "due"),
     Wake.HEALTH: (Type.VM, "health_due"),
@@ -25,7 +26,7 @@ _WOKEN: dict[int, tuple[Type, str]] = {
 
 
 def give_up(recorder: Recorder, timer: Timer, what: str) -> None:
-    """Fail the resource that a timer woke; what: the error, for the activity log."""
+    """Fail the resource of a timer. what: the error, for the activity log."""
     container = recorder.fleet.containers.get(timer.group) if timer.wake != Wake.FAULT else recorder.fleet.root
     type_, field = _WOKEN.get(timer.wake, (Type.AUTOSCALE, ""))
     state = container.get(type_, timer.name) if container is not None else None

@@ -1,4 +1,4 @@
-"""The deletion of a resource group: members first, then sets, then the rest."""
+"""The deletion of a resource group: its VMs first, then its scale sets, then all other resources."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REST = (
 
 
 def begin_delete_group(recorder: Recorder, subscription: Container, state: GroupState, operation: str) -> None:
-    """A group begins to go, and all its VMs with it; no notice is given and no set refuses."""
+    """Begin to delete a group and all its VMs, without terminate notices and whatever scale sets they belong to."""
     group = recorder.fleet.containers[f"{subscription.key}/resourcegroups/{state.name.lower()}"]
     recorder.change(
         subscription, Type.GROUP, state, provisioning=Provisioning.DELETING, operation=operation, due=recorder.now + _POLL_EVERY
@@ -40,7 +40,7 @@ def begin_delete_group(recorder: Recorder, subscription: Container, state: Group
 
 
 def wake(recorder: Recorder, subscription: Container, name: str, due: int) -> None:
-    """Look whether the VMs are gone; then the rest goes at once."""
+    """Delete the other resources and the group once no VM is left; else check again later."""
     state = cast("GroupState | None", subscription.get(Type.GROUP, name))
     if state is None or state.due != due:
         return

@@ -1,4 +1,4 @@
-"""Terminate notifications: who may go before the notice is over.
+"""Terminate notifications: which VMs are deleted before their notice ends.
 
 Source: Azure docs, "Terminate notification for Azure Virtual Machine Scale Set instances".
 """
@@ -14,14 +14,14 @@ from kqlite.orchestration.recorder import Recorder
 
 
 def pending(recorder: Recorder, group: Container, set_name: str) -> list[VmState]:
-    """The VMs of a set that are under a notice, the earliest first."""
+    """The VMs of a set that are under a terminate notice, the earliest end first."""
     keys = list(recorder.fleet.membership(group, set_name).notices) if set_name else []
     vms = [cast("VmState", group.of(Type.VM)[key]) for key in keys]
     return sorted(vms, key=lambda vm: (vm.due, vm.name))
 
 
 def approve(recorder: Recorder, group: Container, vm: VmState) -> None:
-    """The guest agrees that the VM may go now."""
+    """The guest approves the deletion of its VM."""
     if vm.step != Step.NOTICE:
         return
     vm = recorder.change_vm(group, vm, step=Step.APPROVED)
@@ -32,7 +32,7 @@ def approve(recorder: Recorder, group: Container, vm: VmState) -> None:
 
 
 def release(recorder: Recorder, group: Container, set_name: str) -> None:
-    """Let go every approved VM before which no earlier or equal notice is open: the notices of a set are one group."""
+    """Begin to delete the approved VMs whose notice ends before every open notice of the same set."""
     if not set_name:
         return
     waiting = pending(recorder, group, set_name)

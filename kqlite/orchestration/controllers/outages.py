@@ -1,4 +1,4 @@
-"""Faults that begin and end: what they do to VMs when they strike, and when they are over."""
+"""The fault controller: begins and ends faults, and applies their effects to VMs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from kqlite.orchestration.controllers import health, maintenance, repair, spot
 from kqlite.orchestration.errors import CoreError
-from kqlite.orchestration.faults import active, chosen, key_of, parsed, targets
+from kqlite.orchestration.faults import active, chosen, parsed, targets, value_of
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import begin
 from kqlite.orchestration.model import FaultState, Health, Power, Provisioning, Step, Type, VmState
@@ -18,7 +18,7 @@ _DOWN = ("fault_domain_outage", "rack_outage", "zone_loss", "host_failure")
 
 
 def inject(recorder: Recorder, spec: Mapping[str, Any]) -> str:
-    """A new fault; its id. Raises CoreError for an unknown name, key or value."""
+    """Inject a fault and return its id. Raises CoreError for an unknown name, key or value."""
     name, keys, start, end = parsed(spec, recorder.now)
     number = len(recorder.fleet.root.of(Type.FAULT)) + 1
     id_ = f"fault-{number}"
@@ -31,7 +31,7 @@ def inject(recorder: Recorder, spec: Mapping[str, Any]) -> str:
 
 
 def recover(recorder: Recorder, id_: str) -> None:
-    """End a fault now. Raises CoreError for an unknown id; one that has ended stays ended."""
+    """End a fault now; an ended fault is left alone. Raises CoreError for an unknown id."""
     fault = cast("FaultState | None", recorder.fleet.root.get(Type.FAULT, id_))
     if fault is None:
         raise CoreError(f"no fault {id_!r} was injected")
@@ -43,7 +43,7 @@ def recover(recorder: Recorder, id_: str) -> None:
 
 
 def wake(recorder: Recorder, name: str, due: int) -> None:
-    """A fault begins, takes its next step, or ends."""
+    """Begin a fault, take its next step, or end it."""
     fault = cast("FaultState | None", recorder.fleet.root.get(Type.FAULT, name))
     if fault is None or fault.due != due:
         return
@@ -59,14 +59,14 @@ def wake(recorder: Recorder, name: str, due: int) -> None:
 def _begin(recorder: Recorder, fault: FaultState) -> None:
     fault = recorder.change(recorder.fleet.root, Type.FAULT, fault, active=True, due=fault.end)
     if fault.fault in _DOWN:
-        for group, vm in chosen(recorder, fault, _in_reach(recorder, fault)):
+        for group, vm in chosen(recorder, fault, _affected(recorder, fault)):
             _take_down(recorder, group, vm, fault)
         if not fault.end and fault.fault != "zone_loss":
             recorder.change(recorder.fleet.root, Type.FAULT, fault, active=False, end=recorder.now)
     elif fault.fault == "app_sick":
-        reached = [(group, vm) for group, vm in targets(recorder, fault) if vm.extensions]
-        for group, vm in chosen(recorder, fault, reached):
-            health.answer_changes(recorder, group, vm, str(key_of(fault, "answer", "unhealthy")))
+        affected = [(group, vm) for group, vm in targets(recorder, fault) if vm.extensions]
+        for group, vm in chosen(recorder, fault, affected):
+            health.answer_changes(recorder, group, vm, str(value_of(fault, "answer", "unhealthy")))
     elif fault.fault == "spot_eviction":
         spots = [(group, vm) for group, vm in targets(recorder, fault) if recorder.fleet.facts(vm.model).is_spot]
         for group, vm in chosen(recorder, fault, spots):
@@ -75,19 +75,19 @@ def _begin(recorder: Recorder, fault: FaultState) -> None:
         maintenance.step(recorder, fault)
 
 
-def _in_reach(recorder: Recorder, fault: FaultState) -> list[tuple[Container, VmState]]:
-    """What runs where the fault strikes. A rack outage takes, of each domain, the fullest hidden rack."""
-    reached = [
+def _affected(recorder: Recorder, fault: FaultState) -> list[tuple[Container, VmState]]:
+    """The running VMs that the fault covers. A rack outage affects the fullest rack of each fault domain."""
+    affected = [
         (group, vm) for group, vm in targets(recorder, fault) if vm.power == Power.RUNNING and vm.provisioning != Provisioning.CREATING
     ]
-    reached = [(group, vm) for group, vm in reached if vm.provisioning != Provisioning.DELETING]
+    affected = [(group, vm) for group, vm in affected if vm.provisioning != Provisioning.DELETING]
     if fault.fault != "rack_outage":
-        return reached
-    racks = Counter((vm.set, vm.domain, vm.rack) for _, vm in reached)
+        return affected
+    racks = Counter((vm.set, vm.domain, vm.rack) for _, vm in affected)
     fullest: dict[tuple[str, int], int] = {}
     for set_name, domain, rack in sorted(racks, key=lambda each: (-racks[each], each)):
         fullest.setdefault((set_name, domain), rack)
-    return [(group, vm) for group, vm in reached if fullest[vm.set, vm.domain] == vm.rack]
+    return [(group, vm) for group, vm in affected if fullest[vm.set, vm.domain] == vm.rack]
 
 
 def _take_down(recorder: Recorder, group: Container, vm: VmState, fault: FaultState) -> None:
@@ -102,7 +102,7 @@ def _take_down(recorder: Recorder, group: Container, vm: VmState, fault: FaultSt
     bounds = (180.0, 300.0, 600.0) if fault.fault == "host_failure" else None
     fields: dict[str, Any] = {"provisioning": vm.provisioning, "health": state, "health_due": 0}
     if fault.fault == "zone_loss":
-        fields["due"] = fault.end  # nothing comes back before the zone does
+        fields["due"] = fault.end  # the VM returns with its zone
     vm = begin(recorder, group, vm, Step.OUTAGE, vm.work, bounds, **fields)
     if vm.set and state:
         repair.health_changed(recorder, group, vm)
@@ -111,7 +111,7 @@ def _take_down(recorder: Recorder, group: Container, vm: VmState, fault: FaultSt
 def _end(recorder: Recorder, fault: FaultState) -> None:
     fault = recorder.change(recorder.fleet.root, Type.FAULT, fault, active=False, due=0, end=recorder.now)
     if fault.fault == "app_sick":
-        sick = str(key_of(fault, "answer", "unhealthy"))
+        sick = str(value_of(fault, "answer", "unhealthy"))
         still = list(active(recorder, "app_sick"))
         for group, vm in targets(recorder, fault):
             if vm.answer == sick and not still:
@@ -123,6 +123,6 @@ def _end(recorder: Recorder, fault: FaultState) -> None:
 
 
 def list_active(recorder: Recorder) -> list[dict[str, Any]]:
-    """The faults that hold now or will begin, as they were given, each with its id."""
+    """The faults that are active or will begin, each as it was injected and with its id."""
     faults = cast("dict[str, FaultState]", recorder.fleet.root.of(Type.FAULT)).values()
     return [{"id": fault.name, "fault": fault.fault, **dict(fault.spec)} for fault in faults if fault.active or fault.due]

@@ -14,11 +14,11 @@ from kqlite.orchestration.instances import begin, begin_delete
 from kqlite.orchestration.model import Health, Provisioning, ScaleSetState, Step, VmState
 from kqlite.orchestration.recorder import Recorder
 
-ROUNDS = 3  # so many rounds without one healthy instance, and the platform suspends repairs
+ROUNDS = 3  # after so many rounds without a healthy instance, the platform suspends repairs
 
 
 def policy_of(recorder: Recorder, scale_set: ScaleSetState) -> dict[str, Any] | None:
-    """The set's repairs policy where it is enabled."""
+    """The set's repairs policy; None if it is missing or disabled."""
     policy = recorder.fleet.definitions[scale_set.model].document["properties"].get("automaticRepairsPolicy") or {}
     return policy if policy.get("enabled") else None
 
@@ -29,12 +29,12 @@ def grace_of(policy: dict[str, Any]) -> int:
 
 
 def batch(instances: int) -> int:
-    """How many instances may be in repair at once."""
+    """The most instances that are repaired at the same time."""
     return max(1, instances * 5 // 100)
 
 
 def health_changed(recorder: Recorder, group: Container, vm: VmState) -> None:
-    """A member's health state changed."""
+    """Note that a member's health state changed, and set the repair timer."""
     scale_set = group.scale_set(vm.set)
     if scale_set is None:
         return
@@ -51,13 +51,13 @@ def health_changed(recorder: Recorder, group: Container, vm: VmState) -> None:
 
 
 def repair_now(recorder: Recorder, group: Container, scale_set: ScaleSetState) -> None:
-    """The policy was switched on, or resumed: look at what is unhealthy now."""
+    """Wake the controller at once for instances that are unhealthy already, after the policy was enabled or resumed."""
     if policy_of(recorder, scale_set) is not None and recorder.fleet.membership(group, scale_set.name).unhealthy:
         recorder.change_set(group, scale_set, repair_due=recorder.now)
 
 
 def instance_done(recorder: Recorder, group: Container, set_name: str) -> None:
-    """A repair is complete: there may be room for the next."""
+    """A repair has ended, so another instance may be repaired."""
     scale_set = group.scale_set(set_name)
     assert scale_set is not None
     if recorder.fleet.membership(group, set_name).unhealthy and not scale_set.repair_due:
@@ -65,7 +65,7 @@ def instance_done(recorder: Recorder, group: Container, set_name: str) -> None:
 
 
 def wake(recorder: Recorder, group: Container, name: str, due: int) -> None:
-    """Repair what may be repaired now."""
+    """Repair the instances whose grace period is over, as many as fit in a batch."""
     scale_set = group.scale_set(name)
     if scale_set is None or scale_set.repair_due != due:
         return
@@ -91,7 +91,7 @@ def _repair(recorder: Recorder, group: Container, scale_set: ScaleSetState, poli
             ready.append(vm)
         elif not next_due or vm.settled + grace < next_due:
             next_due = vm.settled + grace
-    # What found no room is looked at again when a repair is complete.
+    # `instance_done` wakes the controller for the instances beyond `room`.
     scale_set = recorder.change_set(group, scale_set, repair_due=next_due)
     if not ready or room <= 0:
         return

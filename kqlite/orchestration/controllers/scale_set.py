@@ -1,7 +1,12 @@
-"""The scale set controller: brings the members to the capacity.
+"""The scale set controller: creates and deletes instances until their number equals the capacity.
 
-A scale set seeks its goal: a newer capacity replaces an older one at once, the older operation ends as preempted, and the VMs
-that are under way are kept or removed as the new goal needs.
+A new capacity replaces the old one at once. The old operation ends as preempted. VMs that are being created stay or go, as the new capacity
+needs:
+
+    time   request      capacity  live members  operation
+    00:00  capacity 5   5         5 creating    A in progress
+    00:10  capacity 3   3         3             A preempted, B in progress; 2 of the 5 are deleted
+    01:00               3         3 running     B succeeded
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ _POLL_EVERY = 5 * SECOND
 
 
 def set_goal(recorder: Recorder, group: Container, scale_set: ScaleSetState, verb: str, **fields: object) -> ScaleSetState:
-    """A request or controller wants this set otherwise (`capacity`, `profile`, ..): opens the operation that brings it there."""
+    """Give a set a new goal (`capacity`, `profile`, ..) and open the operation that works for it. It preempts an older operation."""
     target = group.scope(Type.SCALE_SET) + scale_set.name
     if scale_set.operation:
         recorder.end_operation(group, scale_set.operation, PREEMPTED)
@@ -34,14 +39,14 @@ def set_goal(recorder: Recorder, group: Container, scale_set: ScaleSetState, ver
 
 
 def wake(recorder: Recorder, group: Container, name: str, due: int) -> None:
-    """The set's timer came up."""
+    """Handle the set's timer."""
     scale_set = group.scale_set(name)
     if scale_set is None or scale_set.due != due:
         return
     with recorder.because("scale-set", "reconcile", scale_set.operation):
         if scale_set.provisioning == Provisioning.DELETING:
             if recorder.fleet.membership(group, scale_set.name).total:
-                # The later service deletes a set with its members, and some of them take their time.
+                # The later service deletes a set together with its members; some of them are still there.
                 recorder.change_set(group, scale_set, due=recorder.now + _POLL_EVERY)
                 return
             recorder.delete(group, Type.SCALE_SET, scale_set)
@@ -52,7 +57,7 @@ def wake(recorder: Recorder, group: Container, name: str, due: int) -> None:
 
 
 def reconcile(recorder: Recorder, group: Container, scale_set: ScaleSetState) -> ScaleSetState:
-    """Create or delete as many instances as the capacity asks for."""
+    """Create or delete instances until their number equals the capacity."""
     live = len(recorder.fleet.membership(group, scale_set.name).live)
     if live < scale_set.capacity:
         return grow(recorder, group, scale_set, scale_set.capacity - live, "set")
@@ -62,8 +67,8 @@ def reconcile(recorder: Recorder, group: Container, scale_set: ScaleSetState) ->
 
 
 def grow(recorder: Recorder, group: Container, scale_set: ScaleSetState, count: int, work: str) -> ScaleSetState:
-    """`count` more instances from the profile."""
-    # The numbers are taken first, so that a crash cannot give one out twice.
+    """Create `count` instances from the profile. work: what waits for them, "set" or "repair"."""
+    # The set takes its serial numbers before it uses them, so that none is used twice.
     first = scale_set.serial
     regular = _regular_missing(recorder, group, scale_set, count) if scale_set.regular else 0
     scale_set = recorder.change_set(group, scale_set, serial=first + count)
@@ -78,7 +83,7 @@ def _mix(recorder: Recorder, scale_set: ScaleSetState) -> dict[str, Any]:
 
 
 def _regular_missing(recorder: Recorder, group: Container, scale_set: ScaleSetState, count: int) -> int:
-    """How many of `count` more instances are Regular, in a set that mixes priorities."""
+    """How many of `count` new instances are Regular, in a set that mixes priorities."""
     members = list(recorder.fleet.members(group, scale_set.name))
     regular = sum(not recorder.fleet.facts(vm.model).is_spot for vm in members)
     return min(count, max(0, regular_share(_mix(recorder, scale_set), len(members) + count) - regular))
@@ -86,7 +91,7 @@ def _regular_missing(recorder: Recorder, group: Container, scale_set: ScaleSetSt
 
 def _shrink(recorder: Recorder, group: Container, scale_set: ScaleSetState, count: int) -> ScaleSetState:
     members = list(recorder.fleet.members(group, scale_set.name))
-    chosen = _leaving(recorder, group, scale_set, members, count)
+    chosen = _instances_to_delete(recorder, group, scale_set, members, count)
     for vm in chosen:
         begin_delete(recorder, group, vm, "set")
     if len(chosen) == count:
@@ -99,8 +104,10 @@ def _shrink(recorder: Recorder, group: Container, scale_set: ScaleSetState, coun
     return recorder.change_set(group, scale_set, capacity=len(members) - len(chosen), failure=failure)
 
 
-def _leaving(recorder: Recorder, group: Container, scale_set: ScaleSetState, members: list[VmState], count: int) -> list[VmState]:
-    """Which instances go; a set that mixes priorities keeps its split."""
+def _instances_to_delete(
+    recorder: Recorder, group: Container, scale_set: ScaleSetState, members: list[VmState], count: int
+) -> list[VmState]:
+    """The instances that a scale-in deletes. A set that mixes priorities keeps its share of Regular instances."""
     if not scale_set.regular:
         return _victims(recorder, group, scale_set, members, count)
     regular = [vm for vm in members if not recorder.fleet.facts(vm.model).is_spot]
@@ -115,22 +122,22 @@ def _leaving(recorder: Recorder, group: Container, scale_set: ScaleSetState, mem
 def _victims(recorder: Recorder, group: Container, scale_set: ScaleSetState, members: list[VmState], count: int) -> list[VmState]:
     fleet = recorder.fleet
 
-    def stays(vm: VmState) -> bool:
+    def is_locked(vm: VmState) -> bool:
         return is_protected(scale_set, vm) or lock_on(group, vm.name) is not None
 
     policy = (fleet.definitions[scale_set.model].document["properties"].get("scaleInPolicy") or {}).get("rules") or ["Default"]
     if policy[0] in ("OldestVM", "NewestVM"):
-        return victims_by_age(members, count, policy[0] == "OldestVM", stays)
-    return victims(members, count, lambda vm: fleet.facts(vm.model).kind == "instance", stays)
+        return victims_by_age(members, count, policy[0] == "OldestVM", is_locked)
+    return victims(members, count, lambda vm: fleet.facts(vm.model).kind == "instance", is_locked)
 
 
 def is_protected(scale_set: ScaleSetState, vm: VmState) -> bool:
-    """Whether its set may not remove or repair an instance."""
+    """Whether the set must neither delete nor repair an instance."""
     return bool(scale_set.protected) and any(key == vm.name.lower() for key, _ in scale_set.protected)
 
 
 def settle(recorder: Recorder, group: Container, scale_set: ScaleSetState) -> None:
-    """End the operation when nothing is under way any more."""
+    """End the operation if no instance is being created or deleted and the capacity is reached."""
     membership = recorder.fleet.membership(group, scale_set.name)
     if membership.busy or not scale_set.operation or len(membership.live) != scale_set.capacity:
         return
@@ -140,7 +147,7 @@ def settle(recorder: Recorder, group: Container, scale_set: ScaleSetState) -> No
 
 
 def instance_done(recorder: Recorder, group: Container, set_name: str, failure: Failure | tuple[()]) -> None:
-    """An instance that the set waited for is finished, or gone."""
+    """An instance that the set waited for is created or deleted, or has failed."""
     scale_set = group.scale_set(set_name)
     assert scale_set is not None
     if failure and not scale_set.failure:
@@ -149,18 +156,18 @@ def instance_done(recorder: Recorder, group: Container, set_name: str, failure: 
 
 
 def begin_delete_set(recorder: Recorder, group: Container, scale_set: ScaleSetState, operation: str) -> None:
-    """An empty set begins to go."""
+    """Begin to delete a set."""
     due = recorder.now + round(recorder.chance.triangular((3, 6, 15), "delete-set", scale_set.uid, scale_set.version) * SECOND)
     recorder.change_set(group, scale_set, provisioning=Provisioning.DELETING, operation=operation, due=due, repair_due=0, restore_due=0)
 
 
 def lock_on(group: Container, vm_name: str) -> str | None:
-    """The locked scope that forbids to delete a VM, its own or its group's; None where there is none."""
+    """The scope of a lock that forbids to delete a VM: its own or its group's. None without a lock."""
     return next((scope_of(lock) for lock in locks_on(group, group.scope(Type.VM) + vm_name)), None)
 
 
 def member_left(recorder: Recorder, group: Container, vm: VmState) -> None:
-    """A member was deleted for itself (by a request, an eviction): the capacity follows, and nothing is made anew."""
+    """A request or eviction deletes a single member: reduce the capacity, so that no new instance replaces it."""
     scale_set = group.scale_set(vm.set) if vm.set else None
     if scale_set is not None and vm.provisioning != Provisioning.DELETING:
         recorder.change_set(group, scale_set, capacity=max(0, scale_set.capacity - 1))

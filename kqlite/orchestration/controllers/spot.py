@@ -1,7 +1,7 @@
-"""The Spot market: a price for each size and region, and who is evicted when it rises or capacity is wanted back.
+"""The Spot market: the price of each size in each region, and the eviction of VMs.
 
-Prices are a seeded walk around a third of the on-demand price, drawn every five minutes; kqlite's own model. So is how often the
-later service tries to restore evicted instances.
+Azure evicts a VM whose maximum price is below the price, or when a fault takes back capacity. Prices are a seeded walk around a third of
+the on-demand price, with a new price every five minutes. The walk, and how often evicted instances are restored, are kqlite's own choice.
 Source: Azure docs, "Use Azure Spot Virtual Machines"; "Azure Spot Virtual Machines for Virtual Machine Scale Sets", Try & restore.
 """
 
@@ -11,7 +11,7 @@ from typing import cast
 
 from kqlite.orchestration.azure_offerings import Size, find_size
 from kqlite.orchestration.clock import HOUR, MINUTE, iso_duration
-from kqlite.orchestration.faults import active, covers, key_of, vm_scope
+from kqlite.orchestration.faults import active, covers, value_of, vm_scope
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import PREEMPT_NOTICE, begin, start_deallocated
 from kqlite.orchestration.model import Power, Provisioning, Step, Type, VmState
@@ -19,15 +19,15 @@ from kqlite.orchestration.recorder import SPOT_EVERY, Recorder
 
 RESTORE_EVERY = 5 * MINUTE
 _LOW, _HIGH = 0.1, 0.4
-_ANCHORS = 12  # new bounds are drawn once an hour, and the price goes straight between them
+_ANCHORS = 12  # slots of five minutes between two drawn prices; the price moves in a straight line between them
 
 
 def price(recorder: Recorder, location: str, size: Size, time: int | None = None) -> float:
-    """Dollars an hour for a Spot VM of this size here, five decimals."""
+    """The price of a Spot VM of this size, in US dollars an hour with five decimals. time: now, if None."""
     scope = {"region": location, "size": size.name}
     for fault in active(recorder, "spot_price"):
         if covers(fault, scope):
-            return float(key_of(fault, "limit", size.price))
+            return float(value_of(fault, "limit", size.price))
     slot = (recorder.now if time is None else time) // SPOT_EVERY
     anchor, part = divmod(slot, _ANCHORS)
     key = f"{location} {size.name}"
@@ -38,7 +38,7 @@ def price(recorder: Recorder, location: str, size: Size, time: int | None = None
 
 
 def wake(recorder: Recorder, location: str, size_name: str, due: int) -> None:
-    """A new price: VMs that bid less are evicted."""
+    """A new price: evict the VMs with a lower maximum price."""
     bought = recorder.fleet.priced.get((location, size_name))
     size = find_size(size_name)
     if not bought or size is None or due != recorder.now:
@@ -54,14 +54,14 @@ def wake(recorder: Recorder, location: str, size_name: str, due: int) -> None:
 
 
 def evict(recorder: Recorder, group: Container, vm: VmState) -> None:
-    """A Spot VM that holds capacity gets its notice; 30 seconds later it goes by its eviction policy."""
+    """Give a running Spot VM its eviction notice. 30 seconds later its eviction policy applies."""
     if vm.power == Power.RUNNING and vm.step in (Step.NONE, Step.UPDATE):
         recorder.note(group.scope(Type.VM) + vm.name, "Preempt scheduled")
         begin(recorder, group, vm, Step.PREEMPT, "", (0.0, 0.0, 0.0), provisioning=vm.provisioning, due=recorder.now + PREEMPT_NOTICE)
 
 
 def remember_evicted(recorder: Recorder, group: Container, vm: VmState) -> None:
-    """An evicted VM holds no capacity any more; where its set has a restore policy, it is tried again for a while."""
+    """Note an evicted VM for restoring, if its scale set has a restore policy."""
     scale_set = group.scale_set(vm.set) if vm.set else None
     if scale_set is None or scale_set.provisioning == Provisioning.DELETING:
         return
@@ -75,7 +75,7 @@ def remember_evicted(recorder: Recorder, group: Container, vm: VmState) -> None:
 
 
 def wake_restore(recorder: Recorder, group: Container, name: str, due: int) -> None:
-    """Evicted instances are started again where there is room for them at their price."""
+    """Start evicted instances for which there is capacity at their maximum price."""
     scale_set = group.scale_set(name)
     if scale_set is None or scale_set.restore_due != due:
         return

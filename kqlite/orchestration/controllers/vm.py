@@ -1,4 +1,13 @@
-"""The VM controller: one state machine for each VM; each step ends at a time of its own and leads to the next."""
+"""The VM controller: a state machine for each VM. `_STEP_ENDS` has the function that runs when a step ends.
+
+The creation of a VM, with the events that the log gets:
+
+    step        ends after   power     provisioning  next
+    allocate    10 % of it   starting  Creating      boot, or Failed without capacity
+    boot        30 % of it   running   Creating      provision
+    provision   60 % of it   running   Creating      extensions, one after the other, or Failed
+    extensions  10 to 120 s  running   Succeeded     the VM is idle: step "", due 0
+"""
 
 from __future__ import annotations
 
@@ -10,7 +19,7 @@ from kqlite.orchestration.attachments import follow_power
 from kqlite.orchestration.azure_offerings import RACKS
 from kqlite.orchestration.clock import MINUTE
 from kqlite.orchestration.controllers import health, notices, repair, scale_set, spot
-from kqlite.orchestration.faults import key_of, strikes, vm_scope
+from kqlite.orchestration.faults import fault_hitting, value_of, vm_scope
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.instances import (
     begin,
@@ -30,12 +39,12 @@ _BOOT_LIMIT = {"Linux": 20 * MINUTE, "Windows": 40 * MINUTE}
 
 
 def wake(recorder: Recorder, group: Container, name: str, due: int) -> None:
-    """A step ends."""
+    """End the step of a VM, unless the timer is stale."""
     vm = group.vm(name)
     if vm is None or vm.due != due:
         return
     with recorder.because("vm", vm.step, _operation(group, vm)):
-        _ENDS[vm.step](recorder, group, vm)
+        _STEP_ENDS[vm.step](recorder, group, vm)
 
 
 def _operation(group: Container, vm: VmState) -> str:
@@ -45,8 +54,8 @@ def _operation(group: Container, vm: VmState) -> str:
     return vm.work
 
 
-def _settled(recorder: Recorder, group: Container, vm: VmState, failure: Failure | tuple[()] = (), **fields: Any) -> VmState:
-    """The work on a VM is complete, well or not; whoever waited for it goes on."""
+def _finish(recorder: Recorder, group: Container, vm: VmState, failure: Failure | tuple[()] = (), **fields: Any) -> VmState:
+    """The work on a VM has ended, with `failure` or successfully. Notify the set, the repair or the operation that waits for it."""
     work = vm.work
     state = Provisioning.FAILED if failure else Provisioning.SUCCEEDED
     vm = recorder.change_vm(
@@ -62,11 +71,11 @@ def _settled(recorder: Recorder, group: Container, vm: VmState, failure: Failure
         **fields,
     )
     vm = health.watch(recorder, group, vm)
-    _done(recorder, group, vm.set, work, failure)
+    _work_done(recorder, group, vm.set, work, failure)
     return vm
 
 
-def _done(recorder: Recorder, group: Container, set_name: str, work: str, failure: Failure | tuple[()]) -> None:
+def _work_done(recorder: Recorder, group: Container, set_name: str, work: str, failure: Failure | tuple[()]) -> None:
     if work == "set":
         scale_set.instance_done(recorder, group, set_name, failure)
     elif work == "repair":
@@ -81,10 +90,10 @@ def _ends_with_its_group(recorder: Recorder, group: Container, operation: str) -
 
 
 def _no_capacity(recorder: Recorder, vm: VmState) -> Failure | None:
-    """Why a VM cannot be allocated now; None where it can."""
+    """Why a VM cannot be allocated now; None if it can."""
     scope = vm_scope(recorder, vm)
-    lost = bool(vm.zone) and strikes(recorder, "zone_loss", vm.uid, scope) is not None
-    if not lost and strikes(recorder, "allocation", vm.uid, scope, vm.turn) is None:
+    lost = bool(vm.zone) and fault_hitting(recorder, "zone_loss", vm.uid, scope) is not None
+    if not lost and fault_hitting(recorder, "allocation", vm.uid, scope, vm.turn) is None:
         return None
     near = recorder.fleet.facts(vm.model).placement_group
     return failures.overconstrained(bool(vm.zone)) if near else failures.allocation_failed(bool(vm.zone))
@@ -96,7 +105,7 @@ def _no_capacity(recorder: Recorder, vm: VmState) -> Failure | None:
 def _allocated(recorder: Recorder, group: Container, vm: VmState) -> None:
     failure = _no_capacity(recorder, vm)
     if failure is not None:
-        _settled(recorder, group, vm, failure)
+        _finish(recorder, group, vm, failure)
         return
     due = boot_due(recorder, vm, recorder.fleet.facts(vm.model))
     recorder.change_vm(group, vm, power=Power.STARTING, step=Step.BOOT, due=due)
@@ -106,19 +115,19 @@ def _booted(recorder: Recorder, group: Container, vm: VmState) -> None:
     facts = recorder.fleet.facts(vm.model)
     due = provision_due(recorder, vm, facts)
     failure: Failure | tuple[()] = ()
-    fault = strikes(recorder, "os_provisioning", vm.uid, vm_scope(recorder, vm), vm.turn)
-    if fault is not None and key_of(fault, "answer") == "error":
+    fault = fault_hitting(recorder, "os_provisioning", vm.uid, vm_scope(recorder, vm), vm.turn)
+    if fault is not None and value_of(fault, "answer") == "error":
         failure = failures.os_provisioning_internal(vm.name)
     elif fault is not None:
         failure = failures.os_provisioning_timed_out(vm.name)
         due = recorder.now + _BOOT_LIMIT[facts.os_type]
-    # A failure that is decided already is kept in the state; documents show it only once the VM is Failed.
+    # The failure is decided here and kept in the state. Documents show it when the step ends and the VM is Failed.
     recorder.change_vm(group, vm, power=Power.RUNNING, step=Step.PROVISION, due=due, failure=failure)
 
 
 def _provisioned(recorder: Recorder, group: Container, vm: VmState) -> None:
     if vm.failure:
-        _settled(recorder, group, vm, vm.failure)
+        _finish(recorder, group, vm, vm.failure)
         return
     facts = recorder.fleet.facts(vm.model)
     if facts.os_type == "Windows" and facts.kind == "instance":
@@ -131,23 +140,23 @@ def _provisioned(recorder: Recorder, group: Container, vm: VmState) -> None:
 
 
 def _next_extension(recorder: Recorder, group: Container, vm: VmState) -> None:
-    """Install the first extension that waits, or be finished."""
+    """Install the next extension, or finish."""
     if any(state in (Provisioning.CREATING, Provisioning.UPDATING) for _, _, state, _, _ in vm.extensions):
         turned = vm._replace(turn=vm.turn + 1)
         recorder.change_vm(group, vm, step=Step.EXTENSIONS, turn=turned.turn, due=step_due(recorder, turned, Step.EXTENSIONS))
     else:
-        _settled(recorder, group, vm)
+        _finish(recorder, group, vm)
 
 
 def _extension_done(recorder: Recorder, group: Container, vm: VmState) -> None:
     name, number = next((n, d) for n, d, state, _, _ in vm.extensions if state in (Provisioning.CREATING, Provisioning.UPDATING))
     document = recorder.fleet.definitions[number].document
     scope = {**vm_scope(recorder, vm), "publisher": document.get("publisher", ""), "type": document.get("type", "")}
-    fault = strikes(recorder, "extension", vm.uid, scope, vm.turn)
+    fault = fault_hitting(recorder, "extension", vm.uid, scope, vm.turn)
     if fault is not None:
-        failure = _extension_failure(vm, name, document, str(key_of(fault, "answer", "error")))
+        failure = _extension_failure(vm, name, document, str(value_of(fault, "answer", "error")))
         change_extension(recorder, group, vm, name, Provisioning.FAILED, failure[0])
-        _settled(recorder, group, vm, failure, extensions=with_extension(vm, name, Provisioning.FAILED, failure[0]))
+        _finish(recorder, group, vm, failure, extensions=with_extension(vm, name, Provisioning.FAILED, failure[0]))
         return
     change_extension(recorder, group, vm, name, Provisioning.SUCCEEDED)
     vm = recorder.change_vm(group, vm, extensions=with_extension(vm, name, Provisioning.SUCCEEDED))
@@ -164,65 +173,65 @@ def _extension_failure(vm: VmState, name: str, document: dict[str, Any], answer:
     return failures.extension_failed(name, "Non-zero exit code returned by the handler")
 
 
-# Power and upkeep
+# Power and maintenance
 
 
 def _allocated_again(recorder: Recorder, group: Container, vm: VmState) -> None:
     failure = _no_capacity(recorder, vm)
     if failure is not None:
         version = follow_power(recorder, group, vm, recorder.fleet.facts(vm.model), deallocated=True)
-        _settled(recorder, group, vm, failure, power=Power.DEALLOCATED, disk_version=version)
+        _finish(recorder, group, vm, failure, power=Power.DEALLOCATED, disk_version=version)
         return
     _started(recorder, group, vm)
 
 
 def _started(recorder: Recorder, group: Container, vm: VmState) -> None:
-    fault = strikes(recorder, "os_provisioning", vm.uid, vm_scope(recorder, vm), vm.turn)
-    _settled(recorder, group, vm, failures.start_timed_out(vm.name) if fault is not None else (), power=Power.RUNNING)
+    fault = fault_hitting(recorder, "os_provisioning", vm.uid, vm_scope(recorder, vm), vm.turn)
+    _finish(recorder, group, vm, failures.start_timed_out(vm.name) if fault is not None else (), power=Power.RUNNING)
 
 
 def _stopped(recorder: Recorder, group: Container, vm: VmState) -> None:
-    _settled(recorder, group, vm, power=Power.STOPPED)
+    _finish(recorder, group, vm, power=Power.STOPPED)
 
 
 def _deallocated(recorder: Recorder, group: Container, vm: VmState) -> None:
     facts = recorder.fleet.facts(vm.model)
     version = follow_power(recorder, group, vm, facts, deallocated=True)
-    if facts.is_spot and not vm.work:  # nobody asked for it: it was evicted
+    if facts.is_spot and not vm.work:  # no request asked for it: the platform evicted the VM
         spot.remember_evicted(recorder, group, vm)
-    _settled(recorder, group, vm, power=Power.DEALLOCATED, disk_version=version)
+    _finish(recorder, group, vm, power=Power.DEALLOCATED, disk_version=version)
 
 
 def _running_again(recorder: Recorder, group: Container, vm: VmState) -> None:
-    _settled(recorder, group, vm, power=Power.RUNNING)
+    _finish(recorder, group, vm, power=Power.RUNNING)
 
 
 def _moved(recorder: Recorder, group: Container, vm: VmState) -> None:
-    """On another rack of the same fault domain."""
-    fault = strikes(recorder, "os_provisioning", vm.uid, vm_scope(recorder, vm), vm.turn) if vm.step == Step.REDEPLOY else None
+    """The VM runs on another rack of the same fault domain."""
+    fault = fault_hitting(recorder, "os_provisioning", vm.uid, vm_scope(recorder, vm), vm.turn) if vm.step == Step.REDEPLOY else None
     if fault is not None:
-        _settled(recorder, group, vm, failures.redeployment_failed(vm.name), power=Power.RUNNING)
+        _finish(recorder, group, vm, failures.redeployment_failed(vm.name), power=Power.RUNNING)
         return
-    _settled(recorder, group, vm, power=Power.RUNNING, rack=(vm.rack + 1) % RACKS)
+    _finish(recorder, group, vm, power=Power.RUNNING, rack=(vm.rack + 1) % RACKS)
 
 
 def _unchanged(recorder: Recorder, group: Container, vm: VmState) -> None:
     if any(state in (Provisioning.CREATING, Provisioning.UPDATING) for _, _, state, _, _ in vm.extensions):
         _next_extension(recorder, group, vm)
     else:
-        _settled(recorder, group, vm)
+        _finish(recorder, group, vm)
 
 
 def _thawed(recorder: Recorder, group: Container, vm: VmState) -> None:
     recorder.change_vm(group, vm, step=Step.NONE, due=0, work="")
 
 
-# Going
+# Deletion
 
 
 def _deleted(recorder: Recorder, group: Container, vm: VmState) -> None:
     remove(recorder, group, vm)
-    _done(recorder, group, vm.set, vm.work, ())
+    _work_done(recorder, group, vm.set, vm.work, ())
 
 
 def _notice_over(recorder: Recorder, group: Container, vm: VmState) -> None:
@@ -240,12 +249,12 @@ def _evicted(recorder: Recorder, group: Container, vm: VmState) -> None:
 
 
 def _evicted_for_good(recorder: Recorder, group: Container, vm: VmState) -> None:
-    """A Spot VM whose policy is Delete goes with its disks."""
+    """Remove a Spot VM whose eviction policy is Delete, with its disks."""
     remove(recorder, group, vm, with_disks=True)
-    _done(recorder, group, vm.set, vm.work, ())
+    _work_done(recorder, group, vm.set, vm.work, ())
 
 
-_ENDS: dict[str, Callable[[Recorder, Container, VmState], None]] = {
+_STEP_ENDS: dict[str, Callable[[Recorder, Container, VmState], None]] = {
     Step.ALLOCATE: _allocated,
     Step.BOOT: _booted,
     Step.PROVISION: _provisioned,

@@ -11,7 +11,7 @@ from typing import Any, cast
 from kqlite.orchestration import arm_documents, errors
 from kqlite.orchestration.azure_offerings import FAULT_DOMAINS, REGIONS, SIZES, ZONES, Size
 from kqlite.orchestration.controllers import features
-from kqlite.orchestration.faults import active, covers, key_of
+from kqlite.orchestration.faults import active, covers, value_of
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.model import FeatureState, ProviderState, Type
 from kqlite.orchestration.recorder import Recorder
@@ -121,7 +121,7 @@ def _restrictions(recorder: Recorder, size: Size, location: str) -> list[dict[st
     for fault in active(recorder, "sku_restricted"):
         if not covers(fault, {"region": location, "size": size.name}):
             continue
-        zone = key_of(fault, "zone")
+        zone = value_of(fault, "zone")
         kind, values = ("Location", [location]) if zone is None else ("Zone", [location])
         info = {"locations": [location], "zones": [] if zone is None else [str(zone)]}
         found.append({"type": kind, "values": values, "restrictionInfo": info, "reasonCode": "NotAvailableForSubscription"})
@@ -154,10 +154,10 @@ def usages(recorder: Recorder, subscription: Container, location: str) -> list[d
 
 def _limit(recorder: Recorder, location: str, name: str) -> int:
     for fault in active(recorder, "quota"):
-        named = key_of(fault, "size")
+        named = value_of(fault, "size")
         size = SIZES.get(str(named).lower()) if named else None
         if covers(fault, {"region": location}) and name == (size.family if size else "cores"):
-            return int(key_of(fault, "limit", 0))
+            return int(value_of(fault, "limit", 0))
     return UNLIMITED
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 from kqlite.orchestration import errors
 from kqlite.orchestration.azure_offerings import Size, find_size, size_names
 from kqlite.orchestration.clock import MINUTE, iso_duration
-from kqlite.orchestration.faults import active, covers, key_of, strikes
+from kqlite.orchestration.faults import active, covers, fault_hitting, value_of
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.model import ResourceState, Type
 from kqlite.orchestration.recorder import Recorder
@@ -266,7 +266,7 @@ def check_restricted(
     """Raises ArmError where the size is restricted here."""
     for zone in zones or ("",):
         scope = {"region": location, "zone": zone, "size": size.name}
-        if strikes(recorder, "sku_restricted", resource_id.lower(), scope) is not None:
+        if fault_hitting(recorder, "sku_restricted", resource_id.lower(), scope) is not None:
             shown = ",".join(zones)
             raise errors.size_restricted(resource_id, size.name, location, shown, subscription.subscription, recorder.preview)
 
@@ -283,7 +283,7 @@ def check_quota(
     for fault in active(recorder, "quota"):
         if not covers(fault, {"region": location}):
             continue
-        named = key_of(fault, "size")
+        named = value_of(fault, "size")
         limited = find_size(str(named)) if named else None
         if limited is not None and limited.family != size.family:
             continue
@@ -291,7 +291,7 @@ def check_quota(
         additional = instances * size.vcpus - given_back
         kind = "lowPriorityCores" if spot else ("cores" if limited is None else size.family)
         usage = recorder.fleet.cores.get((subscription.subscription, location, kind), 0)
-        limit = int(key_of(fault, "limit", 0))
+        limit = int(value_of(fault, "limit", 0))
         if additional > 0 and usage + additional > limit:
             what = f"{size.family} Cores" if limited is not None else ("LowPriorityCores" if spot else "Total Regional Cores")
             raise errors.quota_exceeded(what, location, limit, usage, additional)
