@@ -239,3 +239,21 @@ def test_extreme_arguments_make_no_fault(connection: kqlite.Connection, function
         values = ", ".join(f"value_{number} = {call}" for number, call in enumerate(calls))
         with contextlib.suppress(kqlite.KqlError):
             connection.query(f"{EXTREME_ROWS} | project {values}").to_arrow()
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "extend r = rand() | where r < 0.5 | where r > 0.5",
+        "extend r = rand() | project a = r, b = r | where a != b",
+        "extend r = new_guid() | extend same = r == r | where not(same)",
+        "extend r = rand() | order by r asc | extend p = prev(r) | where p > r",
+    ],
+)
+def test_a_random_column_is_drawn_once_a_row(connection: kqlite.Connection, rest: str) -> None:
+    assert list(connection.query(f"range x from 1 to 500 step 1 | {rest} | count")) == [{"Count": 0}]
+
+
+def test_a_random_condition_is_drawn_for_each_row(connection: kqlite.Connection) -> None:
+    (row,) = connection.query("range x from 1 to 2000 step 1 | where rand() < 0.5 | count")
+    assert 0 < row["Count"] < 2000

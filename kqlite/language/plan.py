@@ -377,8 +377,9 @@ def walk(scalar: Scalar) -> Iterator[Scalar]:
 
 
 def counts_rows(relation: "Project") -> bool:
-    """Whether a column depends on the rows before it, so that no row may be left out below."""
-    return any(isinstance(inner, Invoke) and inner.function.window for _, value in relation.outputs for inner in walk(value))
+    """Whether a column depends on the rows before it, so that no row may be left out below; or is another one each time it is computed."""
+    calls = (inner.function for _, value in relation.outputs for inner in walk(value) if isinstance(inner, Invoke))
+    return any(function.window or function.volatile for function in calls)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -62,8 +62,10 @@ def projected(relation: plan.Relation, outputs: Outputs) -> plan.Project:
 
 
 def filtered(relation: plan.Relation, condition: plan.Scalar) -> plan.Relation:
-    """The rows that fulfil a condition, in which window functions may stand: they see the rows that it leaves out, too."""
-    if not any(_is_window(scalar) for scalar in plan.walk(condition)):
+    """The rows that fulfil a condition. A window function in it sees the rows that it leaves out, too; what is random becomes a column,
+    since an engine may move a condition to where one row stands for many.
+    """
+    if not any(_is_window(scalar) or _is_volatile(scalar) for scalar in plan.walk(condition)):
         return plan.Filter(relation, condition)
     holds = plan.Attribute("holds", Type.BOOL)
     handed_on = [(attribute, plan.Reference(attribute)) for attribute in relation.attributes]
@@ -73,6 +75,10 @@ def filtered(relation: plan.Relation, condition: plan.Scalar) -> plan.Relation:
 
 def _is_window(scalar: plan.Scalar) -> bool:
     return isinstance(scalar, plan.Invoke) and scalar.function.window
+
+
+def _is_volatile(scalar: plan.Scalar) -> bool:
+    return isinstance(scalar, plan.Invoke) and scalar.function.volatile
 
 
 def _innermost(scalar: plan.Scalar, *, inside: bool) -> list[plan.Invoke]:

@@ -156,6 +156,7 @@ scalar(
         doc="A random guid, another one for each row.",
         signatures=(Signature((), Type.GUID),),
         sql={"duckdb": "CAST(uuid() AS VARCHAR)"},
+        volatile=True,
         nullable=False,
         examples=(Example("strlen(tostring(new_guid()))", "36"),),
         source="Kusto Query Language reference, new_guid()",

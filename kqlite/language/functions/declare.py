@@ -107,7 +107,8 @@ class Function:
     Custom one, or there is one template for each number of arguments: `("duckdb", 3)`. A repeated parameter's hole takes all of
     its arguments, separated by commas. A dynamic argument comes as JSON text unless the template is for lists. nullable:
     whether it may give null even where no argument is. Strings never are. shape: the form of a dynamic result, made of the
-    bound arguments; None for JSON. aggregate: folds the rows of a group. window: depends on the rows before, in their order.
+    bound arguments; None for JSON. aggregate: folds the rows of a group. window: depends on the rows before, in their order. volatile:
+    gives another value each time it is computed.
     aliases: old names, documented as such.
     """
 
@@ -123,6 +124,7 @@ class Function:
     shape: ShapeRule | None = None
     aggregate: bool = False
     window: bool = False
+    volatile: bool = False
     aliases: tuple[str, ...] = ()
 
 

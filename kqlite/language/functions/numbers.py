@@ -379,6 +379,7 @@ scalar(
         doc="A random number from 0 to 1, or a whole one below a number, another one for each row.",
         signatures=(Signature((long("below"),), Type.REAL, optional=1),),
         sql={("duckdb", 0): "random()", "duckdb": "CASE WHEN {below} > 1 THEN floor(random() * {below}) ELSE random() END"},
+        volatile=True,
         nullable=False,
         naming=Naming.FIRST_ARGUMENT,
         examples=(Example("rand() < 1", "True"), Example("rand(3) in (0, 1, 2)", "True")),
