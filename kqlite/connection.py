@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from glob import glob, has_magic
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from kqlite.inventory.imports.user_tables import Registrable
 
 Clock = Callable[[], datetime]
+
+_SAMPLE_TIME = datetime(2025, 2, 1, tzinfo=UTC)
+"""When the bundled sample was as it is: just after the newest moment in it."""
 
 TIMEOUT = 60.0
 """Seconds for which a change is waited for: by default as long as it may lag."""
@@ -80,7 +83,8 @@ def connect_sample(*, clock: Clock = utc_now) -> "Connection":
     """A connection to the bundled sample inventory, held in memory."""
     from kqlite.bundled import bundled
 
-    return open_files(sorted(bundled("sample-data/inventory").glob("*.jsonl")), clock=clock)
+    files = sorted(bundled("sample-data/inventory").glob("*.jsonl"))
+    return Connection(_of_files(files, clock, as_of=_SAMPLE_TIME))
 
 
 def open_files(paths: Sequence[Path], *, clock: Clock = utc_now) -> "Connection":
@@ -91,12 +95,12 @@ def open_files(paths: Sequence[Path], *, clock: Clock = utc_now) -> "Connection"
     return Connection(_of_files(paths, clock))
 
 
-def _of_files(paths: Sequence[Path], clock: Clock, optimizer: bool = True) -> Access:
+def _of_files(paths: Sequence[Path], clock: Clock, optimizer: bool = True, as_of: datetime | None = None) -> Access:
     from kqlite.inventory.imports.files import load_files
     from kqlite.inventory.store.store import Store as DuckDbStore
 
     store = DuckDbStore.in_memory(optimizer=optimizer)
-    load_files(paths, store)
+    load_files(paths, store, as_of=as_of)
     return LocalAccess(store, clock)
 
 
@@ -121,15 +125,37 @@ def _fitting(pattern: str) -> list[Path]:
     return found
 
 
-def import_files(files: str | Path | Sequence[str | Path], directory: str | Path) -> int:
+def import_files(
+    files: str | Path | Sequence[str | Path],
+    directory: str | Path,
+    *,
+    as_of: datetime | None = None,
+    replace: str | None = None,
+) -> int:
     """Reads the resources of files into a data directory, made where there is none; how many documents there were.
 
-    files: as of `connect`. A row replaces the one of the same id. Raises InventoryError naming file, place and reason; the directory is
-    unchanged then, or not there.
+    Of two rows of one id that of the later time stays, in whatever order imports come. The watermark is the oldest time of all rows.
+
+    Args:
+        files: As of `connect`.
+        directory: A data directory, or where to make one.
+        as_of: The time of which the rows are; None is the time when the oldest of the files was written.
+        replace: What the files hold whole: "types" (all resources of the types in them), "subscriptions" or "groups" (of those types in the
+            subscriptions or resource groups in them), or "all" (the inventory). What is stored of it, and is not in the files, is deleted.
+
+    Raises:
+        InventoryError: Names file, place and reason; or the directory is a simulation's. The directory is unchanged then, or not there.
     """
     from kqlite.inventory.imports.files import import_files as import_into
+    from kqlite.inventory.store.imports import Coverage
 
-    return import_into(_files(files) or [as_path(str(files))], as_path(directory))
+    kinds = [each.value for each in Coverage]
+    if replace is not None and replace not in kinds:
+        raise InventoryError(f"{replace!r} is not what an import can replace: {', '.join(kinds)}")
+    if as_of is not None and as_of.tzinfo is None:
+        raise InventoryError(f"{as_of} has no time zone; an import's time is aware, as in datetime.now(UTC)")
+    coverage = None if replace is None else Coverage(replace)
+    return import_into(_files(files) or [as_path(str(files))], as_path(directory), as_of=as_of, replaces=coverage)
 
 
 def sample(vms: int, seed: int = 1, directory: str | Path | None = None, *, clock: Clock = utc_now) -> "Connection":

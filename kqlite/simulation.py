@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from kqlite.access.live import LiveInventory
 from kqlite.connection import Connection
-from kqlite.directory.data_directory import LOG, as_path
+from kqlite.directory.data_directory import LOG, MANIFEST, DirectoryError, as_path
 from kqlite.errors import ClosedError
 from kqlite.orchestration import metrics
 from kqlite.orchestration.activity import Activity
@@ -88,6 +88,8 @@ class Simulation:
         names = _feature_names(features)
         saved, log = None, _log
         if log is None and self._directory is not None:
+            if (self._directory / MANIFEST).exists() and not (self._directory / LOG_NAME).exists():
+                raise DirectoryError(f"{self._directory}: holds an inventory that no simulation made; simulate in another directory")
             self._directory.mkdir(parents=True, exist_ok=True)
             log = SqliteLog(self._directory / LOG_NAME, synchronous)
             saved = SavedState(self._directory / STATE_NAME)

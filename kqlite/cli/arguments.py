@@ -10,6 +10,7 @@ name, a file of a query where that file ends in `.kql`, and else a query. `--dat
 import argparse
 import textwrap
 from collections.abc import Container, Iterable, Sequence
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from glob import has_magic
 from pathlib import Path
@@ -257,6 +258,17 @@ def _import(commands: "_Commands[argparse.ArgumentParser]") -> argparse.Argument
     )
     imports.add_argument("files", nargs="+", type=Path, metavar="FILE", help=_FILES)
     imports.add_argument("directory", type=Path, metavar="DIR", help="the data directory")
+    imports.add_argument(
+        "--as-of",
+        type=_time,
+        metavar="TIME",
+        help="the time of which the rows are, in ISO 8601 (default: when the oldest file was written)",
+    )
+    imports.add_argument(
+        "--replace",
+        choices=("all", "types", "subscriptions", "groups"),
+        help="delete what is stored and not in the files: of their types, in their subscriptions or groups, or all",
+    )
     return imports
 
 
@@ -402,6 +414,14 @@ class _positive:
         if not 0 < number < _MOST:
             raise argparse.ArgumentTypeError(f"{text} is not above 0 and below {_MOST:,}")
         return number
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time: give one as in 2026-03-01T12:00:00Z") from None
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def _parameter(text: str) -> tuple[str, object]:

@@ -131,9 +131,11 @@ def _sample(options: Options) -> int:
 def _import(options: Options) -> int:
     from kqlite.formats.terminal import Progress
     from kqlite.inventory.imports.files import import_files
+    from kqlite.inventory.store.imports import Coverage
 
     progress = Progress("documents", sys.stderr)
-    count = import_files(options.files, options.directory, progress)
+    coverage = None if options.replace is None else Coverage(options.replace)
+    count = import_files(options.files, options.directory, progress, as_of=options.as_of, replaces=coverage)
     progress.clear()
     print(f"{count:,} {'document' if count == 1 else 'documents'} imported into {options.directory}", file=sys.stderr)
     return 0

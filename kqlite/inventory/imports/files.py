@@ -5,18 +5,21 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kqlite.directory.data_directory import MANIFEST, DataDirectory
-from kqlite.errors import InventoryWarning
+from kqlite.directory.data_directory import LOG, MANIFEST, DataDirectory
+from kqlite.errors import InventoryError, InventoryWarning
 from kqlite.gc_control import no_collection
 from kqlite.inventory.imports.file_formats import Page, chunks
 from kqlite.inventory.imports.in_memory import ENOUGH_ROWS, incoming
 from kqlite.inventory.imports.prepared_files import prepared
 from kqlite.inventory.imports.user_tables import read_table as read_table
 from kqlite.inventory.shapes.batches import Row, fault_of, key_of, other_members
+from kqlite.inventory.shapes.change_batches import Incoming
 from kqlite.inventory.shapes.resource_tables import table_of
+from kqlite.inventory.store.imports import Coverage
 from kqlite.inventory.store.store import Store
 
 Progress = Callable[[int, int], None]
@@ -39,10 +42,14 @@ def load_files(
     progress: Progress = _silent,
     enough_rows: int = ENOUGH_ROWS,
     scratch: Path | None = None,
+    *,
+    as_of: datetime | None = None,
+    replaces: Coverage | None = None,
 ) -> int:
     """Take the resources of files into a store; how many documents there were.
 
-    A row replaces the one of the same id, in the store and in files before. The watermark is the time when the oldest file was written.
+    Of two rows of one id that of the later time stays. Within the files that is the row of the file that was written later; in the store it
+    is the row of the later import, whose time is that of its oldest file.
 
     Args:
         paths: Files as `prepared_files` takes them; `-` is standard input.
@@ -50,6 +57,8 @@ def load_files(
         progress: Told how far it has come.
         enough_rows: How many rows of a type make a partition of its own.
         scratch: A folder for what does not fit in memory.
+        as_of: The time of which the rows are, in place of that of the oldest file.
+        replaces: What of the inventory the files cover: what is stored of it, and is not in them, is deleted.
 
     Warns:
         InventoryWarning: Pages are missing, two documents have one id, or members are no columns; everything is in the store all the same.
@@ -60,15 +69,23 @@ def load_files(
     pages: list[Page] = []
     with TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True) as folder, prepared(paths, Path(folder)) as ready:
         facts = [path.stat() for path in ready]
-        written = datetime.fromtimestamp(min(fact.st_mtime for fact in facts), UTC)
+        names = dict(zip(ready, paths, strict=True))
+        ready.sort(key=lambda path: path.stat().st_mtime_ns)
+        time = as_of or datetime.fromtimestamp(min(fact.st_mtime for fact in facts), UTC)
         if sum(fact.st_size for fact in facts) > _SMALL_BYTES:
-            count, superseded, others = _load_in_two_passes(ready, store, written, progress, enough_rows, Path(folder), pages)
+            load = partial(store.load, as_of=time, replaces=replaces)
+            count, superseded, others = _load_in_two_passes(ready, store, load, progress, enough_rows, Path(folder), pages)
         else:
             rows = [row for path in ready for row in _rows(path, pages)]
-            store.hold(incoming(rows, enough_rows, store.shaped_types()), written)
+            _refuse_nothing(rows, replaces)
+            ordered = incoming(rows, enough_rows, store.shaped_types())
+            if store.is_new:
+                store.hold(ordered, time)
+            else:
+                store.load(ordered, as_of=time, replaces=replaces)
             count, superseded = len(rows), len(rows) - len({(table_of(row["type"]), key_of(row["id"])) for row in rows})
             others = {name for row in rows for name in other_members(row) or ()}
-    for text in (*_missing_pages(pages, dict(zip(ready, paths, strict=True))), *_oddities(count, superseded, others)):
+    for text in (*_missing_pages(pages, names), *_oddities(count, superseded, others)):
         warnings.warn(text, InventoryWarning, stacklevel=2)
     return count
 
@@ -106,6 +123,11 @@ def _listed(names: Iterable[str]) -> str:
     return f"{shown} and {len(listed) - _NAMED:,} others" if len(listed) > _NAMED else shown
 
 
+def _refuse_nothing(rows: Sequence[Row], replaces: Coverage | None) -> None:
+    if replaces is not None and not rows:
+        raise InventoryError("no documents in these files, so nothing is replaced")
+
+
 def _rows(path: Path, pages: list[Page]) -> Iterator[Row]:
     for chunk in chunks(path, pages):
         for index, row in enumerate(chunk.values):
@@ -118,7 +140,7 @@ def _rows(path: Path, pages: list[Page]) -> Iterator[Row]:
 def _load_in_two_passes(
     paths: Sequence[Path],
     store: Store,
-    written: datetime,
+    load: Callable[[list[Incoming]], None],
     progress: Progress,
     enough_rows: int,
     folder: Path,
@@ -132,7 +154,7 @@ def _load_in_two_passes(
         all_taken = taken(paths, folder, lambda done: progress(done, 0), pages=pages)
         gathering = Gathering(all_taken, lambda done: progress(done, gathering.count))
         with closing(gathering):
-            store.load(gathering.incoming(enough_rows, store.shaped_types()), written)
+            load(gathering.incoming(enough_rows, store.shaped_types()))
             return gathering.count, gathering.superseded, gathering.others
 
 
@@ -141,17 +163,23 @@ def import_files(
     directory: Path,
     progress: Progress = _silent,
     enough_rows: int = ENOUGH_ROWS,
+    *,
+    as_of: datetime | None = None,
+    replaces: Coverage | None = None,
 ) -> int:
     """Take the resources of files into a data directory, made where there is none; how many documents there were.
 
-    Raises InventoryError as `load_files` does; the directory is unchanged then, or not there.
+    The arguments are those of `load_files`. Raises InventoryError as it does, and where the directory holds the inventory of a simulation;
+    the directory is unchanged then, or not there.
     """
+    if (directory / LOG).exists():
+        raise InventoryError(f"{directory}: the inventory of a simulation, which its log makes; import into another directory")
     is_new = not (directory / MANIFEST).exists()
     held = DataDirectory.open_or_create(directory)
     try:
         store = Store.open(held)
         try:
-            return load_files(paths, store, progress, enough_rows, held.scratch)
+            return load_files(paths, store, progress, enough_rows, held.scratch, as_of=as_of, replaces=replaces)
         finally:
             store.close()
     except BaseException:

@@ -44,8 +44,11 @@ def _constraints(name: str, type_: str, in_file: bool) -> str:
     return (" NOT NULL" if name in _NEVER_NULL else "") + (f" USING COMPRESSION {method}" if in_file and method else "")
 
 
-def insert(cursor: Cursor, source: str, part: Partition, batches: "Iterator[pa.RecordBatch]") -> None:
-    """Insert all batches at once: with an INSERT for each, all of them would stay in memory until the commit."""
+def insert(cursor: Cursor, source: str, part: Partition, batches: "Iterator[pa.RecordBatch]", sequence: int = 0) -> None:
+    """Insert all batches at once: with an INSERT for each, all of them would stay in memory until the commit.
+
+    sequence: the sequence number of all rows; 0 for the one that each has.
+    """
     import pyarrow as pa
 
     failures: list[BaseException] = []
@@ -59,7 +62,8 @@ def insert(cursor: Cursor, source: str, part: Partition, batches: "Iterator[pa.R
 
     cursor.register("incoming", pa.RecordBatchReader.from_batches(BatchBuilder(part).schema, watched()))
     try:
-        cursor.execute(f"INSERT INTO {quoted(source)} BY NAME SELECT * FROM incoming")
+        numbered = f" REPLACE ({int(sequence)}::BIGINT AS {SEQUENCE_COLUMN})" if sequence else ""
+        cursor.execute(f"INSERT INTO {quoted(source)} BY NAME SELECT *{numbered} FROM incoming")
     except Exception as error:
         if failures:
             raise failures[0] from None
@@ -71,10 +75,12 @@ def insert(cursor: Cursor, source: str, part: Partition, batches: "Iterator[pa.R
 
 @contextmanager
 def replacing(cursor: Cursor, old: Partition, new: Partition, in_file: bool) -> Iterator[str]:
-    """A table for rows of a partition's wider shape, which then replace those of the same keys in it."""
+    """A table for rows of a partition's wider shape, which then replace those of the same keys in it that are not newer."""
     fresh = f"{old.source}#fresh"
     create(cursor, fresh, new, in_file)
     yield fresh
+    if _last(cursor, old.source) > _last(cursor, fresh) > 0:
+        _drop_older(cursor, fresh, old.source)
     if columns_of(old) == columns_of(new) and _count(cursor, fresh) * _FEW < _count(cursor, old.source):
         cursor.execute(f"DELETE FROM {quoted(old.source)} WHERE _key IN (SELECT _key FROM {quoted(fresh)})")
         cursor.execute(f"INSERT INTO {quoted(old.source)} BY NAME SELECT * FROM {quoted(fresh)}")
@@ -90,6 +96,20 @@ def replacing(cursor: Cursor, old: Partition, new: Partition, in_file: bool) -> 
 
 _FEW = 4
 """Rows that are fewer than this part of a table are added to it; with more, it is written anew, and so in order."""
+
+
+def _last(cursor: Cursor, source: str) -> int:
+    """The highest sequence number."""
+    [(sequence,)] = cursor.execute(f"SELECT max({SEQUENCE_COLUMN}) FROM {quoted(source)}").fetchall()
+    return int(sequence or 0)
+
+
+def _drop_older(cursor: Cursor, source: str, other: str) -> None:
+    """Delete the rows of which another table has newer ones."""
+    cursor.execute(
+        f"DELETE FROM {quoted(source)} USING {quoted(other)} AS other "
+        f"WHERE other._key = {quoted(source)}._key AND other._seq > {quoted(source)}._seq"
+    )
 
 
 def _count(cursor: Cursor, source: str) -> int:
@@ -109,8 +129,14 @@ def rewrite(cursor: Cursor, old: Partition, new: Partition, in_file: bool) -> No
     cursor.execute(f"ALTER TABLE {quoted(fresh)} RENAME TO {quoted(old.source)}")
 
 
-def supersede(cursor: Cursor, source: str, others: Iterable[Partition]) -> None:
-    """Delete from the other partitions of a table what an import has just put into `source`."""
+def supersede(cursor: Cursor, source: str, others: Iterable[Partition], sequence: int = 0) -> None:
+    """Delete from the other partitions of a table what an import has just put into `source`, or from `source` what is newer there.
+
+    sequence: that of the rows of the import.
+    """
     for other in others:
-        if other.source != source:
-            cursor.execute(f"DELETE FROM {quoted(other.source)} WHERE _key IN (SELECT _key FROM {quoted(source)} WHERE _seq = 0)")
+        if other.source == source:
+            continue
+        if sequence and _last(cursor, other.source) > sequence:
+            _drop_older(cursor, source, other.source)
+        cursor.execute(f"DELETE FROM {quoted(other.source)} WHERE _key IN (SELECT _key FROM {quoted(source)} WHERE _seq = {int(sequence)})")

@@ -21,9 +21,10 @@ from kqlite.inventory.shapes.change_batches import Changes, Delivery, Incoming, 
 from kqlite.inventory.shapes.documents import InventoryError
 from kqlite.inventory.shapes.resource_tables import KEY_COLUMN, SEQUENCE_COLUMN
 from kqlite.inventory.shapes.shapes import quoted
-from kqlite.inventory.store import partition_tables, system_tables
+from kqlite.inventory.store import imports, partition_tables, system_tables
 from kqlite.inventory.store.database import Cursor, Database, OutOfMemory
 from kqlite.inventory.store.hash_index import HashIndexes
+from kqlite.inventory.store.imports import Coverage
 from kqlite.inventory.store.maintenance import MERGES, Wear
 from kqlite.inventory.store.partitioning import place, shares
 from kqlite.inventory.store.registered import Registry, resource_schema, table_of
@@ -120,6 +121,11 @@ class Store:
         """Whether all of it is in Arrow yet, and nothing in tables of the engine."""
         return self._view.held is not None
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it is in memory and nothing was ever put into it."""
+        return self._view == _View(Registry(), Small())
+
     # Reading
 
     @contextmanager
@@ -200,44 +206,73 @@ class Store:
 
     def hold(self, incoming: Iterable[Incoming], watermark: datetime | None = None) -> None:
         """As `load`, but where the store is fresh and in memory the rows stay in Arrow, for a first answer without delay."""
-        if self._view != _View(Registry(), Small()):
+        if not self.is_new:
             self.load(incoming, watermark)
             return
         small = Small.of(incoming, watermark)
         with self._state:
             self._view = _View(Registry(changes=1), small)
 
-    def load(self, incoming: Iterable[Incoming], watermark: datetime | None = None) -> None:
-        """Take in rows, all or none. A row replaces the one of the same id in the same table.
+    def load(
+        self,
+        incoming: Iterable[Incoming],
+        watermark: datetime | None = None,
+        *,
+        as_of: datetime | None = None,
+        replaces: Coverage | None = None,
+    ) -> None:
+        """Take in rows, all or none. Partitions are made, or widened, as the shapes need.
 
-        Ids are unique within `incoming`. Partitions are made, or widened, as the shapes need. The watermark never goes back.
+        A row replaces the one of the same id in the same table, unless the stored one is of a later time.
+
+        Args:
+            incoming: Rows whose ids are unique.
+            watermark: The time up to which the inventory is complete with them; it never goes back. None with `as_of`.
+            as_of: The time of which the rows are. Then the watermark is the oldest such time of all rows in the store, which may be before
+                the stored one.
+            replaces: What of the inventory the rows cover: what is stored of it, and is not among them, is deleted. With `as_of` alone.
         """
         with self._alone():
-            self._load(incoming, watermark)
+            self._load(incoming, watermark, as_of, replaces)
             if not self._checkpoint() and self._fed:
                 self._database.force_checkpoint()  # there is no other way to make it durable
 
-    def _load(self, incoming: Iterable[Incoming], watermark: datetime | None) -> None:
+    def _load(self, incoming: Iterable[Incoming], watermark: datetime | None, as_of: datetime | None, replaces: Coverage | None) -> None:
         with self._database.writing() as cursor:
             before = system_tables.state(cursor)
             catalog = self._catalog(cursor, before.version, self._view.registry)
-            changed = [(rows.table, self._put(cursor, catalog, rows)) for rows in incoming]
+            sequence = 0 if as_of is None else imports.next_sequence(cursor, catalog.resources, as_of)
+            if replaces is not None:
+                imports.begin_replacing(cursor)
+            changed = []
+            for rows in incoming:
+                new = self._put(cursor, catalog, rows, sequence, notes=replaces is not None)
+                changed.append((rows.table, new))
             for table, new in changed:
-                partition_tables.supersede(cursor, new.source, catalog.resources.get(table, ()))
+                partition_tables.supersede(cursor, new.source, catalog.resources.get(table, ()), sequence)
+            after_catalog = catalog.with_partitions(changed)
+            if replaces is not None:
+                imports.replace(cursor, after_catalog.resources, replaces)
+            if as_of is not None:
+                watermark = imports.complete_until(cursor, after_catalog.resources, before.watermark, as_of)
             after = replace(before, version=before.version + 1, watermark=watermark)
-            system_tables.write_catalog(cursor, catalog.with_partitions(changed), after.version)
-            system_tables.advance(cursor, before, after)
+            system_tables.write_catalog(cursor, after_catalog, after.version)
+            system_tables.advance(cursor, before, after, may_go_back=as_of is not None)
 
-    def _put(self, cursor: Cursor, catalog: InventoryCatalog, rows: Incoming) -> Partition:
+    def _put(self, cursor: Cursor, catalog: InventoryCatalog, rows: Incoming, sequence: int, *, notes: bool) -> Partition:
         old = catalog.partition(rows.table, rows.source)
         if old is None:
             new = partition(rows.source, rows.shapes, rows.types)
             partition_tables.create(cursor, new.source, new, self._in_file)
-            partition_tables.insert(cursor, new.source, new, rows.batches(new))
+            partition_tables.insert(cursor, new.source, new, rows.batches(new), sequence)
+            if notes:
+                imports.note_rows(cursor, rows.table, new.source)
             return new
         new = covering(old, rows.shapes, rows.types, rows.resource_type)
         with partition_tables.replacing(cursor, old, new, self._in_file) as fresh:
-            partition_tables.insert(cursor, fresh, new, rows.batches(new))
+            partition_tables.insert(cursor, fresh, new, rows.batches(new), sequence)
+            if notes:
+                imports.note_rows(cursor, rows.table, fresh)
         return new
 
     def apply(

@@ -57,9 +57,10 @@ def state(cursor: Cursor, sql: str = STATE) -> State:
     return State(version, None if ticks is None else _time(ticks), position)
 
 
-def advance(cursor: Cursor, before: State, after: State) -> None:
-    """Store a later state; a watermark that is earlier, or none, stays what it was."""
-    watermark = max((time for time in (before.watermark, after.watermark) if time is not None), default=None)
+def advance(cursor: Cursor, before: State, after: State, *, may_go_back: bool = False) -> None:
+    """Store a later state; a watermark that is none stays what it was, and so does an earlier one unless it may go back."""
+    known = [time for time in (before.watermark, after.watermark) if time is not None]
+    watermark = after.watermark if may_go_back and after.watermark is not None else max(known, default=None)
     after = State(after.version, watermark, after.position)
     if after == before:
         return
