@@ -115,7 +115,7 @@ def fitting(shape: Any, draw: random.Random, depth: int = 0) -> Any:
     if draw.random() < 0.08 or depth > 6:
         return anything(draw)
     match shape:
-        case schema.Words():
+        case schema.Choice():
             word = draw.choice([word for word, _ in shape.known.values()])
             return other_case(word, draw) if draw.random() < 0.4 else word
         case schema.ListOf():

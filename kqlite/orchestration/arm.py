@@ -1,7 +1,7 @@
-"""The front door: method, path and body in, status, headers and body out, as Azure Resource Manager speaks.
+"""The front door: it takes requests as Azure Resource Manager does, and answers with status, headers and body.
 
-Nothing here decides: a path finds its handler, a handler's outcome becomes an answer, and that only after the commit.
-Source: Azure docs, "Track asynchronous Azure operations"; "Azure Resource Manager resource provider contract".
+`routes` finds the handler for a request. The control plane runs the handler and commits its events. Then the front door makes the answer
+from the handler's outcome. Source: Azure docs, "Track asynchronous Azure operations"; "Azure Resource Manager resource provider contract".
 """
 
 from __future__ import annotations
@@ -36,7 +36,13 @@ _WRITES = ("PUT", "PATCH", "POST", "DELETE")
 
 @dataclass(frozen=True)
 class Answer:
-    """What the front door answers. headers: names in ARM's casing. content: the body as it goes over the wire."""
+    """An answer of the front door.
+
+    Args:
+        status: HTTP status.
+        headers: Headers, with names in ARM's casing.
+        content: The body as bytes of JSON.
+    """
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -44,24 +50,24 @@ class Answer:
 
     @cached_property
     def body(self) -> Any:
-        """The body as parsed JSON, the caller's own to change; None where there is none."""
+        """The body as parsed JSON, which the caller may change; None for no body."""
         return json.loads(self.content) if self.content else None
 
 
 def _answer(status: int, headers: dict[str, str], body: Any) -> Answer:
-    # Documents share parts with the definitions that they are made of, so they leave only as text.
+    # Documents share objects with definitions. As text they cannot be changed by the caller.
     return Answer(status, headers, b"" if body is None else json.dumps(body, ensure_ascii=False).encode())
 
 
 class FrontDoor:
-    """ARM over one control plane."""
+    """Azure Resource Manager's API for one control plane."""
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
         self._requests = 0
         self._listings = Listings()
         self._limits = Limits()
-        self._left: dict[str, str] = {}  # what the answer to the request under way tells of the limits
+        self._limit_headers: dict[str, str] = {}  # headers about request limits, for the current answer
 
     def handle(
         self,
@@ -72,10 +78,15 @@ class FrontDoor:
         base: str = DEFAULT_BASE,
         commit: bool = True,
     ) -> Answer:
-        """Answer one request. What the answer shows is durable.
+        """Answer a request. Everything that the answer shows is durable.
 
-        commit: False leaves it to the caller to bring the clock up before the request, and to commit before anybody sees the answer.
-        body: bytes or text of JSON, or what JSON would give. base: scheme and host for absolute links.
+        Args:
+            method: HTTP method.
+            path_and_query: Path and query, percent-encoded.
+            body: JSON as bytes or text, or the object that it describes.
+            headers: Headers of the request.
+            base: Scheme and host for absolute links in the answer.
+            commit: False: the caller catches up with the clock before the request, and commits before it sends the answer.
         """
         with self._plane.lock:
             if commit:
@@ -83,10 +94,9 @@ class FrontDoor:
             return self._handle(method, path_and_query, body, headers, base, commit)
 
     def perform(self, method: str, path: str, body: Any, api_version: str, actor: str) -> None:
-        """A request that the simulation itself makes in the middle of a step: what it asks for is validated and done as any other.
+        """Run a request of the simulation itself, during a step. It is validated as any other request.
 
-        Nobody waits for an answer, so none is made, and the faults of the front door, which make callers wait, strike nobody. Nothing
-        is committed. Raises ArmError where it is refused.
+        There is no answer, faults of the front door do not apply, and nothing is committed. Raises ArmError for a refused request.
         """
         plane = self._plane
         route, call = find_route(plane.recorder, method, path, {"api-version": api_version})
@@ -97,7 +107,7 @@ class FrontDoor:
 
     def _handle(self, method: str, path_and_query: str, body: Any, headers: Mapping[str, str] | None, base: str, commit: bool) -> Answer:
         self._requests += 1
-        self._left = {}
+        self._limit_headers = {}
         sent = {name.lower(): value for name, value in (headers or {}).items()}
         url = urlsplit(path_and_query)
         query = dict(parse_qsl(url.query, keep_blank_values=True))
@@ -122,7 +132,7 @@ class FrontDoor:
         plane, recorder = self._plane, self._plane.recorder
         route, call = find_route(recorder, request.method, request.path, request.query)
         call.body, call.text, call.headers, call.path = body, text, request.headers, request.path
-        self._break(request, call, route)
+        self._apply_faults(request, call, route)
         if route.is_operation:
             return self._operation(request, call)
         if request.method in _WRITES:
@@ -136,8 +146,8 @@ class FrontDoor:
             return self._page(request, outcome)
         return self._from_outcome(request, call, outcome)
 
-    def _break(self, request: _Request, call: Call, route: Route) -> None:
-        """Faults at the front door: late answers, errors, throttling."""
+    def _apply_faults(self, request: _Request, call: Call, route: Route) -> None:
+        """Apply the faults of the front door: late answers, errors, throttling. Raises ArmError."""
         plane = self._plane
         if not any(name in plane.fleet.faults for name in ("api_latency", "api_error", "throttle")):
             return
@@ -151,17 +161,19 @@ class FrontDoor:
             raise errors.injected(str(value_of(failed, "code", "InternalServerError")), _action(call.path, cause), call.path)
         throttled = self._fault_hitting("throttle", scope)
         if throttled is not None and value_of(throttled, "type") == "limits":
-            self._count(request, call)
+            self._apply_limits(request, call)
         elif throttled is not None:
             start, end = iso(plane.now - 30 * 60 * SECOND), iso(plane.now)
             raise errors.throttled("HighCostGet30Min", start, end, 800, 801)
 
-    def _count(self, request: _Request, call: Call) -> None:
-        """Azure's limits: the answer tells what is left of them. Raises ArmError where one is reached."""
+    def _apply_limits(self, request: _Request, call: Call) -> None:
+        """Apply Azure's request limits. Raises ArmError if the request exceeds one."""
         now, owner = self._plane.now, call.subscription.subscription
-        self._left, refusal = self._limits.take(request.method, request.path, owner, _region(self._plane.fleet.containers, call), now)
+        self._limit_headers, refusal = self._limits.take(
+            request.method, request.path, owner, _region(self._plane.fleet.containers, call), now
+        )
         if refusal is not None:
-            self._left |= {"Retry-After": str(refusal.seconds)}
+            self._limit_headers |= {"Retry-After": str(refusal.seconds)}
             raise errors.throttled(refusal.policy, iso(now - MINUTE), iso(now), refusal.allowed, refusal.allowed + 1)
 
     def _fault_hitting(self, name: str, scope: dict[str, str]) -> FaultState | None:
@@ -192,7 +204,7 @@ class FrontDoor:
         return headers | self._retry_after()
 
     def _retry_after(self) -> dict[str, str]:
-        # An automatic clock finishes an operation at the first poll: nobody has to wait for it.
+        # With an automatic clock the first poll ends the operation, so the client need not wait.
         return {"x-ms-retry-after-ms": "1"} if self._plane.clock.mode == "auto" else {"Retry-After": "10"}
 
     def _operation(self, request: _Request, call: Call) -> Answer:
@@ -223,8 +235,8 @@ class FrontDoor:
 
     def _page(self, request: _Request, page: Page) -> Answer:
         others = "&".join(f"{name}={value}" for name, value in sorted(request.query.items()) if name != "$skiptoken")
-        place = f"{request.path.lower()}?{others}"
-        items, token = self._listings.cut(page, place, request.query.get("$skiptoken", ""), self._plane.fleet.sequence)
+        list_key = f"{request.path.lower()}?{others}"
+        items, token = self._listings.cut(page, list_key, request.query.get("$skiptoken", ""), self._plane.fleet.sequence)
         body: dict[str, Any] = {"value": items}
         if token:
             query = {name: value for name, value in request.sent_query.items() if name.lower() != "$skiptoken"}
@@ -256,11 +268,11 @@ class FrontDoor:
             headers["x-ms-client-request-id"] = request.headers.get("x-ms-client-request-id", "")
         kind = kind_of(request.method)
         headers[f"x-ms-ratelimit-remaining-subscription-{kind}"] = str(HOURLY[kind] - 1)
-        return Answer(answer.status, {**headers, **answer.headers, **self._left}, answer.content)
+        return Answer(answer.status, {**headers, **answer.headers, **self._limit_headers}, answer.content)
 
 
 def _region(containers: Mapping[str, Container], call: Call) -> str:
-    """Where a request counts: the region that it names, or that its resource lies in; "" where it spans several."""
+    """The region whose request limits apply: that of the body, or of the resource; "" for a request about several regions."""
     if isinstance(call.body, dict) and isinstance(call.body.get("location"), str):
         return region_name(call.body["location"])
     group = containers.get(f"{call.subscription.key}/resourcegroups/{call.group_name.lower()}")
@@ -272,7 +284,7 @@ def _region(containers: Mapping[str, Container], call: Call) -> str:
 
 
 def _action(path: str, cause: str) -> str:
-    """The name of what a request would do, as role definitions have it."""
+    """The action of a request, as role definitions name it."""
     _, found, rest = path.rpartition("/providers/")
     return f"{rest.partition('/')[0] if found else 'Microsoft.Resources/subscriptions'}/{cause}"
 
@@ -292,7 +304,7 @@ def _encoded(query: Mapping[str, str]) -> str:
 
 
 def _parsed(body: Any) -> tuple[Any, str | None]:
-    """The body as JSON gives it, and its text where it came as text. Raises ArmError."""
+    """The parsed body, and its text (None for a body that came as an object). Raises ArmError."""
     if body is None:
         return None, None
     try:
@@ -301,8 +313,8 @@ def _parsed(body: Any) -> tuple[Any, str | None]:
         if len(body) > MAX_BODY:
             raise errors.too_large()
         text = body.decode() if isinstance(body, bytes) else body
-        found = json.loads(text, parse_constant=_no_number) if text.strip() else None
-        # Raises for half of a surrogate pair and for 1e999, which nothing could write.
+        found = json.loads(text, parse_constant=_refuse_constant) if text.strip() else None
+        # Refuses a lone surrogate and 1e999, which could not be stored.
         json.dumps(found, allow_nan=False, ensure_ascii=False).encode()
         return found, text
     except (ValueError, TypeError, RecursionError) as error:
@@ -310,7 +322,7 @@ def _parsed(body: Any) -> tuple[Any, str | None]:
 
 
 def _is_text(text: str) -> bool:
-    """Whether it can be written at all: half of a surrogate pair can't."""
+    """Whether the text can be encoded. A lone surrogate cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -318,5 +330,5 @@ def _is_text(text: str) -> bool:
     return True
 
 
-def _no_number(word: str) -> Any:
+def _refuse_constant(word: str) -> Any:
     raise ValueError(f"{word} is no JSON number")

@@ -1,7 +1,7 @@
-"""State as ARM shows it: pure functions of a state, its group's id and the definitions.
+"""ARM documents: pure functions that make the JSON document of a resource from its state, its group's id and the definitions.
 
-A reader of events can call them too: nothing here looks at the live fleet. Field names and shapes are those of the Compute and
-Network REST API references (2021).
+They do not need the fleet, so that a reader of events can call them as well. Members are those of the Compute and Network REST API
+references (2021).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _facts(definitions: Definitions, number: int) -> Facts:
 
 
 def resource_id(group: str, type_: str, name: str) -> str:
-    """The id of a resource in a group; a name that is an id already stays as it is."""
+    """The id of a resource in a group. A name that is an id already is returned unchanged."""
     if name.startswith("/"):
         return name
     return f"{group}/providers/{type_}/{name}"
@@ -89,7 +89,7 @@ def subscription(state: SubscriptionState) -> Document:
 
 
 def group(parent: str, state: GroupState) -> Document:
-    """A resource group; `parent` is the subscription's id."""
+    """A resource group. parent: id of the subscription."""
     return {
         "id": f"{parent}/resourceGroups/{state.name}",
         "name": state.name,
@@ -129,7 +129,7 @@ def scale_set_view(state: ScaleSetState) -> Document:
 
 
 def computer_name(state: VmState, definitions: Definitions) -> str:
-    """The host name."""
+    """The computer name of a VM."""
     stored = definitions[state.model].document
     if "profile" not in stored:
         return str((stored["properties"].get("osProfile") or {}).get("computerName") or state.name)
@@ -138,7 +138,7 @@ def computer_name(state: VmState, definitions: Definitions) -> str:
 
 
 def vm_properties(group_id: str, state: VmState, definitions: Definitions) -> Document:
-    """The model of a VM: what a request could have said, every name resolved."""
+    """The `properties` of a VM that a request can set, with all names resolved."""
     stored = definitions[state.model].document
     facts = _facts(definitions, state.model)
     body = stored["profile"] if "profile" in stored else stored["properties"]
@@ -204,7 +204,7 @@ def _nic_references(group_id: str, state: VmState, facts: Facts) -> list[Documen
 
 
 def vm(group_id: str, state: VmState, definitions: Definitions, with_view: bool = False, preview: bool = True) -> Document:
-    """A VM; with its instance view where that is asked for."""
+    """A VM. with_view: with its instance view."""
     document = _head(group_id, Type.VM, state.name, state.location, state.tags, state.version)
     if state.zone:
         document["zones"] = [state.zone]
@@ -230,7 +230,7 @@ def vm(group_id: str, state: VmState, definitions: Definitions, with_view: bool 
 
 
 def extensions_of(state: VmState) -> list[ExtensionState]:
-    """The extensions of a VM, as its state repeats them."""
+    """The states of a VM's extensions, from the VM's own state."""
     return [
         ExtensionState(name, version, state.name, state.location, number, provisioning, failure)
         for name, number, provisioning, version, failure in state.extensions
@@ -292,14 +292,14 @@ def provisioning_status(state: VmState) -> Document:
 
 
 def power_status(state: VmState) -> Document | None:
-    """`PowerState/..` of an instance view; None before anything was allocated."""
+    """`PowerState/..` of an instance view; None for a VM that was never allocated."""
     if not state.power:
         return None
     return {"code": f"PowerState/{state.power}", "level": "Info", "displayStatus": _POWER_TEXT[Power(state.power)]}
 
 
 def health_status(state: VmState) -> Document | None:
-    """`HealthState/..`; None where no health extension has reported."""
+    """`HealthState/..` of an instance view; None without a report of a health extension."""
     if not state.health:
         return None
     level, text = _HEALTH_TEXT[Health(state.health)]
@@ -307,7 +307,7 @@ def health_status(state: VmState) -> Document | None:
 
 
 def os_name(state: VmState, definitions: Definitions) -> tuple[str, str]:
-    """The guest's name and version as its agent reports them."""
+    """The name and version of the guest's operating system, as the VM agent reports them."""
     stored = definitions[state.model].document
     body = stored["profile"] if "profile" in stored else stored["properties"]
     reference = (body.get("storageProfile") or {}).get("imageReference") or {}
@@ -372,13 +372,13 @@ def _extension_view(state: ExtensionState, definitions: Definitions) -> Document
 
 
 def boot_diagnostics(state: VmState) -> Document:
-    """Where the screenshot and the serial console's log lie."""
+    """The URIs of the screenshot and the serial console's log."""
     base = f"https://bootdiag.blob.core.windows.net/bootdiagnostics-{derived_guid(state.uid, 'vmId')}/{state.name}"
     return {"consoleScreenshotBlobUri": f"{base}.screenshot.bmp", "serialConsoleLogBlobUri": f"{base}.serialconsole.log"}
 
 
 def scale_set_vm(group_id: str, state: VmState, owner: ScaleSetState, in_full: bool) -> Document:
-    """The scale set's view of an instance: in lists little more than its id, alone what the orchestrator knows."""
+    """A scale set's document of an instance. in_full: as in the answer to a GET of one instance, instead of in a list."""
     properties: Document = {
         "vmId": derived_guid(state.uid, "vmId"),
         "provisioningState": state.provisioning,
@@ -406,7 +406,7 @@ def scale_set_vm(group_id: str, state: VmState, owner: ScaleSetState, in_full: b
     return document
 
 
-# What hangs on VMs
+# Attachments of VMs, and other resources
 
 
 def disk(group_id: str, state: DiskState, definitions: Definitions) -> Document:
@@ -440,7 +440,7 @@ def disk(group_id: str, state: DiskState, definitions: Definitions) -> Document:
 
 
 def _with_the_rest(document: Document, definition: int, definitions: Definitions) -> Document:
-    """Put what a body said beside its properties into the document; its properties."""
+    """Copy the stored body's members outside `properties` into the document. Returns the stored `properties`."""
     stored = definitions[definition].document if definition else {}
     document.update({key: value for key, value in stored.items() if key != "properties"})
     return stored.get("properties") or {}
@@ -477,7 +477,7 @@ def _ip_configuration(group_id: str, state: NicState, stored: Document, at: int)
 
 
 def public_ip(group_id: str, state: PublicIpState, definitions: Definitions) -> Document:
-    """A public address."""
+    """A public IP address."""
     document = _head(group_id, Type.PUBLIC_IP, state.name, state.location, state.tags, state.version)
     document["sku"] = {"name": state.sku, "tier": "Regional"}
     stored = _with_the_rest(document, state.definition, definitions)
@@ -501,7 +501,7 @@ def public_ip(group_id: str, state: PublicIpState, definitions: Definitions) -> 
 
 
 def plain(group_id: str, type_: str, state: ResourceState, definitions: Definitions) -> Document:
-    """A resource that is shown as it was given."""
+    """A resource that is shown as the request gave it."""
     document = _head(group_id, type_, state.name, state.location, state.tags, state.version)
     document["properties"] = {**_with_the_rest(document, state.definition, definitions), "provisioningState": "Succeeded"}
     return document
@@ -526,7 +526,7 @@ def autoscale(group_id: str, state: SettingState, definitions: Definitions) -> D
 
 
 def feature(parent: str, state: FeatureState) -> Document:
-    """A preview feature; `parent` is the subscription's id."""
+    """A preview feature. parent: id of the subscription."""
     return {
         "id": f"{parent}/providers/Microsoft.Features/providers/Microsoft.Compute/features/{state.name}",
         "name": f"Microsoft.Compute/{state.name}",
@@ -536,7 +536,7 @@ def feature(parent: str, state: FeatureState) -> Document:
 
 
 def provider(parent: str, state: ProviderState, types: list[Document]) -> Document:
-    """A resource provider; `parent` is the subscription's id."""
+    """A resource provider. parent: id of the subscription. types: its resource types."""
     return {
         "id": f"{parent}/providers/{state.name}",
         "namespace": state.name,
@@ -560,7 +560,7 @@ def operation(state: OperationState) -> Document:
 
 
 def operation_output(state: OperationState) -> Document | None:
-    """What an action gives back when it is done; None for those that give nothing. The guest of a simulated VM has no patch to come."""
+    """The output of an action that has ended; None for actions without output. A simulated guest never lacks a patch."""
     action = state.verb.lower()
     if state.status != "Succeeded" or "patches/action" not in action:
         return None

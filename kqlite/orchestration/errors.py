@@ -1,6 +1,6 @@
-"""What the platform answers when it refuses, word for word; one function for each message.
+"""Azure's error answers, word for word: a function for each message.
 
-Texts are those of Azure's pages and of the public reports of its answers; a text that no source gives is kqlite's own with the
+Texts come from Azure's documentation and from public reports of its answers. Where no source gives a text, it is kqlite's own, with the
 service's status and code. Source: Azure docs, "Preview: Flexible orchestration for virtual machine scale sets in Azure",
 Troubleshoot; "Common error messages for virtual machines"; "Troubleshoot common Azure deployment errors".
 """
@@ -16,7 +16,15 @@ ACTIVITY_LOG = "https://aka.ms/activitylog"
 
 
 class ArmError(KqliteError):
-    """A refused request: HTTP status, code, message, and what it is about."""
+    """A refused request.
+
+    Args:
+        status: HTTP status.
+        code: Error code.
+        message: Error message.
+        target: The parameter or resource at fault; "" for none.
+        details: Further errors.
+    """
 
     def __init__(self, status: int, code: str, message: str, target: str = "", details: Iterable[dict[str, str]] = ()) -> None:
         super().__init__(f"{code}. {message}")
@@ -27,7 +35,7 @@ class ArmError(KqliteError):
         self.details = list(details)
 
     def body(self) -> dict[str, Any]:
-        """The error in ARM's form."""
+        """The answer's body."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.target:
             error["target"] = self.target
@@ -37,10 +45,10 @@ class ArmError(KqliteError):
 
 
 class CoreError(KqliteError):
-    """A wrong use of the simulation itself (a fault, a metric, a scenario), which no Azure answer stands for."""
+    """A wrong use of the simulation itself: an invalid fault, metric or scenario. Azure has no answer for it."""
 
 
-# The troubleshooting section of the page.
+# From the page's section "Troubleshoot".
 
 
 def profile_not_allowed() -> ArmError:
@@ -340,7 +348,7 @@ def name_invalid(target: str, name: str) -> ArmError:
     )
 
 
-# Attaching and detaching, as later versions of the service word it.
+# Attaching and detaching VMs, in the later service.
 
 _ATTACH = " For more information, see https://aka.ms/vmo/attachdetach."
 
@@ -570,7 +578,7 @@ def internal() -> ArmError:
 
 
 def injected(code: str, action: str, scope: str) -> ArmError:
-    """What a fault at the front door answers: what any request can meet in the service's words, and any other code as its own fault."""
+    """The answer of an `api_error` fault with this code."""
     if code == "Conflict":
         return conflict()
     if code == "AuthenticationFailed":

@@ -175,7 +175,7 @@ class ScaleSetState(NamedTuple):
         serial: Number of instances created from the profile so far. It selects the random stream for the next instance's name.
         operation: Id of the running operation that scales the set; "" when there is none.
         due: When the scale set controller wakes.
-        repair: Service state of automatic repairs: "Running", "Suspended" or "".
+        repair: Service state of automatic repairs: "Running", "NotRunning" or "Suspended"; "" without a policy.
         repair_rounds: Rounds of repair in a row in which no instance became healthy.
         repair_due: When the repair controller wakes.
         regular: Definition of the Regular instances of a set that mixes priorities; 0 for other sets.

@@ -1,7 +1,4 @@
-"""Which path is whose: from method and path to the handler, with the checks that come before any handler.
-
-Everything in a path compares without case.
-"""
+"""Routing: finds the handler for a method and path, and checks the api-version and subscription. Paths compare without case."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from kqlite.orchestration.model import GroupState, ResourceState, ScaleSetState,
 from kqlite.orchestration.paging import PAGE, VIEW_PAGE, Page
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import autoscale_settings, extensions, groups, power, registrations, resources, scale_sets, vms
-from kqlite.orchestration.requests.call import Call, Outcome, check_registered, group_of_id, last_segment, whole
+from kqlite.orchestration.requests.call import Call, Outcome, check_registered, group_of_id, last_segment, whole_number
 from kqlite.orchestration.requests.named_vm import find as find_vm
 from kqlite.orchestration.requests.named_vm import show as show_vm
 
@@ -26,20 +23,27 @@ Handler = Callable[[Recorder, Call], "Outcome | Page"]
 
 @dataclass(frozen=True)
 class Route:
-    """A handler and what it is called in the log."""
+    """A handler.
+
+    Args:
+        handle: Handles the request.
+        what: The resource type, as events name it.
+        is_operation: Whether the request polls an operation. The front door answers it itself.
+        is_locked: Whether a management lock can forbid the request.
+    """
 
     handle: Handler
     what: str
     is_operation: bool = False
-    is_locked: bool = True  # whether a lock can forbid it
+    is_locked: bool = True
 
     def cause(self, call: Call) -> str:
-        """The operation's name, as an activity log has it."""
+        """The name of the request, as activity logs have it, such as "virtualMachines/write"."""
         verb = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}.get(call.method)
         return f"{self.what}/{verb or call.child.rpartition('/')[2] + '/action'}"
 
 
-# Resource type in lower case -> (type, earliest api-version, versions to name in a refusal)
+# Resource type in lower case -> (type, earliest api-version, versions that errors name)
 _COMPUTE = ("2019-12-01", "2020-06-01", "2020-12-01", "2021-03-01", "2021-04-01", "2021-07-01")
 _TYPES: dict[str, tuple[Type, str, tuple[str, ...]]] = {
     Type.SCALE_SET.lower(): (Type.SCALE_SET, "2019-12-01", _COMPUTE),
@@ -56,7 +60,7 @@ _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
 
 
 def find_route(recorder: Recorder, method: str, path: str, query: dict[str, str]) -> tuple[Route, Call]:
-    """The handler for a request. Raises ArmError where there is none, or what comes before it fails: api-version, subscription."""
+    """The handler for a request. Raises ArmError for an unknown path, method, api-version or subscription."""
     segments = [segment for segment in path.split("/") if segment]
     low = [segment.lower() for segment in segments]
     if not low or low[0] != "subscriptions":
@@ -163,7 +167,7 @@ def _child(recorder: Recorder, method: str, path: str, type_: Type, what: str, c
                 return _only(method, path, GET=get)
             return _only(method, path, GET=get, PUT=put, PATCH=put, DELETE=Route(extensions.delete, f"{what}/extensions"))
         if child == "metadata/scheduledevents":
-            route = Route(power.scheduled_events, what, is_locked=False)  # the guest asks, not a user
+            route = Route(power.scheduled_events, what, is_locked=False)  # a request of the guest; locks do not apply
             return _only(method, path, GET=route, POST=route)
         if parts[0] == "providers" and parts[1:3] == ["microsoft.maintenance", "configurationassignments"]:
             return _only(method, path, PUT=Route(_maintenance, what))
@@ -282,7 +286,7 @@ def _groups(recorder: Recorder, call: Call) -> Page:
         tags = {name.lower(): value for name, value in states[key].tags}
         if found is None or (found.group(1).lower() in tags and found.group(2) in (None, tags[found.group(1).lower()])):
             kept.append(arm_documents.group(call.subscription.id, states[key]))
-    return _plain_page(kept[: whole(call.query.get("$top", ""))])
+    return _plain_page(kept[: whole_number(call.query.get("$top", ""))])
 
 
 def _scale_set(recorder: Recorder, call: Call) -> Outcome:

@@ -1,15 +1,15 @@
-"""Scenario files: requests, faults, time and expectations as text, which also serve as tests.
+"""Scenario files: requests, faults, time and expectations as text. They also serve as tests.
 
-One command a line; a line that begins with blanks goes on with the command above it; `#` begins a comment line.
+Each line is a command. A line that begins with blanks continues the command above it. `#` begins a comment line.
 
-    options features=all seed=1             how the simulation is made; only before the first command
+    options features=all seed=1             arguments of `Simulation`; only before the first command
     PUT $rg {"location": "eastus"}          any ARM request; `$sub $rg $sets $vms $disks $nics $ips $autoscale` and
                                             `let` names are filled in, an api-version is added where there is none
     set web capacity=3 domains=2 {..}       a Flexible set with a small profile; the JSON is merged into its body
-    vm db set=web domain=1 {..}             a hand-made VM in the same way
+    vm db set=web domain=1 {..}             a VM in the same way, standalone without `set`
     scale web 5 | act db deallocate | delete db
     advance 5m | settle                     time passes; until every operation has ended
-    metric web "Percentage CPU" 80          what a set, or an instance, shows from now on
+    metric web "Percentage CPU" 80          the value of a metric of a set, or of an instance, from now on
     fault allocation region=eastus as f     a fault and a name for it
     recover f
     let one = instance web 0                a name for the id of an instance (in the order of names)
@@ -45,7 +45,7 @@ from kqlite.orchestration.model import NoteState
 from kqlite.orchestration.requests.schema import merged
 
 _METHODS = ("GET", "PUT", "PATCH", "POST", "DELETE", "HEAD")
-_LATER = "api-version=2023-09-01"  # of `set` and `vm`, whose JSON may hold what came after the page
+_LATER = "api-version=2023-09-01"  # for `set` and `vm`, so that their JSON may use later members
 _OPTIONS = ("features", "seed", "profile", "subscriptions", "clock")
 _SUB = "/subscriptions/00000000-0000-0000-0000-000000000001"
 _RG = f"{_SUB}/resourceGroups/rg"
@@ -62,11 +62,11 @@ _NAMES = {
 
 
 class ScenarioError(KqliteError):
-    """A scenario file that cannot be read, or an expectation that was not met; the message has file, line and reason."""
+    """A scenario file that cannot be parsed, or an expectation that fails. The message has file, line and reason."""
 
 
 class ScenarioSimulation(Protocol):
-    """What a scenario drives: `kqlite.Simulation`."""
+    """The methods of `kqlite.Simulation` that scenarios use."""
 
     def arm(self, method: str, path_and_query: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer: ...
     def advance(self, by: str = "0s") -> None: ...
@@ -84,7 +84,13 @@ class ScenarioSimulation(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """A command. line: where it stands, from 1. rest: the text after the command."""
+    """A line of a scenario.
+
+    Args:
+        line: Line number, from 1.
+        command: Its first word.
+        rest: The text after it.
+    """
 
     line: int
     command: str
@@ -93,7 +99,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A scenario file, read. title: its first comment line."""
+    """A parsed scenario file. title: its first comment line."""
 
     name: str
     title: str
@@ -102,7 +108,7 @@ class Scenario:
 
 
 def parse(text: str, name: str = "scenario") -> Scenario:
-    """Read a scenario. Raises ScenarioError with line and reason."""
+    """Parse a scenario. Raises ScenarioError with line and reason."""
     title, options = "", dict[str, Any]()
     steps: list[Step] = []
     for number, raw in enumerate(text.splitlines(), 1):
@@ -145,7 +151,7 @@ def _options(rest: str, name: str, number: int) -> dict[str, Any]:
 
 
 def fault_of(text: str) -> tuple[dict[str, Any], str]:
-    """The fault that `name key=value .. [as alias]` says, and its alias, which is its name where none is given."""
+    """The fault that a text such as `name key=value .. [as alias]` describes, and its alias (the name without `as`)."""
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -162,7 +168,15 @@ def fault_of(text: str) -> tuple[dict[str, Any], str]:
 
 @dataclass
 class Runner:
-    """Runs a scenario on a simulation. restarted: what gives the simulation again after a restart."""
+    """Runs a scenario on a simulation.
+
+    Args:
+        restarted: Restarts the simulation from its directory and returns it; None if it has no directory.
+        names: Values of `$name`.
+        faults: Ids of faults by alias.
+        answer: The last answer.
+        expectations: Number of expectations checked so far.
+    """
 
     scenario: Scenario
     simulation: ScenarioSimulation
@@ -195,7 +209,7 @@ class Runner:
     def _filled(self, text: str) -> str:
         def name(found: re.Match[str]) -> str:
             if found.group(1) not in self.names:
-                # `$expand`, `$filter` and their like belong to the request.
+                # `$expand`, `$filter` and the like are query parameters.
                 return found.group(0)
             return self.names[found.group(1)]
 
@@ -413,7 +427,7 @@ def _value(text: str) -> Any:
 
 
 def _at(value: Any, path: str) -> Any:
-    """What lies at a path: members by dots, elements by [n], every element by [*]."""
+    """The value at a path such as `properties.disks[0].name`. `[*]` gives the list of the values in all elements."""
     for number, name in re.findall(r"\[(\d+|\*)\]|([^.\[\]]+)", path):
         if number == "*":
             rest = path[path.index("[*]") + 3 :].lstrip(".")

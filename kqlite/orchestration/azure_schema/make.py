@@ -1,11 +1,10 @@
-"""Makes `table.json` anew: the members of request bodies, as Azure's public API specifications have them.
+"""Makes `table.json`: the members of request bodies in Azure's public API specifications.
 
     python kqlite/orchestration/azure_schema/make.py FOLDER
 
-FOLDER holds one folder for each package that is named below, such as `azure-mgmt-compute-30.6.0`, each filled by
-`pip install --no-deps --target FOLDER/NAME PACKAGE==VERSION`; `azure-mgmt-core` and `isodate` have to be there as
-well. The packages are generated from the specifications, so their models carry the same facts: names, types, words, what is required and
-what is read-only. Nothing else of them is taken.
+FOLDER has a folder for each package below, such as `azure-mgmt-compute-30.6.0`, made by
+`pip install --no-deps --target FOLDER/NAME PACKAGE==VERSION`. `azure-mgmt-core` and `isodate` must be installed. The packages are generated
+from the specifications. This program takes from their models the names, types, words, and what is required or read-only.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-# Which package has an api-version, and in which module of it; the newest version of a package may be its only one.
+# (api-version, package) for each api-version. "" is the only version in its package.
 _COMPUTE_30, _COMPUTE_34, _COMPUTE_39 = ("azure-mgmt-compute", "30.6.0"), ("azure-mgmt-compute", "34.1.0"), ("azure-mgmt-compute", "39.0.0")
 _NETWORK_22, _NETWORK_25 = ("azure-mgmt-network", "22.2.0"), ("azure-mgmt-network", "25.4.0")
 _MONITOR = ("azure-mgmt-monitor", "6.0.2")
@@ -42,7 +41,7 @@ _DISKS = [
 _NETWORKS = [*((version, _NETWORK_22) for version in ("2020-11-01", "2021-02-01", "2022-07-01")), ("", _NETWORK_25)]
 _MONITORS = [(version, _MONITOR) for version in ("2015-04-01", "2021-05-01-preview", "2022-10-01")]
 
-# The bodies that kqlite reads, and the versions whose models say what is in them. A PATCH is read against the whole resource.
+# The models that kqlite reads bodies with, and the versions to merge. A PATCH is read with the model of the whole resource.
 ROOTS: dict[str, list[tuple[str, tuple[str, str]]]] = {
     "VirtualMachineScaleSet": _MACHINES,
     "VirtualMachineScaleSetVM": _MACHINES,
@@ -60,7 +59,7 @@ ROOTS: dict[str, list[tuple[str, tuple[str, str]]]] = {
     "LoadBalancer": _NETWORKS,
     "AutoscaleSettingResource": _MONITORS,
 }
-# Words that are no closed choice: `azure_offerings` lists the sizes and answers for the first.
+# Choices that are not closed. `azure_offerings` lists the sizes.
 _OPEN = {"VirtualMachineSizeTypes"}
 _NEWEST = "9999-12-31"
 _PLAIN = {"str": "str", "bool": "bool", "int": "int", "long": "long", "float": "num", "iso-8601": "datetime", "duration": "duration"}
@@ -68,18 +67,18 @@ _PLAIN = {"str": "str", "bool": "bool", "int": "int", "long": "long", "float": "
 
 @dataclass
 class Member:
-    """What is known of one member. lacking: the last version known not to have it."""
+    """A member of the table. added_after: the last version known not to have it."""
 
     type: str
     required: bool
     read_only: bool
     limits: dict[str, float]
-    lacking: str = ""
+    added_after: str = ""
 
 
 @dataclass
-class Found:
-    """A member as one model has it. nested: the class of what lies below."""
+class ModelMember:
+    """A member of a model in a package. nested: the class of its value, for objects and choices."""
 
     name: str
     kind: str
@@ -90,44 +89,44 @@ class Found:
 
 
 class Table:
-    """All nodes, merged over the versions."""
+    """The table: all objects and choices, merged over the versions."""
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[str, Member]] = {}
         self.words: dict[str, dict[str, str]] = {}
-        self._seen: dict[str, set[str]] = {}  # the versions in which an object or a choice was met
+        self._seen: dict[str, set[str]] = {}  # versions in which an object or choice occurs
         self._done: set[tuple[str, str, str]] = set()
 
     def add(self, node: str, cls: type, version: str) -> None:
-        """Merge what a class says of a node."""
+        """Merge a class of a version into an object of the table."""
         key = (node, cls.__name__, version)
         if key in self._done:
             return
         self._done.add(key)
         self._merge(node, list(_members(cls)), version)
 
-    def _merge(self, node: str, found: list[Found], version: str) -> None:
+    def _merge(self, node: str, found: list[ModelMember], version: str) -> None:
         before = self._before(node, version)
         members = self.objects.setdefault(node, {})
-        below: dict[str, list[Found]] = {}
+        below: dict[str, list[ModelMember]] = {}
         for each in found:
             head, _, rest = each.name.partition(".")
             if rest:
-                below.setdefault(head, []).append(Found(rest, each.kind, each.nested, each.required, each.read_only, each.limits))
+                below.setdefault(head, []).append(ModelMember(rest, each.kind, each.nested, each.required, each.read_only, each.limits))
                 continue
             self._member(members, node, each, version, before)
         for head, inner in below.items():
             members.setdefault(head, Member(f"{node}.{head}", False, False, {}, before))
             self._merge(f"{node}.{head}", inner, version)
 
-    def _before(self, met: str, version: str) -> str:
-        """The last version before this one in which something was met already; what is new in it came later than that."""
-        versions = self._seen.setdefault(met, set())
+    def _before(self, name: str, version: str) -> str:
+        """The last earlier version with this object or choice. Members that are new in `version` were added after it."""
+        versions = self._seen.setdefault(name, set())
         before = max((each for each in versions if each < version), default="")
         versions.add(version)
         return before
 
-    def _member(self, members: dict[str, Member], node: str, each: Found, version: str, before: str) -> None:
+    def _member(self, members: dict[str, Member], node: str, each: ModelMember, version: str, before: str) -> None:
         known = members.get(each.name)
         type_ = each.kind
         if each.nested is not None and not each.read_only:
@@ -142,7 +141,7 @@ class Table:
             name: (min if name.startswith("min") else max)(bound, each.limits.get(name, bound)) for name, bound in known.limits.items()
         }
 
-    def _below(self, known: Member | None, node: str, each: Found, version: str) -> str:
+    def _below(self, known: Member | None, node: str, each: ModelMember, version: str) -> str:
         assert each.nested is not None
         if issubclass(each.nested, enum.Enum):
             if each.nested.__name__ in _OPEN:
@@ -168,11 +167,14 @@ class Table:
             kept.setdefault(str(word.value), before)
 
     def document(self) -> dict[str, Any]:
-        """What is written."""
+        """The content of `table.json`."""
         objects = {
             node: {name: _written(member) for name, member in sorted(members.items())} for node, members in sorted(self.objects.items())
         }
-        words = {name: [f"{word} >{lacking}" if lacking else word for word, lacking in kept.items()] for name, kept in self.words.items()}
+        words = {
+            name: [f"{word} >{added_after}" if added_after else word for word, added_after in kept.items()]
+            for name, kept in self.words.items()
+        }
         return {"words": dict(sorted(words.items())), "objects": objects}
 
 
@@ -181,23 +183,23 @@ def _written(member: Member) -> str:
         return "read-only"
     parts = [member.type, *(["required"] if member.required else [])]
     parts += [f"{name}={bound:g}" for name, bound in sorted(member.limits.items())]
-    return " ".join([*parts, *([f">{member.lacking}"] if member.lacking else [])])
+    return " ".join([*parts, *([f">{member.added_after}"] if member.added_after else [])])
 
 
 def _is_reference(cls: type, node: str) -> bool:
-    """Whether a member of this class names a resource that lies elsewhere: Azure shows all of it there, and reads its id alone."""
+    """Whether a member of this class refers to another resource. Azure shows that resource in full and reads only its id."""
     if "azure.mgmt.network" not in cls.__module__:
         return False
     own = _OWN.get(node, ())
     return cls.__name__ not in own and (cls.__name__ in _ELSEWHERE or {"id", "location"} <= set(getattr(cls, "_attribute_map", ())))
 
 
-# Parts of other resources, and the resource that they are parts of.
+# Classes of child resources, and the resource that they belong to.
 _ELSEWHERE = ("Subnet", "ApplicationGatewayBackendAddressPool", "InboundNatRule", "BackendAddressPool", "IPConfiguration")
 _OWN = {"LoadBalancer": ("InboundNatRule", "BackendAddressPool"), "LoadBalancer.properties": ("InboundNatRule", "BackendAddressPool")}
 
 
-def _members(cls: type) -> Iterator[Found]:
+def _members(cls: type) -> Iterator[ModelMember]:
     mapping = getattr(cls, "_attribute_map", None)
     if mapping is None:
         yield from _fields(cls)
@@ -217,7 +219,7 @@ def _members(cls: type) -> Iterator[Found]:
             for short, long in (("min", "minimum"), ("max", "maximum"), ("minItems", "min_items"), ("maxItems", "max_items"))
             if long in rule
         }
-        yield Found(name, kind, nested, bool(rule.get("required")), bool(rule.get("readonly")), limits)
+        yield ModelMember(name, kind, nested, bool(rule.get("required")), bool(rule.get("readonly")), limits)
 
 
 def _classic(type_: str, annotation: str, module: ModuleType) -> tuple[str, type | None]:
@@ -237,7 +239,7 @@ def _classic(type_: str, annotation: str, module: ModuleType) -> tuple[str, type
     return shape, cls
 
 
-def _fields(cls: type) -> Iterator[Found]:
+def _fields(cls: type) -> Iterator[ModelMember]:
     module = sys.modules[cls.__module__.rpartition(".")[0]]
     seen: set[str] = set()
     for base in cls.__mro__:
@@ -254,7 +256,8 @@ def _fields(cls: type) -> Iterator[Found]:
             nested = getattr(module, named.group(1)) if named else None
             plain = next((ours for theirs, ours in _HINTS if theirs in text), "object")
             read_only = rest._visibility == ["read"]  # type: ignore[union-attr]
-            yield Found(rest._rest_name_input or attribute, shape if nested else shape.replace("*", plain), nested, not optional, read_only)  # type: ignore[union-attr]
+            name = rest._rest_name_input or attribute  # type: ignore[union-attr]
+            yield ModelMember(name, shape if nested else shape.replace("*", plain), nested, not optional, read_only)
 
 
 _HINTS = (
@@ -270,17 +273,17 @@ _HINTS = (
 
 @contextmanager
 def _models(folder: Path, package: tuple[str, str], version: str) -> Iterator[ModuleType]:
-    """The models of a version, imported from where the package was put."""
-    place = str(folder / f"{package[0]}-{package[1]}")
-    sys.path.insert(0, place)
+    """The module with the models of a version, imported from its package's folder."""
+    path = str(folder / f"{package[0]}-{package[1]}")
+    sys.path.insert(0, path)
     mgmt = importlib.import_module("azure.mgmt")
-    mgmt.__path__ = [f"{place}/azure/mgmt", *mgmt.__path__]
+    mgmt.__path__ = [f"{path}/azure/mgmt", *mgmt.__path__]
     name = package[0].replace("-", ".")
     suffix = f".v{version.replace('-', '_')}" if version else ""
     try:
         yield importlib.import_module(f"{name}{suffix}.models")
     finally:
-        sys.path.remove(place)
+        sys.path.remove(path)
         mgmt.__path__ = list(mgmt.__path__)[1:]
         for loaded in [each for each in sys.modules if each == name or each.startswith(f"{name}.")]:
             del sys.modules[loaded]
@@ -288,7 +291,7 @@ def _models(folder: Path, package: tuple[str, str], version: str) -> Iterator[Mo
 
 
 def make(folder: Path) -> dict[str, Any]:
-    """The table, from the packages below the folder."""
+    """The content of `table.json`, from the packages in the folder."""
     table = Table()
     for root, sources in ROOTS.items():
         for version, package in sources:

@@ -17,7 +17,7 @@ from kqlite.orchestration.model import SettingState, Type
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import schema
 from kqlite.orchestration.requests.bodies import read_resource
-from kqlite.orchestration.requests.call import Call, Outcome, check_match, check_name, checked_location, tags_of, whole
+from kqlite.orchestration.requests.call import Call, Outcome, check_match, check_name, checked_location, tags_of, whole_number
 from kqlite.orchestration.zones import zone_of
 
 _MODEL, _OWNER = "AutoscaleSettingResource", "autoscaleSettings"
@@ -25,7 +25,7 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 
 
 def put(recorder: Recorder, call: Call) -> Outcome:
-    """PUT and PATCH of a setting; it is done at once."""
+    """PUT and PATCH of a setting. It takes effect at once."""
     group = call.group(recorder)
     known = cast("SettingState | None", group.get(Type.AUTOSCALE, call.name))
     if known is None and call.method == "PATCH":
@@ -58,7 +58,7 @@ def put(recorder: Recorder, call: Call) -> Outcome:
 
 
 def _check_alone(recorder: Recorder, call: Call, target: str) -> None:
-    """One setting for each target."""
+    """Raise ArmError if another setting has the same target."""
     for group in recorder.fleet.groups(call.subscription.subscription):
         for other in cast("dict[str, SettingState]", group.of(Type.AUTOSCALE)).values():
             if other.target.lower() == target.lower():
@@ -88,7 +88,7 @@ def _check(properties: dict[str, Any], target: str) -> None:
 def _check_capacity(capacity: dict[str, Any], path: str) -> None:
     numbers = []
     for name in ("minimum", "maximum", "default"):
-        number = whole(str(capacity.get(name, "")))
+        number = whole_number(str(capacity.get(name, "")))
         if number is None:
             raise _bad(f"{path}.{name}", "it must be a whole number, as text")
         numbers.append(number)
@@ -112,7 +112,7 @@ def _check_trigger(trigger: dict[str, Any], path: str) -> None:
 def _check_action(action: dict[str, Any], path: str) -> None:
     _check_word(action.get("direction"), ("none", "increase", "decrease"), f"{path}.direction", required=True)
     _check_word(action.get("type"), CHANGE_KINDS, f"{path}.type", required=True)
-    if not whole(str(action.get("value", "1"))):
+    if not whole_number(str(action.get("value", "1"))):
         raise _bad(f"{path}.value", "it must be a whole number of at least 1, as text")
     _check_time(action.get("cooldown") or "PT5M", MINUTE, 7 * DAY, f"{path}.cooldown")
 

@@ -29,7 +29,19 @@ from kqlite.orchestration.recorder import Recorder
 
 @dataclass
 class Call:
-    """A request. container: the subscription where `group_name` is "". name, child: the resource and what lies below it."""
+    """A request, with its path taken apart.
+
+    Args:
+        subscription: The subscription in the path.
+        group_name: The resource group; "" for a request about the subscription.
+        name: The resource; "" for a list.
+        child: The path below the resource, such as "extensions/health" or "start".
+        body: The parsed body.
+        query: Query parameters, with names in lower case.
+        headers: Headers, with names in lower case.
+        text: The body as text, for positions in error messages; None for a body that came as an object.
+        path: The whole path.
+    """
 
     method: str
     subscription: Container
@@ -43,7 +55,7 @@ class Call:
     path: str = ""
 
     def group(self, recorder: Recorder) -> Container:
-        """The resource group. Raises ArmError where it is absent, or being deleted and the request would write."""
+        """The resource group. Raises ArmError if there is none, or if the request would write to a group that is being deleted."""
         container = recorder.fleet.container(f"{self.subscription.key}/resourcegroups/{self.group_name}")
         state = cast("GroupState | None", self.subscription.get(Type.GROUP, self.group_name))
         if container is None or state is None:
@@ -55,9 +67,14 @@ class Call:
 
 @dataclass
 class Outcome:
-    """What a request decided. status: of the first answer. document: what the answer shows, made after the commit.
+    """The result of a request handler, from which the front door makes the answer.
 
-    operation: the id of the operation that goes on, "" where it is done. headers: more headers of the answer.
+    Args:
+        status: HTTP status.
+        document: Function that makes the answer's body after the commit; None for no body.
+        operation: Id of the operation that goes on; "" for none.
+        location: Region in the operation's URL.
+        headers: More headers.
     """
 
     status: int
@@ -79,7 +96,15 @@ def check_name(name: str, target: str) -> None:
 
 
 def checked_location(body: dict[str, Any], type_: str, known: str = "") -> str:
-    """The location of a body as it is stored; that of the existing resource where the body has none. Raises ArmError."""
+    """The location of a body, in the stored form.
+
+    Args:
+        type_: Type of the resource, for error messages.
+        known: Location of the existing resource, for a body without one.
+
+    Raises:
+        ArmError: A missing or unknown location.
+    """
     asked = body.get("location") or ""
     if not isinstance(asked, str):
         raise content_invalid(f"Error converting value {json.dumps(asked)} to type string. Path location, line 1.")
@@ -92,14 +117,14 @@ def checked_location(body: dict[str, Any], type_: str, known: str = "") -> str:
 
 
 def check_registered(recorder: Recorder, subscription: Container, namespace: str) -> None:
-    """Raises ArmError where the provider is not registered."""
+    """Raise ArmError if the resource provider is not registered."""
     provider = cast("ProviderState | None", subscription.get(Type.PROVIDER, namespace))
     if provider is None or provider.state not in ("Registered", "Registering"):
         raise provider_not_registered(namespace)
 
 
 def check_match(call: Call, state: State | None) -> None:
-    """`If-Match` and `If-None-Match` against the version. Raises ArmError 412."""
+    """Compare `If-Match` and `If-None-Match` with the resource's version. Raises ArmError 412."""
     wanted = call.headers.get("if-match")
     etag = etag_of(state) if state is not None else ""
     if wanted and (state is None or (wanted != "*" and wanted != etag)):
@@ -115,7 +140,14 @@ def etag_of(state: State) -> str:
 
 
 def tags_of(call: Call, body: dict[str, Any], known: Tags = ()) -> Tags:
-    """The tags of a body; where it has none, a PATCH leaves those of the existing resource, and a PUT leaves none. Raises ArmError."""
+    """The tags that a resource has after a request.
+
+    Args:
+        known: Tags of the existing resource. A PATCH without tags keeps them; a PUT without tags removes them.
+
+    Raises:
+        ArmError: Too many tags, or invalid names.
+    """
     tags = body.get("tags")
     if tags is None:
         return known if call.method == "PATCH" else ()
@@ -128,14 +160,14 @@ def tags_of(call: Call, body: dict[str, Any], known: Tags = ()) -> Tags:
 
 
 def check_unlocked(recorder: Recorder, group: Container, resource_id: str, operation: str = "delete") -> None:
-    """Raises ArmError where a lock forbids to delete a resource, or to write to it."""
+    """Raise ArmError if a lock forbids the operation, "delete" or "write"."""
     for lock in locks_on(group, resource_id):
         if operation == "delete" or recorder.fleet.definitions[lock.definition].document["properties"]["level"] == "ReadOnly":
             raise scope_locked(resource_id, scope_of(lock), operation)
 
 
 def check_locks(recorder: Recorder, call: Call) -> None:
-    """Raises ArmError where a lock forbids what a request does; Resource Manager asks before anybody else does."""
+    """Raise ArmError if a lock forbids the request. Resource Manager checks this before the provider sees the request."""
     group = recorder.fleet.container(f"{call.subscription.key}/resourcegroups/{call.group_name}") if call.group_name else None
     if group is not None:
         check_unlocked(recorder, group, call.path, "delete" if call.method == "DELETE" else "write")
@@ -151,13 +183,13 @@ def group_of_id(resource_id: str) -> str:
     return resource_id.lower().partition("/providers/")[0]
 
 
-def whole(text: str) -> int | None:
-    """The whole number that a text is, of at most nine digits; None for another text."""
+def whole_number(text: str) -> int | None:
+    """The whole number in a text of at most nine digits; None for other text."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 9 else None
 
 
-def given(body: dict[str, Any], *path: str) -> Any:
-    """The value at a path of members; None where there is none."""
+def get_path(body: dict[str, Any], *path: str) -> Any:
+    """The value at a path of member names; None if a member is missing."""
     value: Any = body
     for name in path:
         if not isinstance(value, dict):

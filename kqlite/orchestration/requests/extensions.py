@@ -15,7 +15,7 @@ from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import rules, schema
 from kqlite.orchestration.requests.bodies import read_resource
 from kqlite.orchestration.requests.call import Call, Outcome, check_registered
-from kqlite.orchestration.requests.named_vm import check_free
+from kqlite.orchestration.requests.named_vm import check_idle
 
 
 def _vm(recorder: Recorder, call: Call) -> tuple[Container, VmState]:
@@ -48,7 +48,7 @@ def get(recorder: Recorder, call: Call) -> Outcome:
 
 
 def put(recorder: Recorder, call: Call) -> Outcome:
-    """PUT and PATCH of an extension: the VM installs it, and is Updating meanwhile."""
+    """PUT and PATCH of an extension. The VM is Updating while it installs the extension."""
     check_registered(recorder, call.subscription, "Microsoft.Compute")
     group, vm = _vm(recorder, call)
     body = read_resource(call, "VirtualMachineExtension", "extensions")
@@ -65,7 +65,7 @@ def put(recorder: Recorder, call: Call) -> Outcome:
     if known is None:
         others = [{"name": each, "properties": recorder.fleet.definitions[number].document} for each, number, *_ in vm.extensions]
         rules.check_handlers([*others, {"name": name, "properties": properties}], recorder.fleet.facts(vm.model).os_type)
-    check_free(recorder, vm, "extensions/write")
+    check_idle(recorder, vm, "extensions/write")
     if vm.power != Power.RUNNING:
         raise errors.extensions_need_running_vm()
     number = recorder.define("extension", rules.public_properties(properties))
@@ -102,7 +102,7 @@ def delete(recorder: Recorder, call: Call) -> Outcome:
     known = _of(vm, name)
     if known is None:
         return Outcome(204)
-    check_free(recorder, vm, "extensions/delete")
+    check_idle(recorder, vm, "extensions/delete")
     if vm.power != Power.RUNNING:
         raise errors.extensions_need_running_vm()
     target = f"{group.scope(Type.VM)}{vm.name}/extensions/{known.name}"

@@ -16,21 +16,21 @@ from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import schema
 from kqlite.orchestration.requests.call import Call, Outcome, checked_location, tags_of
 
-_SHOWN = {"id": schema.GONE, "name": schema.GONE, "type": schema.GONE}
+_READ_ONLY_MEMBERS = {"id": schema.READ_ONLY, "name": schema.READ_ONLY, "type": schema.READ_ONLY}
 _GROUP = schema.shape_of(
     {
-        **_SHOWN,
+        **_READ_ONLY_MEMBERS,
         "location": schema.STR,
         "tags": (schema.STR,),
         "managedBy": schema.STR,
-        "properties": {"provisioningState": schema.GONE},
+        "properties": {"provisioningState": schema.READ_ONLY},
     }
 )
 _LOCK = schema.shape_of(
     {
-        **_SHOWN,
+        **_READ_ONLY_MEMBERS,
         "properties": {
-            "level": schema.Words({word.lower(): (word, "") for word in ("NotSpecified", "CanNotDelete", "ReadOnly")}),
+            "level": schema.Choice({word.lower(): (word, "") for word in ("NotSpecified", "CanNotDelete", "ReadOnly")}),
             "notes": schema.STR,
             "owners": [{"applicationId": schema.STR}],
         },
@@ -77,7 +77,7 @@ def get(recorder: Recorder, call: Call) -> Outcome:
 
 
 def delete(recorder: Recorder, call: Call) -> Outcome:
-    """DELETE of a group with all that is in it."""
+    """DELETE of a group with all its resources."""
     known = _known(call)
     if known is None:
         raise errors.group_not_found(call.group_name)
@@ -92,7 +92,7 @@ def delete(recorder: Recorder, call: Call) -> Outcome:
 
 
 def lock(recorder: Recorder, call: Call) -> Outcome:
-    """PUT, GET and DELETE of a lock on a group, or on a resource in it; `call.child` is the scope's path, `call.name` the lock."""
+    """PUT, GET and DELETE of a lock. `call.child` is the path of the locked group or resource, `call.name` the lock's name."""
     group = call.group(recorder)
     locks = cast("dict[str, ResourceState]", group.of(Type.LOCK)).values()
     same = (lock for lock in locks if scope_of(lock).lower() == call.child.lower() and shown_name(lock).lower() == call.name.lower())

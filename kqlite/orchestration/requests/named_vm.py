@@ -1,4 +1,4 @@
-"""The VM that a request names: found, shown, and whether it takes new work."""
+"""Helpers for requests that name a VM: find it, show it, check that it is idle."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def show(recorder: Recorder, group: Container, vm: VmState, with_view: bool = Fa
 
 
 def outcome(recorder: Recorder, group: Container, name: str, status: int, operation: str, location: str) -> Outcome:
-    """The VM as it is after the commit, with the operation that goes on."""
+    """The outcome of a request about a VM: its document after the commit, and the operation that goes on."""
     return Outcome(status, lambda: show(recorder, group, cast("VmState", group.vm(name))), operation, location)
 
 
@@ -43,8 +43,8 @@ _CHANGES_POWER_TO: dict[str, str] = {
 _POWER_OPERATIONS = ("start", "powerOff", "deallocate", "restart")
 
 
-def check_free(recorder: Recorder, vm: VmState, operation: str) -> None:
-    """Raises ArmError where a VM takes no new work: it is being deleted, worked on, or maintained."""
+def check_idle(recorder: Recorder, vm: VmState, operation: str) -> None:
+    """Raise ArmError if a VM cannot begin a step: it is being deleted, has a step under way, or is maintained by the platform."""
     if vm.provisioning == Provisioning.DELETING:
         raise errors.vm_operation_not_allowed(operation, vm.name, errors.MARKED_FOR_DELETION)
     if under_way(recorder, vm):

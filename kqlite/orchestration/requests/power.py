@@ -16,12 +16,12 @@ from kqlite.orchestration.instances import QUICK_STOP, begin, start_deallocated
 from kqlite.orchestration.model import Power, Step, Type, VmState
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests import schema
-from kqlite.orchestration.requests.call import Call, Outcome, check_registered, whole
-from kqlite.orchestration.requests.named_vm import check_free, find
+from kqlite.orchestration.requests.call import Call, Outcome, check_registered, whole_number
+from kqlite.orchestration.requests.named_vm import check_idle, find
 
 _APPROVAL = schema.shape_of({"StartRequests": [{"EventId": schema.STR}], "DocumentIncarnation": schema.INT})
 _LONGEST_SAS = 24 * 60  # minutes
-_OFF = (Power.DEALLOCATED, Power.DEALLOCATING)
+_DEALLOCATED = (Power.DEALLOCATED, Power.DEALLOCATING)
 _NEEDS_RUNNING = {"restart": Step.RESTART, "redeploy": Step.REDEPLOY}
 
 
@@ -31,11 +31,11 @@ def act(recorder: Recorder, call: Call) -> Outcome:
     group, vm = find(recorder, call)
     name = call.child.lower()
     if name in _ACTIONS:
-        check_free(recorder, vm, _ACTIONS[name][0])
+        check_idle(recorder, vm, _ACTIONS[name][0])
         if vm.generalized and name in ("start", "restart"):
             raise errors.vm_operation_not_allowed(_ACTIONS[name][0], vm.name, errors.GENERALIZED)
         return _ACTIONS[name][1](recorder, call, group, vm)
-    return _AT_ONCE[name](recorder, call, group, vm)
+    return _IMMEDIATE_ACTIONS[name](recorder, call, group, vm)
 
 
 def _operation(recorder: Recorder, call: Call, group: Container, vm: VmState) -> str:
@@ -43,7 +43,7 @@ def _operation(recorder: Recorder, call: Call, group: Container, vm: VmState) ->
 
 
 def _done(recorder: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
-    """Nothing is left to do."""
+    """An action without effect, such as the start of a running VM: its operation ends at once."""
     operation = _operation(recorder, call, group, vm)
     recorder.end_operation(group, operation)
     return Outcome(202, operation=operation, location=vm.location)
@@ -69,7 +69,7 @@ def _start(recorder: Recorder, call: Call, group: Container, vm: VmState) -> Out
 
 
 def _power_off(recorder: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
-    if vm.power in _OFF:
+    if vm.power in _DEALLOCATED:
         raise errors.vm_operation_not_allowed("powerOff", vm.name, errors.DEALLOCATED)
     if vm.power == Power.STOPPED:
         return _done(recorder, call, group, vm)
@@ -87,7 +87,7 @@ def _deallocate(recorder: Recorder, call: Call, group: Container, vm: VmState) -
 
 def _need_running(recorder: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     name = call.child.lower()
-    if vm.power in _OFF:
+    if vm.power in _DEALLOCATED:
         raise errors.vm_operation_not_allowed(name, vm.name, errors.DEALLOCATED)
     if vm.power != Power.RUNNING:
         raise errors.vm_must_run()
@@ -95,7 +95,7 @@ def _need_running(recorder: Recorder, call: Call, group: Container, vm: VmState)
 
 
 def _reimage(recorder: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
-    if vm.power in _OFF:
+    if vm.power in _DEALLOCATED:
         raise errors.vm_operation_not_allowed("reimage", vm.name, errors.DEALLOCATED)
     return _step(recorder, call, group, vm, Step.REIMAGE)
 
@@ -118,7 +118,7 @@ def _generalize(recorder: Recorder, call: Call, group: Container, vm: VmState) -
 
 
 def _evict(recorder: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
-    check_free(recorder, vm, "simulateEviction")
+    check_idle(recorder, vm, "simulateEviction")
     if not recorder.fleet.facts(vm.model).is_spot:
         raise errors.eviction_not_allowed(vm.name)
     spot.evict(recorder, group, vm)
@@ -128,7 +128,7 @@ def _evict(recorder: Recorder, call: Call, group: Container, vm: VmState) -> Out
 def _boot_data(recorder: Recorder, call: Call, group: Container, vm: VmState) -> Outcome:
     if not recorder.fleet.facts(vm.model).boot_diagnostics:
         raise errors.vm_operation_not_allowed("retrieveBootDiagnosticsData", vm.name, "boot diagnostics is not enabled.")
-    minutes = whole(call.query.get("sasuriexpirationtimeinminutes") or "120")
+    minutes = whole_number(call.query.get("sasuriexpirationtimeinminutes") or "120")
     if minutes is None or not 1 <= minutes <= _LONGEST_SAS:
         raise errors.parameter_invalid("sasUriExpirationTimeInMinutes")
     end = f"{to_datetime(recorder.now + minutes * 60_000_000):%Y-%m-%dT%H:%M:%SZ}"
@@ -137,7 +137,7 @@ def _boot_data(recorder: Recorder, call: Call, group: Container, vm: VmState) ->
 
 
 def scheduled_events(recorder: Recorder, call: Call) -> Outcome:
-    """What the guest sees at its metadata service: GET the events, POST to approve one."""
+    """The scheduled events of the guest's metadata service: GET lists them, POST approves one."""
     group, vm = find(recorder, call)
     if call.method == "POST":
         body = schema.read(call.body, _APPROVAL, "vm", call.text)
@@ -182,5 +182,5 @@ _ACTIONS: dict[str, tuple[str, _Handler]] = {
     "assesspatches": ("assessPatches", _assess),
     "installpatches": ("installPatches", _assess),
 }
-_AT_ONCE: dict[str, _Handler] = {"simulateeviction": _evict, "retrievebootdiagnosticsdata": _boot_data}
-ACTIONS = (*_ACTIONS, *_AT_ONCE)
+_IMMEDIATE_ACTIONS: dict[str, _Handler] = {"simulateeviction": _evict, "retrievebootdiagnosticsdata": _boot_data}
+ACTIONS = (*_ACTIONS, *_IMMEDIATE_ACTIONS)

@@ -17,7 +17,7 @@ from kqlite.orchestration.model import FeatureState, ProviderState, Type
 from kqlite.orchestration.recorder import Recorder
 from kqlite.orchestration.requests.call import Call, Outcome
 
-UNLIMITED = 1_000_000  # cores of a region or family where no quota was set
+UNLIMITED = 1_000_000  # limit on cores without a quota fault
 
 
 def feature(recorder: Recorder, call: Call) -> Outcome:
@@ -44,7 +44,7 @@ def feature_list(recorder: Recorder, call: Call) -> list[dict[str, Any]]:
 
 
 def provider(recorder: Recorder, call: Call, types: dict[str, list[dict[str, Any]]]) -> Outcome:
-    """GET, register and unregister of a provider; `types` are its resource types by namespace in lower case."""
+    """GET, register and unregister of a provider. types: resource types by namespace in lower case."""
     known = cast("ProviderState | None", call.subscription.get(Type.PROVIDER, call.name))
     namespace = next((each for each in features.PROVIDERS if each.lower() == call.name.lower()), None)
     if known is None and namespace is None:
@@ -58,7 +58,7 @@ def provider(recorder: Recorder, call: Call, types: dict[str, list[dict[str, Any
 
 
 def provider_list(call: Call, types: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """All providers that are known."""
+    """The providers of the subscription."""
     states = cast("dict[str, ProviderState]", call.subscription.of(Type.PROVIDER))
     return [arm_documents.provider(call.subscription.id, states[key], types.get(key, [])) for key in sorted(states)]
 
@@ -69,7 +69,7 @@ def _wanted_location(call: Call) -> str | None:
 
 
 def skus(recorder: Recorder, call: Call) -> list[dict[str, Any]]:
-    """The Resource SKUs list, of one location where the filter names it."""
+    """The list of Resource SKUs, for one location if the filter names it."""
     wanted = _wanted_location(call)
     items: list[dict[str, Any]] = []
     for location in REGIONS if wanted is None else [wanted] if wanted in FAULT_DOMAINS else []:
@@ -130,7 +130,7 @@ def _restrictions(recorder: Recorder, size: Size, location: str) -> list[dict[st
 
 
 def usages(recorder: Recorder, subscription: Container, location: str) -> list[dict[str, Any]]:
-    """What is used of each quota in a location."""
+    """The usage of each quota in a location."""
     families = sorted({size.family for size in SIZES.values()})
     names = {
         "cores": "Total Regional vCPUs",
@@ -162,7 +162,7 @@ def _limit(recorder: Recorder, location: str, name: str) -> int:
 
 
 def sizes() -> list[dict[str, Any]]:
-    """The sizes of a location, in the form of the older list."""
+    """The sizes of a location, in the format of the older API (vmSizes)."""
     return [
         {
             "name": size.name,

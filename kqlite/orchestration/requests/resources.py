@@ -22,7 +22,7 @@ from kqlite.orchestration.requests.call import (
     check_match,
     check_name,
     checked_location,
-    given,
+    get_path,
     last_segment,
     tags_of,
 )
@@ -38,7 +38,7 @@ KINDS = (Type.DISK, Type.NIC, Type.PUBLIC_IP, Type.LOAD_BALANCER, Type.PLACEMENT
 
 
 def find(recorder: Recorder, group: Container, type_: str, name: str) -> RegionalState | None:
-    """A resource of one of these types."""
+    """The resource with this type and name; None if there is none."""
     if type_ == Type.DISK:
         return find_disk(recorder.fleet, group, name)
     if type_ == Type.NIC:
@@ -49,7 +49,7 @@ def find(recorder: Recorder, group: Container, type_: str, name: str) -> Regiona
 
 
 def show(recorder: Recorder, group: Container, type_: str, state: RegionalState) -> dict[str, Any]:
-    """Its document."""
+    """The document of a resource."""
     if isinstance(state, DiskState):
         return arm_documents.disk(group.id, state, recorder.fleet.definitions)
     if isinstance(state, NicState):
@@ -68,18 +68,18 @@ def _placed(recorder: Recorder, group: Container, state: ResourceState) -> dict[
     sets, vms = [], []
     for scale_set in cast("dict[str, ScaleSetState]", group.of(Type.SCALE_SET)).values():
         body = recorder.fleet.definitions[scale_set.model].document["properties"]
-        if (given(body, "proximityPlacementGroup", "id") or "").lower() == own:
+        if (get_path(body, "proximityPlacementGroup", "id") or "").lower() == own:
             sets.append({"id": arm_documents.resource_id(group.id, Type.SCALE_SET, scale_set.name)})
     for vm in cast("dict[str, VmState]", group.of(Type.VM)).values():
         stored = recorder.fleet.definitions[vm.model].document
-        reference = given(stored, "proximityPlacementGroup", "id") or given(stored, "properties", "proximityPlacementGroup", "id")
+        reference = get_path(stored, "proximityPlacementGroup", "id") or get_path(stored, "properties", "proximityPlacementGroup", "id")
         if (reference or "").lower() == own:
             vms.append({"id": arm_documents.resource_id(group.id, Type.VM, vm.name)})
     return {"virtualMachineScaleSets": sets, "virtualMachines": vms}
 
 
 def get(recorder: Recorder, call: Call, type_: str) -> Outcome:
-    """GET of one."""
+    """GET of a resource."""
     group = call.group(recorder)
     state = find(recorder, group, type_, call.name)
     if state is None:
@@ -88,7 +88,7 @@ def get(recorder: Recorder, call: Call, type_: str) -> Outcome:
 
 
 def list_(recorder: Recorder, group: Container, type_: str) -> Sequence[RegionalState]:
-    """All of a group, by name."""
+    """All resources of a type in a group, by name."""
     if type_ in (Type.DISK, Type.NIC, Type.PUBLIC_IP):
         return all_of(recorder.fleet, group, type_)
     found = cast("dict[str, RegionalState]", group.of(type_))
@@ -96,7 +96,7 @@ def list_(recorder: Recorder, group: Container, type_: str) -> Sequence[Regional
 
 
 def put(recorder: Recorder, call: Call, type_: str) -> Outcome:
-    """PUT and PATCH of one; it is done at once."""
+    """PUT and PATCH of a resource. It takes effect at once."""
     group = call.group(recorder)
     known = find(recorder, group, type_, call.name)
     if known is None and call.method == "PATCH":
@@ -119,7 +119,7 @@ def put(recorder: Recorder, call: Call, type_: str) -> Outcome:
     name = new.name
     status, operation = 201 if known is None else 200, ""
     if type_ == Type.DISK:
-        # Disks alone answer so: done, but as an operation of the provider.
+        # Only disks answer with an operation, one that has ended already.
         operation = recorder.open_operation("disks/write", group, group.scope(type_) + name, location)
         recorder.end_operation(group, operation)
         status = 202 if known is None else 200
@@ -131,7 +131,7 @@ def put(recorder: Recorder, call: Call, type_: str) -> Outcome:
 def _wanted(
     recorder: Recorder, call: Call, group: Container, type_: str, location: str, body: dict[str, Any], known: RegionalState | None
 ) -> DiskState | NicState | PublicIpState | ResourceState:
-    """The resource as a request wants it: a PUT says all of it, a PATCH what it changes."""
+    """The state that a request wants. A PUT replaces the stored body, a PATCH is merged into it."""
     uid = recorder.chance.uid(group.scope(type_) + call.name, recorder.now)
     patched = known if call.method == "PATCH" else None
     tags = tags_of(call, body, known.tags if known is not None else ())
@@ -141,7 +141,7 @@ def _wanted(
     if type_ == Type.NIC:
         old = cast("NicState | None", known)
         properties = _stored(recorder, body.pop("properties", {}), old.definition if old is not None and patched is not None else 0)
-        reference = next((given(ip, "properties", "publicIPAddress", "id") for ip in properties.get("ipConfigurations") or []), None)
+        reference = next((get_path(ip, "properties", "publicIPAddress", "id") for ip in properties.get("ipConfigurations") or []), None)
         ip = last_segment(reference) if reference else ""
         address = old.address if old else private_address(uid, 0)
         beside = _stored(recorder, body, old.beside if old is not None and patched is not None else 0)
@@ -151,7 +151,7 @@ def _wanted(
         )
     if type_ == Type.PUBLIC_IP:
         old_ip = cast("PublicIpState | None", known)
-        sku = given(body, "sku", "name") or (old_ip.sku if old_ip else "Standard")
+        sku = get_path(body, "sku", "name") or (old_ip.sku if old_ip else "Standard")
         stored = _stored(recorder, body, old_ip.definition if old_ip is not None and patched is not None else 0)
         stored["sku"] = {"tier": "Regional", **stored.get("sku", {}), "name": sku}
         address, nic = (old_ip.address, old_ip.nic) if old_ip else (public_address(uid, 0), "")
@@ -162,7 +162,7 @@ def _wanted(
 
 
 def _move_address(recorder: Recorder, group: Container, old: NicState | None, new: NicState) -> None:
-    """An interface takes its public address, and lets go of the one that it had. Raises ArmError."""
+    """Assign a public address to an interface and release the old one. Raises ArmError."""
     own, before = f"{group.scope(Type.NIC)}{new.name}", old.public_ip if old is not None else ""
     if new.public_ip == before:
         return
@@ -184,7 +184,7 @@ def _release_address(recorder: Recorder, group: Container, name: str) -> None:
 
 
 def _stored(recorder: Recorder, body: dict[str, Any], before: int) -> dict[str, Any]:
-    """What is kept of a body; before: the definition that a PATCH changes, 0 for none."""
+    """The body to store. before: the definition that a PATCH is merged into; 0 for none."""
     return dict(schema.merged(recorder.fleet.definitions[before].document if before else {}, body))
 
 
@@ -212,7 +212,7 @@ def _disk(recorder: Recorder, call: Call, uid: int, location: str, tags: Any, bo
 
 
 def _check_performance(sku: str, size: int, properties: dict[str, Any]) -> None:
-    """Only kinds of disk whose performance is no matter of their size have one of their own. Raises ArmError."""
+    """Raise ArmError for performance settings that the disk type does not have. Disk types such as ultra disks have them."""
     tier = properties.get("tier") or ""
     performance = performance_of(sku, size, tier)
     if tier and (tier != performance.tier or TIERS.index(tier) < TIERS.index(performance_of(sku, size).tier)):
@@ -225,7 +225,7 @@ def _check_performance(sku: str, size: int, properties: dict[str, Any]) -> None:
 
 
 def delete(recorder: Recorder, call: Call, type_: str) -> Outcome:
-    """DELETE of one; refused while something uses it."""
+    """DELETE of a resource. It is refused while another resource uses it."""
     group = call.group(recorder)
     state = find(recorder, group, type_, call.name)
     if state is None:

@@ -1,4 +1,4 @@
-"""The rules that profiles of scale sets and VMs share: what the preview does not support, sizes, disks, extensions, Spot.
+"""Validation rules that scale set profiles and VMs share: unsupported settings, sizes, disks, extensions, Spot.
 
 Source: Azure docs, "Preview: Flexible orchestration for virtual machine scale sets in Azure", Features and Unsupported parameters.
 """
@@ -15,7 +15,7 @@ from kqlite.orchestration.faults import active, covers, fault_hitting, value_of
 from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.model import ResourceState, Type
 from kqlite.orchestration.recorder import Recorder
-from kqlite.orchestration.requests.call import given, group_of_id, last_segment
+from kqlite.orchestration.requests.call import get_path, group_of_id, last_segment
 from kqlite.orchestration.vm_profiles import HEALTH_PUBLISHER, HEALTH_TYPES, os_type_of
 
 FLEX, SINGLE, MULTI, PUBLIC_IP = (
@@ -31,65 +31,67 @@ _WINDOWS_FORBIDDEN = re.compile(r"[`~!@#$%^&*()=+_\[\]{}\\|;:.'\",<>/?\s]")
 
 def nic_configurations(body: dict[str, Any]) -> list[dict[str, Any]]:
     """The interface configurations of a profile."""
-    return given(body, "networkProfile", "networkInterfaceConfigurations") or []
+    return get_path(body, "networkProfile", "networkInterfaceConfigurations") or []
 
 
 def ip_configurations(nic: dict[str, Any]) -> list[dict[str, Any]]:
-    """The address configurations of an interface."""
-    return given(nic, "properties", "ipConfigurations") or []
+    """The IP configurations of an interface."""
+    return get_path(nic, "properties", "ipConfigurations") or []
 
 
 def has_public_ip(body: dict[str, Any]) -> bool:
     """Whether an interface configuration asks for a public address."""
-    return any(given(ip, "properties", "publicIPAddressConfiguration") for nic in nic_configurations(body) for ip in ip_configurations(nic))
+    return any(
+        get_path(ip, "properties", "publicIPAddressConfiguration") for nic in nic_configurations(body) for ip in ip_configurations(nic)
+    )
 
 
 def check_features_of_profile(recorder: Recorder, subscription: Container, body: dict[str, Any]) -> None:
-    """A public address in an interface configuration needs its feature. Raises ArmError."""
+    """Raise ArmError for a public address without the feature that it needs."""
     if has_public_ip(body) and PUBLIC_IP not in recorder.fleet.features(subscription.subscription):
         raise errors.public_ip_needs_feature()
 
 
 def check_unsupported(recorder: Recorder, body: dict[str, Any], prefix: str) -> None:
-    """What Flexible orchestration does not support inside a profile. prefix: how paths begin. Raises ArmError."""
-    if recorder.preview and given(body, "networkProfile", "healthProbe"):
+    """Raise ArmError for settings that Flexible orchestration does not support. prefix: begin of the paths in errors."""
+    if recorder.preview and get_path(body, "networkProfile", "healthProbe"):
         raise errors.parameter_not_allowed(f"{prefix}networkProfile.healthProbe")
     for at, nic in enumerate(nic_configurations(body)):
         path = f"{prefix}networkProfile.networkInterfaceConfigurations[{at}].properties"
-        if recorder.preview and given(nic, "properties", "enableAcceleratedNetworking"):
+        if recorder.preview and get_path(nic, "properties", "enableAcceleratedNetworking"):
             raise errors.parameter_not_allowed(f"{path}.enableAcceleratedNetworking")
         for ip_at, ip in enumerate(ip_configurations(nic)):
             ip_path = f"{path}.ipConfigurations[{ip_at}].properties"
-            if given(ip, "properties", "loadBalancerInboundNatPools"):
+            if get_path(ip, "properties", "loadBalancerInboundNatPools"):
                 raise errors.parameter_not_allowed(f"{ip_path}.loadBalancerInboundNatPools")
-            for pool in given(ip, "properties", "loadBalancerBackendAddressPools") or []:
+            for pool in get_path(ip, "properties", "loadBalancerBackendAddressPools") or []:
                 if _is_basic(recorder, str(pool.get("id") or "")):
                     raise errors.parameter_not_allowed(f"{ip_path}.loadBalancerBackendAddressPools")
     _check_disks_supported(recorder, body, prefix)
-    for at, extension in enumerate(given(body, "extensionProfile", "extensions") or []):
+    for at, extension in enumerate(get_path(body, "extensionProfile", "extensions") or []):
         if recorder.preview and is_service_fabric(extension.get("properties") or {}):
             raise errors.parameter_not_allowed(f"{prefix}extensionProfile.extensions[{at}].properties.publisher")
 
 
 def is_service_fabric(properties: dict[str, Any]) -> bool:
-    """Whether an extension makes its VM a node of a Service Fabric cluster."""
+    """Whether an extension is that of a Service Fabric node."""
     return (properties.get("publisher") or "").lower() == "microsoft.azure.servicefabric"
 
 
 def check_added_extensions(old: dict[str, Any], new: dict[str, Any]) -> None:
-    """A Service Fabric node cannot be made of a set that exists. Raises ArmError.
+    """Raise ArmError for a Service Fabric extension that an update adds to a scale set.
 
     Source: Azure docs, "Common error messages for virtual machines"; hashicorp/terraform-provider-azurerm#5976.
     """
-    had = any(is_service_fabric(each.get("properties") or {}) for each in given(old, "extensionProfile", "extensions") or [])
-    for extension in given(new, "extensionProfile", "extensions") or []:
+    had = any(is_service_fabric(each.get("properties") or {}) for each in get_path(old, "extensionProfile", "extensions") or [])
+    for extension in get_path(new, "extensionProfile", "extensions") or []:
         properties = extension.get("properties") or {}
         if is_service_fabric(properties) and not had:
             raise errors.extension_only_at_creation(f"{properties['publisher']}.{properties.get('type')}")
 
 
 def has_unmanaged_disk(body: dict[str, Any]) -> bool:
-    """Whether a disk lies in a storage account of the user's own."""
+    """Whether a disk is unmanaged: a blob in a storage account."""
     return any(disk.get(name) for disk, _ in _disks(body) for name in _UNMANAGED)
 
 
@@ -114,18 +116,18 @@ def _check_disks_supported(recorder: Recorder, body: dict[str, Any], prefix: str
 
 
 def _is_basic(recorder: Recorder, pool_id: str) -> bool:
-    """Whether a backend pool belongs to a load balancer that is known as Basic; an unknown one is carried."""
+    """Whether a backend pool belongs to a Basic load balancer. An unknown load balancer is accepted."""
     group = recorder.fleet.container(group_of_id(pool_id))
     match = re.search(r"/loadbalancers/([^/]+)", pool_id, re.IGNORECASE)
     balancer = group.get(Type.LOAD_BALANCER, match.group(1)) if group is not None and match else None
     if balancer is None:
         return False
     document = recorder.fleet.definitions[cast("ResourceState", balancer).definition].document
-    return bool((given(document, "sku", "name") or "Basic").lower() == "basic")
+    return bool((get_path(document, "sku", "name") or "Basic").lower() == "basic")
 
 
 def check_values(body: dict[str, Any], prefix: str, size: Size | None) -> None:
-    """Values out of their set inside a profile or VM. Raises ArmError."""
+    """Raise ArmError for invalid values in a profile or VM. size: its size, if known."""
     luns: set[int] = set()
     for disk, name in _disks(body):
         path = f"{prefix}storageProfile.{name}"
@@ -133,7 +135,7 @@ def check_values(body: dict[str, Any], prefix: str, size: Size | None) -> None:
             _check_part_name(disk["name"], f"{path}.name")
         if not 0 < disk.get("diskSizeGB", 1) <= 65536:
             raise errors.parameter_invalid(f"{path}.diskSizeGB")
-        if given(disk, "managedDisk", "storageAccountType") == "UltraSSD_LRS" and size is not None and not size.ultra:
+        if get_path(disk, "managedDisk", "storageAccountType") == "UltraSSD_LRS" and size is not None and not size.ultra:
             raise errors.parameter_invalid(f"{path}.managedDisk.storageAccountType")
         if name != "osDisk":
             lun = disk.get("lun")
@@ -145,7 +147,7 @@ def check_values(body: dict[str, Any], prefix: str, size: Size | None) -> None:
     for at, nic in enumerate(nic_configurations(body)):
         path = f"{prefix}networkProfile.networkInterfaceConfigurations[{at}]"
         _check_part_name(nic.get("name") or "", f"{path}.name")
-    extensions = given(body, "extensionProfile", "extensions") or []
+    extensions = get_path(body, "extensionProfile", "extensions") or []
     check_extensions(extensions, f"{prefix}extensionProfile.extensions")
     check_handlers(extensions, os_type_of(body))
     _check_notice(body, prefix)
@@ -153,13 +155,13 @@ def check_values(body: dict[str, Any], prefix: str, size: Size | None) -> None:
 
 
 def _check_part_name(name: str, path: str) -> None:
-    """Azure's rules for the names of disks and interfaces. Raises ArmError."""
+    """Raise ArmError for an invalid name of a disk or interface."""
     if not _PART_NAME.fullmatch(name):
         raise errors.parameter_invalid(path)
 
 
 def _check_notice(body: dict[str, Any], prefix: str) -> None:
-    notice = given(body, "scheduledEventsProfile", "terminateNotificationProfile") or {}
+    notice = get_path(body, "scheduledEventsProfile", "terminateNotificationProfile") or {}
     path = f"{prefix}scheduledEventsProfile.terminateNotificationProfile"
     if notice.get("enable") and is_spot(body):
         raise errors.parameter_not_allowed(path)
@@ -170,7 +172,7 @@ def _check_notice(body: dict[str, Any], prefix: str) -> None:
 
 
 def _check_budget(body: dict[str, Any], prefix: str) -> None:
-    budget = body.get("extensionsTimeBudget") or given(body, "extensionProfile", "extensionsTimeBudget")
+    budget = body.get("extensionsTimeBudget") or get_path(body, "extensionProfile", "extensionsTimeBudget")
     if budget:
         time = iso_duration(budget)
         if time is None or not 15 * MINUTE <= time <= 120 * MINUTE:
@@ -178,7 +180,7 @@ def _check_budget(body: dict[str, Any], prefix: str) -> None:
 
 
 def check_extensions(extensions: list[dict[str, Any]], path: str) -> None:
-    """Names, handlers, order and health settings of extensions. Raises ArmError."""
+    """Raise ArmError for invalid names, handlers, order or health settings of extensions."""
     names: set[str] = set()
     for at, extension in enumerate(extensions):
         name = extension.get("name") or ""
@@ -187,7 +189,7 @@ def check_extensions(extensions: list[dict[str, Any]], path: str) -> None:
         names.add(name.lower())
         check_extension(extension.get("properties") or {}, f"{path}[{at}].properties")
     for at, extension in enumerate(extensions):
-        after = given(extension, "properties", "provisionAfterExtensions") or []
+        after = get_path(extension, "properties", "provisionAfterExtensions") or []
         if any(other.lower() not in names or other.lower() == extension["name"].lower() for other in after):
             raise errors.parameter_invalid(f"{path}[{at}].properties.provisionAfterExtensions")
     if len(in_order(extensions)) < len(extensions):
@@ -195,12 +197,12 @@ def check_extensions(extensions: list[dict[str, Any]], path: str) -> None:
 
 
 def in_order(extensions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Extensions so that each comes after those that it has to wait for; one that waits for itself in a circle is left out."""
+    """The extensions in their order of installation, by `provisionAfterExtensions`. Extensions in a cycle are left out."""
     done: list[dict[str, Any]] = []
     names: set[str] = set()
     waiting = list(extensions)
     while waiting:
-        ready = [e for e in waiting if all(n.lower() in names for n in given(e, "properties", "provisionAfterExtensions") or [])]
+        ready = [e for e in waiting if all(n.lower() in names for n in get_path(e, "properties", "provisionAfterExtensions") or [])]
         if not ready:
             break
         done += ready
@@ -210,7 +212,7 @@ def in_order(extensions: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def check_extension(properties: dict[str, Any], path: str) -> None:
-    """An extension's handler, and the settings of the Application Health extension. Raises ArmError."""
+    """Raise ArmError for an extension without handler, or an Application Health extension with invalid settings."""
     for member in ("publisher", "type", "typeHandlerVersion"):
         if not properties.get(member):
             raise errors.parameter_invalid(f"{path}.{member}")
@@ -240,10 +242,10 @@ def is_spot(body: dict[str, Any]) -> bool:
 
 
 def check_spot(body: dict[str, Any], prefix: str, size: Size | None) -> None:
-    """Priority, eviction policy and price. Raises ArmError."""
+    """Raise ArmError for an invalid priority, eviction policy or maximum price."""
     if body.get("evictionPolicy") and not is_spot(body):
         raise errors.eviction_policy_needs_spot()
-    max_price = given(body, "billingProfile", "maxPrice")
+    max_price = get_path(body, "billingProfile", "maxPrice")
     if max_price is not None and max_price != -1 and not max_price > 0:
         raise errors.max_price_invalid()
     if is_spot(body) and size is not None and (not size.spot or "promo" in size.name.lower()):
@@ -251,7 +253,13 @@ def check_spot(body: dict[str, Any], prefix: str, size: Size | None) -> None:
 
 
 def check_size(recorder: Recorder, name: str, domains: int, in_set: bool, single_group: bool = False) -> Size:
-    """The size of this name, if Flexible orchestration can use it, in a single placement group or not. Raises ArmError."""
+    """The size with this name. Raises ArmError if it is unknown or the scale set cannot use it.
+
+    Args:
+        domains: Number of fault domains of the set.
+        in_set: Whether the VM is or will be in a scale set.
+        single_group: Whether the set lies in a single placement group.
+    """
     size = find_size(name)
     if size is None:
         raise errors.size_unknown(name, size_names())
@@ -263,7 +271,7 @@ def check_size(recorder: Recorder, name: str, domains: int, in_set: bool, single
 def check_restricted(
     recorder: Recorder, subscription: Container, resource_id: str, size: Size, location: str, zones: tuple[str, ...]
 ) -> None:
-    """Raises ArmError where the size is restricted here."""
+    """Raise ArmError if a fault restricts the size in this location or zone."""
     for zone in zones or ("",):
         scope = {"region": location, "zone": zone, "size": size.name}
         if fault_hitting(recorder, "sku_restricted", resource_id.lower(), scope) is not None:
@@ -274,9 +282,12 @@ def check_restricted(
 def check_quota(
     recorder: Recorder, subscription: Container, location: str, size: Size, spot: bool, instances: int, instead_of: Size | None = None
 ) -> None:
-    """Raises ArmError where so many more instances exceed a quota: of the region's cores, or of the size's family.
+    """Raise ArmError if more instances exceed a quota: of the region's cores, or of the size's family.
 
-    instead_of: the size that one instance has now, and gives back.
+    Args:
+        spot: Whether the instances are Spot.
+        instances: Number of additional instances.
+        instead_of: The old size, for a resize, whose cores become free.
     """
     if instances <= 0:
         return
@@ -298,7 +309,7 @@ def check_quota(
 
 
 def check_windows_prefix(body: dict[str, Any], prefix: str, path: str) -> None:
-    """Raises ArmError for a computer name prefix that Windows cannot have."""
+    """Raise ArmError for a computer name prefix that Windows does not allow."""
     if os_type_of(body) != "Windows" or not prefix:
         return
     if len(prefix) > 9 or prefix.isdigit() or _WINDOWS_FORBIDDEN.search(prefix):
@@ -306,13 +317,13 @@ def check_windows_prefix(body: dict[str, Any], prefix: str, path: str) -> None:
 
 
 def check_windows_name(body: dict[str, Any], name: str) -> None:
-    """Raises ArmError for a computer name that Windows cannot have."""
+    """Raise ArmError for a computer name that Windows does not allow."""
     if os_type_of(body) == "Windows" and (len(name) > 15 or name.isdigit() or _WINDOWS_FORBIDDEN.search(name)):
         raise errors.windows_name("computerName")
 
 
 def check_handlers(extensions: list[dict[str, Any]], os_type: str) -> None:
-    """A VM has one extension of a handler. Raises ArmError."""
+    """Raise ArmError for two extensions with the same handler."""
     handlers: set[str] = set()
     for extension in extensions:
         properties = extension.get("properties") or {}
@@ -323,7 +334,7 @@ def check_handlers(extensions: list[dict[str, Any]], os_type: str) -> None:
 
 
 def without_secrets(body: dict[str, Any]) -> dict[str, Any]:
-    """The body without what the service accepts and never returns."""
+    """The body without secrets, which the service accepts and never returns."""
     body = dict(body)
     if "osProfile" in body:
         body["osProfile"] = {key: value for key, value in body["osProfile"].items() if key not in _SECRETS}
@@ -349,11 +360,11 @@ def define_extensions(recorder: Recorder, extensions: list[dict[str, Any]]) -> l
 
 
 def define_nics(recorder: Recorder, body: dict[str, Any], delete_default: str) -> list[list[Any]]:
-    """What `vm_profiles.NicPart` holds of each interface configuration."""
+    """The fields of a `vm_profiles.NicPart` for each interface configuration."""
     nics = []
     for nic in nic_configurations(body):
         properties = nic.get("properties") or {}
-        pips = [given(ip, "properties", "publicIPAddressConfiguration") for ip in ip_configurations(nic)]
+        pips = [get_path(ip, "properties", "publicIPAddressConfiguration") for ip in ip_configurations(nic)]
         pip = next((found for found in pips if found), None)
         nics.append(
             [
@@ -361,14 +372,14 @@ def define_nics(recorder: Recorder, body: dict[str, Any], delete_default: str) -
                 recorder.define("nic", properties),
                 (properties.get("deleteOption") or delete_default) == "Delete",
                 (pip.get("name") or "publicip") if pip else "",
-                (given(pip, "properties", "deleteOption") or delete_default) == "Delete" if pip else False,
+                (get_path(pip, "properties", "deleteOption") or delete_default) == "Delete" if pip else False,
             ]
         )
     return nics
 
 
 def check_placement_group(recorder: Recorder, reference: str, location: str) -> None:
-    """Raises ArmError where the proximity placement group is absent or lies in another region."""
+    """Raise ArmError if the proximity placement group does not exist or lies in another region."""
     group = recorder.fleet.container(group_of_id(reference))
     known = cast("ResourceState | None", group.get(Type.PLACEMENT_GROUP, last_segment(reference))) if group else None
     if group is None or known is None:

@@ -25,12 +25,12 @@ from kqlite.orchestration.requests.call import (
     check_registered,
     check_unlocked,
     checked_location,
-    given,
+    get_path,
 )
 from kqlite.orchestration.requests.wanted_sets import WantedSet, repair_state
 
 OWNER = "vmss"
-# Operations of Uniform sets that are not used with Flexible ones, by the last part of the path, in lower case.
+# Operations that Flexible orchestration refuses, by the last part of the path in lower case. Uniform sets have them.
 BATCH = {
     "start": "VirtualMachineScaleSets.start.POST",
     "poweroff": "VirtualMachineScaleSets.powerOff.POST",
@@ -76,7 +76,7 @@ def put(recorder: Recorder, call: Call) -> Outcome:
 
 
 def delete(recorder: Recorder, call: Call) -> Outcome:
-    """DELETE of a scale set: refused while it has members."""
+    """DELETE of a scale set. The preview refuses it while the set has members; the later service can force it."""
     check_registered(recorder, call.subscription, "Microsoft.Compute")
     group = call.group(recorder)
     scale_set = group.scale_set(call.name)
@@ -90,7 +90,7 @@ def delete(recorder: Recorder, call: Call) -> Outcome:
             raise errors.scale_set_has_members()
         for vm in recorder.fleet.members(group, scale_set.name):
             begin_delete(recorder, group, vm, "set", quick=True)
-        scale_set = find(recorder, call)[1]  # whoever waited for one of them was told, which changes the set
+        scale_set = find(recorder, call)[1]  # `begin_delete` may have changed the set
     if scale_set.operation and scale_set.provisioning == Provisioning.DELETING:
         return Outcome(202, operation=scale_set.operation, location=scale_set.location)
     if scale_set.operation:
@@ -129,7 +129,7 @@ def show(recorder: Recorder, group: Container, scale_set: ScaleSetState) -> dict
 
 
 def instance_view(recorder: Recorder, call: Call) -> Outcome:
-    """GET instanceView: only where a repairs policy says something."""
+    """GET instanceView. It is refused for a set without a repairs policy."""
     _, scale_set = find(recorder, call)
     if not scale_set.repair:
         raise errors.batch_not_allowed("VirtualMachineScaleSets.instanceView.GET", scale_set.name)
@@ -137,7 +137,7 @@ def instance_view(recorder: Recorder, call: Call) -> Outcome:
 
 
 def delete_instances(recorder: Recorder, call: Call) -> Outcome:
-    """POST delete: several instances in one operation, which the later service has."""
+    """POST delete: deletes several instances in one operation. Only the later service has it."""
     group, scale_set = find(recorder, call)
     body = read_model(call, "VirtualMachineScaleSetVMInstanceRequiredIDs", OWNER)
     vms = [_member(group, scale_set, name) for name in dict.fromkeys(name.lower() for name in body.get("instanceIds") or [])]
@@ -165,7 +165,7 @@ def _member(group: Container, scale_set: ScaleSetState, name: str) -> VmState:
 
 
 def protect(recorder: Recorder, call: Call) -> Outcome:
-    """PUT of an instance: its protection policy, which the later service has.
+    """PUT of an instance: sets its protection policy. Only the later service has it.
 
     Source: Azure docs, "Instance Protection for Azure Virtual Machine Scale Set instances".
     """
@@ -175,7 +175,7 @@ def protect(recorder: Recorder, call: Call) -> Outcome:
     if vm is None or vm.set.lower() != scale_set.name.lower():
         raise errors.not_found(f"{Type.SCALE_SET}/{scale_set.name}/virtualMachines", name, group.name)
     body = read_resource(call, "VirtualMachineScaleSetVM", OWNER)
-    policy = given(body, "properties", "protectionPolicy") or {}
+    policy = get_path(body, "properties", "protectionPolicy") or {}
     kind = "actions" if policy.get("protectFromScaleSetActions") else "scale-in" if policy.get("protectFromScaleIn") else ""
     others = tuple(each for each in scale_set.protected if each[0] != vm.name.lower())
     target = f"{group.scope(Type.SCALE_SET)}{scale_set.name}/virtualMachines/{vm.name}"
@@ -186,13 +186,13 @@ def protect(recorder: Recorder, call: Call) -> Outcome:
 
 
 def refuse(recorder: Recorder, call: Call) -> Outcome:
-    """An operation that is not used with Flexible orchestration."""
+    """Refuse an operation on a scale set that Flexible orchestration does not have."""
     _, scale_set = find(recorder, call)
     raise errors.batch_not_allowed(BATCH[call.child.lower()], scale_set.name)
 
 
 def refuse_instance(recorder: Recorder, call: Call) -> Outcome:
-    """An operation on a scale set's instance that is not used with Flexible orchestration."""
+    """Refuse an operation on an instance that Flexible orchestration does not have."""
     _, scale_set = find(recorder, call)
     action = call.child.rpartition("/")[2]
     raise errors.batch_not_allowed(f"VirtualMachineScaleSetVMs.{action}.{call.method}", scale_set.name)

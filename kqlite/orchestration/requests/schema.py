@@ -1,8 +1,11 @@
-"""Request bodies, read against their shapes: Azure's own, or one of ours where Azure's specification says little.
+"""Validates request bodies against shapes: those of Azure's specification, or kqlite's own where the specification says little.
 
-A body is read whole before anybody looks at it. Names of members and words of a choice compare without case and come out in Azure's
-spelling; read-only members are left out; a member that the shape lacks, a value of another type, an unknown word and a required
-member that is missing are each refused by their path. Nothing is silently misread.
+`read` validates a whole body before a handler uses it. Members and words of a choice compare without case and come out in Azure's spelling.
+Read-only members are dropped. Each of these is refused, with its path: an unknown member, a value of another type, an unknown word, a
+missing required member.
+
+    body  {"LOCATION": "eastus", "id": "/..", "properties": {"priority": "spot"}}
+    read  {"location": "eastus", "properties": {"priority": "Spot"}}
 """
 
 from __future__ import annotations
@@ -24,24 +27,34 @@ from kqlite.orchestration.errors import (
     value_not_allowed,
 )
 
-STR, BOOL, INT, LONG, NUM, OBJECT, GONE = "str", "bool", "int", "long", "num", "object", "read-only"
+STR, BOOL, INT, LONG, NUM, OBJECT, READ_ONLY = "str", "bool", "int", "long", "num", "object", "read-only"
 NEWEST = "9999-12-31"
 
 
 @dataclass(slots=True)
-class Words:
-    """A choice: its words by their lower case, each with the last api-version known not to have it."""
+class Choice:
+    """A choice of words.
+
+    Args:
+        known: (word, added_after) by the word in lower case. added_after: the last api-version known not to have the word.
+    """
 
     known: dict[str, tuple[str, str]]
 
     def allowed(self, version: str) -> list[str]:
-        """The words that a version has."""
-        return [word for word, lacking in self.known.values() if lacking < version]
+        """The words of an api-version."""
+        return [word for word, added_after in self.known.values() if added_after < version]
 
 
 @dataclass(slots=True)
 class ListOf:
-    """A list. most, least: how many items it may have, where that is limited."""
+    """A list.
+
+    Args:
+        item: Shape of the items.
+        least: The fewest items.
+        most: The most items.
+    """
 
     item: Shape
     least: int = 0
@@ -50,14 +63,14 @@ class ListOf:
 
 @dataclass(slots=True)
 class MapOf:
-    """An open object with values of one shape."""
+    """An object with any members, whose values have one shape."""
 
     item: Shape
 
 
 @dataclass(slots=True)
 class Range:
-    """A number between bounds."""
+    """A number within bounds."""
 
     kind: str
     low: float
@@ -66,59 +79,69 @@ class Range:
 
 @dataclass(slots=True)
 class Member:
-    """A member of an object. lacking: the last api-version known not to have it, "" where every version does."""
+    """A member of an object.
+
+    Args:
+        name: Its name in Azure's spelling.
+        added_after: The last api-version known not to have it; "" if all have it.
+    """
 
     name: str
     shape: Shape
-    lacking: str = ""
+    added_after: str = ""
 
 
 @dataclass(slots=True)
 class Object:
-    """An object. members: by their names, in Azure's spelling and in lower case."""
+    """An object.
+
+    Args:
+        members: The members, by their names in Azure's spelling and by their names in lower case.
+        required: The members that a PUT must have.
+    """
 
     members: dict[str, Member] = field(default_factory=dict)
     required: list[Member] = field(default_factory=list)
 
     def add(self, member: Member, required: bool = False) -> None:
-        """One more member, in the place of another of its name."""
+        """Add a member, or replace the member with its name."""
         self.members[member.name] = self.members[member.name.lower()] = member
         if required:
             self.required.append(member)
 
 
-Shape = str | Words | ListOf | MapOf | Range | Object
+Shape = str | Choice | ListOf | MapOf | Range | Object
 
 
 # Azure's shapes
 
-# Members that differ from the specification, each written as there.
-_OURS: dict[str, dict[str, str]] = {
-    # An instance of a Flexible set can be protected since this version only.
+# Members that differ from the specification, in the notation of `table.json`.
+_OVERRIDES: dict[str, dict[str, str]] = {
+    # The specification has it earlier, for Uniform sets.
     "VirtualMachineScaleSetVM.properties": {"protectionPolicy": "VirtualMachineScaleSetVMProtectionPolicy >2023-07-01"},
 }
-# kqlite keeps no networks: what a subnet is joined to may be said where it is named.
+# kqlite has no virtual networks. A reference to a subnet may name the subnet's NAT gateway and route table instead.
 _SUBNETS = (
     "VirtualMachineScaleSetIPConfiguration.properties",
     "VirtualMachineNetworkInterfaceIPConfiguration.properties",
     "NetworkInterfaceIPConfiguration.properties",
 )
-# What an answer shows of every resource, so that a body that was read before may bring it back.
-_SHOWN = ("id", "name", "type", "etag", "systemData")
+# Members that every answer has. A client may send an answer back as a body.
+_READ_ONLY_MEMBERS = ("id", "name", "type", "etag", "systemData")
 
 
 @cache
 def resource(name: str) -> Object:
-    """The shape of a resource's body, by the name of its model in Azure's specification."""
+    """The shape of a resource's body. name: the model in Azure's specification."""
     found = Object(dict(_object(name).members))
-    for shown in _SHOWN:
-        found.add(Member(shown, GONE))
+    for shown in _READ_ONLY_MEMBERS:
+        found.add(Member(shown, READ_ONLY))
     return found
 
 
 @cache
 def model(name: str) -> Object:
-    """The shape of another body, by the name of its model in Azure's specification."""
+    """The shape of an action's body. name: the model in Azure's specification."""
     return _object(name)
 
 
@@ -130,11 +153,11 @@ def _object(name: str) -> Object:
     if known is not None:
         return known
     made = _objects[name] = Object()
-    for member, text in (azure_schema.table()["objects"][name] | _OURS.get(name, {})).items():
+    for member, text in (azure_schema.table()["objects"][name] | _OVERRIDES.get(name, {})).items():
         kind, *words = text.split()
-        lacking = next((word[1:] for word in words if word[0] == ">"), "")
+        added_after = next((word[1:] for word in words if word[0] == ">"), "")
         limits = {key: float(value) for key, _, value in (word.partition("=") for word in words) if value}
-        made.add(Member(member, _shape(kind, limits), lacking), "required" in words)
+        made.add(Member(member, _shape(kind, limits), added_after), "required" in words)
     if name in _SUBNETS:
         linked = {"id": STR, "natGateway": _object("SubResource"), "routeTable": _object("SubResource")}
         made.add(Member("subnet", shape_of(linked)))
@@ -148,43 +171,43 @@ def _shape(kind: str, limits: dict[str, float]) -> Shape:
         return MapOf(_shape(kind[1:-1], {}))
     if kind in (INT, LONG, NUM) and limits:
         return Range(kind, limits.get("min", float("-inf")), limits.get("max", float("inf")))
-    if kind in (STR, BOOL, INT, LONG, NUM, OBJECT, GONE):
+    if kind in (STR, BOOL, INT, LONG, NUM, OBJECT, READ_ONLY):
         return kind
-    if kind in ("datetime", "duration"):  # whoever uses one reads it, and says what is wrong with it
+    if kind in ("datetime", "duration"):  # the handler parses the text
         return STR
     words = azure_schema.table()["words"].get(kind)
     return _object(kind) if words is None else _words(kind)
 
 
 @cache
-def _words(name: str) -> Words:
+def _words(name: str) -> Choice:
     known = {}
     for text in azure_schema.table()["words"][name]:
-        word, _, lacking = text.partition(" >")
-        known[word.lower()] = (word, lacking)
-    return Words(known)
+        word, _, added_after = text.partition(" >")
+        known[word.lower()] = (word, added_after)
+    return Choice(known)
 
 
-def words_of(name: str) -> Words:
-    """A choice by its name in Azure's specification."""
+def words_of(name: str) -> Choice:
+    """The choice with this name in Azure's specification."""
     return _words(name)
 
 
 def shape_of(members: dict[str, Any]) -> Object:
-    """A shape of our own: each member's shape, a list of one shape for a list, a tuple of one for a map, a dict for an object."""
+    """A shape from plain values: `[shape]` is a list, `(shape,)` a map, a dict an object."""
     made = Object()
     for name, shape in members.items():
-        made.add(Member(name, _own(shape)))
+        made.add(Member(name, _shape_from(shape)))
     return made
 
 
-def _own(shape: Any) -> Shape:
+def _shape_from(shape: Any) -> Shape:
     if isinstance(shape, dict):
         return shape_of(shape)
     if isinstance(shape, list):
-        return ListOf(_own(shape[0]))
+        return ListOf(_shape_from(shape[0]))
     if isinstance(shape, tuple):
-        return MapOf(_own(shape[0]))
+        return MapOf(_shape_from(shape[0]))
     return shape  # type: ignore[no-any-return]
 
 
@@ -192,12 +215,18 @@ def _own(shape: Any) -> Shape:
 
 
 def read(body: Any, shape: Object, owner: str, text: str | None = None, version: str = NEWEST, *, complete: bool = False) -> dict[str, Any]:
-    """The body in Azure's casing.
+    """Validate a body and return it in Azure's spelling.
 
-    owner: "vmss" or "vm", as the refusal of an unknown member begins. text: the body as it was sent, to give positions in it.
-    version: the request's api-version; a member that came later is unknown to it.
-    complete: whether a required member has to be there, as in a PUT.
-    Raises ArmError 400 for an unknown member, a value of another type, an unknown word, or a required member that is missing.
+    Args:
+        body: The parsed body.
+        shape: Its shape.
+        owner: How errors name the resource, such as "vmss" or "vm".
+        text: The body as it was sent, for positions in errors.
+        version: The request's api-version. Later members are unknown to it.
+        complete: Whether required members must be there, as in a PUT.
+
+    Raises:
+        ArmError: 400, for an unknown member, a value of another type, an unknown word, or a missing required member.
     """
     if not isinstance(body, dict):
         raise content_invalid("the body must be a JSON object")
@@ -217,7 +246,7 @@ class _Reader:
             return self._scalar(value, shape, path)
         if type(shape) is Object:
             return self.object(value, shape, path)
-        if type(shape) is Words:
+        if type(shape) is Choice:
             return self._word(value, shape, path)
         if type(shape) is ListOf:
             return self._list(value, shape, path)
@@ -238,13 +267,13 @@ class _Reader:
         found: dict[str, Any] = {}
         for key, item in value.items():
             member = members.get(key) or members.get(key.lower())
-            if member is None or (member.lacking and member.lacking >= self._version):
+            if member is None or (member.added_after and member.added_after >= self._version):
                 raise self._unknown(path, key)
-            if item is not None and member.shape != GONE:
+            if item is not None and member.shape != READ_ONLY:
                 found[member.name] = self.value(item, member.shape, f"{path}.{member.name}" if path else member.name)
         if self._complete and shape.required:
             for member in shape.required:
-                if member.name not in found and member.lacking < self._version:
+                if member.name not in found and member.added_after < self._version:
                     raise parameter_missing(_short(path, member.name))
         return found
 
@@ -257,15 +286,15 @@ class _Reader:
             raise parameter_invalid(_target(path))
         return [self.value(item, shape.item, f"{path}[{at}]") for at, item in enumerate(value)]
 
-    def _word(self, value: Any, shape: Words, path: str) -> str:
+    def _word(self, value: Any, shape: Choice, path: str) -> str:
         text = self._scalar(value, STR, path)
-        word, lacking = shape.known.get(text.lower(), ("", NEWEST))
-        if lacking and lacking >= self._version:
+        word, added_after = shape.known.get(text.lower(), ("", NEWEST))
+        if added_after and added_after >= self._version:
             raise value_not_allowed(text, _target(path), shape.allowed(self._version))
         return word
 
     def _scalar(self, value: Any, shape: str, path: str) -> Any:
-        # A number may come as text ("2"), as the service's own deserializer takes it; a fraction is never an integer.
+        # The service's deserializer accepts a number as text ("2") and text as a number. A fraction is never an integer.
         if shape == STR:
             if type(value) is str:
                 return value
@@ -276,7 +305,7 @@ class _Reader:
                 return value
             if type(value) is str and value.lower() in ("true", "false"):
                 return value.lower() == "true"
-        elif shape == OBJECT:  # an object of anybody's own
+        elif shape == OBJECT:  # an object that the specification leaves open
             if type(value) is dict:
                 return value
         else:
@@ -314,25 +343,25 @@ class _Reader:
 
 _NAMES = {STR: "string", BOOL: "boolean", INT: "integer", LONG: "integer", NUM: "number", OBJECT: "object"}
 _BITS = {INT: 31, LONG: 63, NUM: 1_000}
-# Resource Manager itself reads what stands beside `properties`; the provider reads what stands below.
+# Resource Manager reads the members outside `properties` and words errors differently from the provider.
 _RESOURCES = ("vm", "vmss", "disks", "networkInterfaces", "publicIPAddresses", "loadBalancers", "proximityPlacementGroups")
 
 
 def _name_of(shape: Shape) -> str:
-    if isinstance(shape, (Words, Range)):
-        return "string" if isinstance(shape, Words) else _NAMES[shape.kind]
+    if isinstance(shape, (Choice, Range)):
+        return "string" if isinstance(shape, Choice) else _NAMES[shape.kind]
     if isinstance(shape, str):
         return _NAMES[shape]
     return "array" if isinstance(shape, ListOf) else "object"
 
 
 def _target(path: str) -> str:
-    """How a refusal names a parameter: what `properties` holds goes by its own name."""
+    """The parameter in an error: the path without `properties.`."""
     return path.removeprefix("properties.")
 
 
 def _short(path: str, name: str) -> str:
-    """How Compute names a parameter that is missing: alone below a profile, and a part's with the part before it: `dataDisk.lun`."""
+    """The name of a missing parameter in Compute's errors: alone below a profile, else with its parent, as in `dataDisk.lun`."""
     owner = re.sub(r"\[\d+\]$", "", path.removesuffix(".properties").rpartition(".")[2])
     if owner.endswith(("Profile", "properties")) or not owner:
         return name
@@ -341,7 +370,7 @@ def _short(path: str, name: str) -> str:
 
 
 def merged(base: Any, patch: Any) -> Any:
-    """`base` with the members of `patch`: objects are merged, everything else is replaced."""
+    """Merge `patch` into `base`: objects are merged, other values are replaced."""
     if isinstance(base, dict) and isinstance(patch, dict):
         return {**base, **{key: merged(base.get(key), value) for key, value in patch.items()}}
     return patch

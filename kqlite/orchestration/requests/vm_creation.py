@@ -1,4 +1,4 @@
-"""The creation of a VM, alone or into a scale set.
+"""The creation of a VM, standalone or as a member of a scale set.
 
 Source: Azure docs, "Virtual Machines - Create Or Update"; "Preview: Flexible orchestration for virtual machine scale sets in Azure".
 """
@@ -20,7 +20,7 @@ from kqlite.orchestration.requests import rules
 from kqlite.orchestration.requests.call import (
     Call,
     Outcome,
-    given,
+    get_path,
     group_of_id,
     last_segment,
     tags_of,
@@ -28,12 +28,12 @@ from kqlite.orchestration.requests.call import (
 from kqlite.orchestration.requests.named_vm import outcome
 from kqlite.orchestration.requests.vm_models import define_model, disk_parts, in_use, nic_of
 
-# What every new VM says of itself, though the specification does not mark it so.
+# Members that every new VM needs. The specification does not mark them as required.
 _REQUIRED = ("hardwareProfile", "networkProfile", "storageProfile")
 
 
 class Creation:
-    """A VM that does not exist yet."""
+    """A request to create a VM."""
 
     def __init__(self, recorder: Recorder, call: Call, group: Container, location: str, body: dict[str, Any]) -> None:
         self.recorder, self.call, self.group, self.location, self.body = recorder, call, group, location, body
@@ -43,7 +43,7 @@ class Creation:
         self.scale_set: ScaleSetState | None = None
 
     def run(self) -> Outcome:
-        """Check everything, then create."""
+        """Validate the whole request, then create the VM."""
         if self.recorder.preview or rules.has_public_ip(self.properties):
             rules.check_features_of_profile(self.recorder, self.call.subscription, self.properties)
         self._check_parameters()
@@ -58,7 +58,7 @@ class Creation:
         for name in _REQUIRED:
             if properties.get(name) is None:
                 raise errors.parameter_missing(name)
-        in_set = given(properties, "virtualMachineScaleSet", "id")
+        in_set = get_path(properties, "virtualMachineScaleSet", "id")
         if in_set and properties.get("availabilitySet"):
             raise errors.parameter_invalid("availabilitySet")
         if "platformFaultDomain" in properties and not in_set:
@@ -71,15 +71,15 @@ class Creation:
             rules.check_unsupported(self.recorder, properties, "")
         if len(self.zones) > 1 or any(zone not in ZONES.get(self.location, ()) for zone in self.zones):
             raise errors.parameter_invalid("zones")
-        size = find_size(given(properties, "hardwareProfile", "vmSize") or "")
+        size = find_size(get_path(properties, "hardwareProfile", "vmSize") or "")
         rules.check_values(properties, "", size)
         rules.check_spot(properties, "", size)
         if properties.get("osProfile") is not None:
-            rules.check_windows_name(properties, given(properties, "osProfile", "computerName") or self.call.name)
+            rules.check_windows_name(properties, get_path(properties, "osProfile", "computerName") or self.call.name)
 
     def _check_set(self) -> None:
-        reference = given(self.properties, "virtualMachineScaleSet", "id")
-        ppg = given(self.properties, "proximityPlacementGroup", "id")
+        reference = get_path(self.properties, "virtualMachineScaleSet", "id")
+        ppg = get_path(self.properties, "proximityPlacementGroup", "id")
         if not reference:
             if ppg:
                 rules.check_placement_group(self.recorder, ppg, self.location)
@@ -99,7 +99,7 @@ class Creation:
             raise errors.fault_domain_in_single_placement_group(self.call.name, scale_set.name)
         if domain is not None and not (scale_set.domains > 1 and 0 <= domain < scale_set.domains):
             raise errors.fault_domain_out_of_range(domain, scale_set.domains)
-        own = given(self.recorder.fleet.definitions[scale_set.model].document["properties"], "proximityPlacementGroup")
+        own = get_path(self.recorder.fleet.definitions[scale_set.model].document["properties"], "proximityPlacementGroup")
         if ppg and (own is None or ppg.lower() != own["id"].lower()):
             raise errors.parameter_invalid("proximityPlacementGroup.id")
         if own is not None:
@@ -110,16 +110,16 @@ class Creation:
         return bool(self.recorder.fleet.definitions[scale_set.model].document["properties"].get("singlePlacementGroup"))
 
     def _check_size(self) -> Size:
-        name = given(self.properties, "hardwareProfile", "vmSize")
+        name = get_path(self.properties, "hardwareProfile", "vmSize")
         if not name:
             raise errors.parameter_invalid("hardwareProfile.vmSize")
         domains = self.scale_set.domains if self.scale_set else 1
         one_group = self.scale_set is not None and self._in_one_group(self.scale_set)
         size = rules.check_size(self.recorder, name, domains, self.scale_set is not None, one_group)
-        if given(self.properties, "additionalCapabilities", "ultraSSDEnabled") and not size.ultra:
+        if get_path(self.properties, "additionalCapabilities", "ultraSSDEnabled") and not size.ultra:
             raise errors.parameter_invalid("additionalCapabilities.ultraSSDEnabled")
         rules.check_restricted(self.recorder, self.call.subscription, self.id, size, self.location, self.zones)
-        bid = given(self.properties, "billingProfile", "maxPrice")
+        bid = get_path(self.properties, "billingProfile", "maxPrice")
         if rules.is_spot(self.properties) and bid is not None and bid > 0:
             asked = price(self.recorder, self.location, size)
             if bid < asked:
@@ -135,11 +135,11 @@ class Creation:
         rules.check_quota(self.recorder, self.call.subscription, self.location, size, rules.is_spot(self.properties), 1)
 
     def _check_attachments(self) -> None:
-        references = given(self.properties, "networkProfile", "networkInterfaces") or []
+        references = get_path(self.properties, "networkProfile", "networkInterfaces") or []
         for reference in references:
             id_ = str(reference.get("id") or "")
             other = self.recorder.fleet.container(group_of_id(id_))
-            # What lies in a subscription that is not simulated is carried as it was given.
+            # An interface in a subscription that is not simulated cannot be checked.
             simulated = self.recorder.fleet.container("/".join(id_.split("/")[:3])) is not None
             if simulated and (other is None or find_nic(self.recorder.fleet, other, last_segment(id_)) is None):
                 raise errors.reference_not_found(id_, self.id)
@@ -150,7 +150,7 @@ class Creation:
             if nic is not None and nic.vm:
                 raise in_use("Network interface", nic.name, nic.vm)
         for disk, _ in disk_parts(self.properties):
-            name = last_segment(given(disk, "managedDisk", "id") or "") or disk.get("name") or ""
+            name = last_segment(get_path(disk, "managedDisk", "id") or "") or disk.get("name") or ""
             known = find_disk(self.recorder.fleet, self.group, name) if name else None
             if (disk.get("createOption") or "").lower() == "attach" and known is None:
                 raise errors.not_found(Type.DISK, name, self.group.name)

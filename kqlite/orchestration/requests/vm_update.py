@@ -1,4 +1,4 @@
-"""The update of a VM that exists: what may change of it, and the step that changes it.
+"""The update of an existing VM: checks which properties may change, then begins a step.
 
 Source: Azure docs, "Virtual Machines - Create Or Update"; "Attach or detach a Virtual Machine to or from a scale set".
 """
@@ -19,12 +19,12 @@ from kqlite.orchestration.requests import rules, schema
 from kqlite.orchestration.requests.call import (
     Call,
     Outcome,
-    given,
+    get_path,
     group_of_id,
     last_segment,
     tags_of,
 )
-from kqlite.orchestration.requests.named_vm import check_free, outcome
+from kqlite.orchestration.requests.named_vm import check_idle, outcome
 from kqlite.orchestration.requests.vm_models import LINKS, define_model, disk_parts, in_use
 from kqlite.orchestration.vm_profiles import facts_of
 
@@ -42,7 +42,7 @@ _NOT_ALLOCATED = (Power.DEALLOCATED, Power.NONE)
 
 
 class Update:
-    """A VM that exists: what may change of it, and the step that changes it."""
+    """A request to update a VM."""
 
     def __init__(self, recorder: Recorder, call: Call, group: Container, vm: VmState, location: str, body: dict[str, Any]) -> None:
         self.recorder, self.call, self.group, self.vm, self.location, self.body = recorder, call, group, vm, location, body
@@ -50,20 +50,20 @@ class Update:
         self.facts = recorder.fleet.facts(vm.model)
         self.old: dict[str, Any] = arm_documents.vm_properties(group.id, vm, recorder.fleet.definitions)
         self.moves_to: ScaleSetState | None = None
-        # A VM that was never allocated is tried again, as the body wants it now.
+        # A PUT of a VM whose allocation failed allocates it again, with the new properties.
         self.allocates = call.method == "PUT" and vm.provisioning == Provisioning.FAILED and vm.power == Power.NONE
 
     def run(self) -> Outcome:
-        """Check everything, then begin the update."""
+        """Validate the whole request, then begin the update."""
         vm, group, recorder = self.vm, self.group, self.recorder
         if self.location != vm.location:
             raise errors.wrong_location(vm.name, vm.location, group.name, self.location)
         self._check_unchanged()
-        check_free(recorder, vm, "update")
+        check_idle(recorder, vm, "update")
         rules.check_values(self.sent, "", None)
         changes = {key: value for key, value in self.sent.items() if key not in (*LINKS, "networkProfile")}
-        references = given(self.sent, "networkProfile", "networkInterfaces")
-        if references is not None:  # configurations make interfaces when a VM is created, and say nothing afterwards
+        references = get_path(self.sent, "networkProfile", "networkInterfaces")
+        if references is not None:  # interface configurations have no effect after the creation
             changes["networkProfile"] = {"networkInterfaces": references}
         wanted = _without_detached(schema.merged(self.old, changes))
         self._check_size(wanted)
@@ -82,7 +82,7 @@ class Update:
         return outcome(recorder, group, vm.name, 200, operation, vm.location)
 
     def _check_move(self, reference: str, attach: bool) -> ScaleSetState:
-        """The set that the VM joins or leaves, where the later service allows it. Raises ArmError."""
+        """The scale set that the VM joins or leaves. Raises ArmError if the later service does not allow it."""
         scale_set = self.group.scale_set(last_segment(reference))
         if scale_set is None or group_of_id(reference) != self.group.key:
             raise errors.scale_set_absent(reference)
@@ -111,7 +111,7 @@ class Update:
         return scale_set
 
     def _move(self, scale_set: ScaleSetState) -> dict[str, Any]:
-        """Join the set, or leave it; the fields of the VM that change."""
+        """Change the capacity of the set that the VM joins or leaves. Returns the changed fields of the VM."""
         joins = not self.vm.set
         self.recorder.change_set(self.group, scale_set, capacity=scale_set.capacity + (1 if joins else -1))
         if not joins:
@@ -125,7 +125,7 @@ class Update:
     def _check_unchanged(self) -> None:
         vm = self.vm
         if "virtualMachineScaleSet" in self.sent or self._detaches():
-            wanted = (given(self.sent, "virtualMachineScaleSet", "id") or "").lower()
+            wanted = (get_path(self.sent, "virtualMachineScaleSet", "id") or "").lower()
             current = (self.group.scope(Type.SCALE_SET) + vm.set).lower() if vm.set else ""
             if wanted != current:
                 if self.recorder.preview or (wanted and current):
@@ -135,13 +135,13 @@ class Update:
             raise errors.property_change_not_allowed("zones")
         old = {**self.old, **({"platformFaultDomain": vm.domain} if vm.domain_asked else {})}
         for path in _IMMUTABLE:
-            value, before = given(self.sent, *path), given(old, *path)
+            value, before = get_path(self.sent, *path), get_path(old, *path)
             if value is not None and _folded(value) != _folded(before):
                 raise errors.property_change_not_allowed(".".join(path))
         self._check_priority()
 
     def _detaches(self) -> bool:
-        """Whether the body names the set as null: the schema leaves nulls out, so the body itself has to be asked."""
+        """Whether the body sets the scale set to null. `schema.read` drops nulls, so this reads the raw body."""
         raw = (self.call.body.get("properties") or {}) if isinstance(self.call.body, dict) else {}
         names = {str(key).lower(): value for key, value in raw.items()}
         return "virtualmachinescaleset" in names and names["virtualmachinescaleset"] is None
@@ -151,7 +151,7 @@ class Update:
             if not self.facts.priority_given:
                 raise errors.priority_cannot_be_applied()
             raise errors.property_change_not_allowed("priority")
-        bid = given(self.sent, "billingProfile", "maxPrice")
+        bid = get_path(self.sent, "billingProfile", "maxPrice")
         if bid is not None and not self.facts.is_spot:
             raise errors.billing_profile_needs_spot()
         if bid is not None and bid != self.facts.max_price and self.vm.power not in _NOT_ALLOCATED:
@@ -170,18 +170,18 @@ class Update:
         rules.check_quota(self.recorder, self.call.subscription, self.vm.location, size, self.facts.is_spot, 1, self.facts.size)
 
     def _check_disks(self, wanted: dict[str, Any]) -> None:
-        """Raises ArmError for more data disks than the size takes."""
+        """Raise ArmError for more data disks than the size allows."""
         size = find_size(wanted["hardwareProfile"]["vmSize"]) or self.facts.size
-        if len(given(wanted, "storageProfile", "dataDisks") or []) > size.data_disks:
+        if len(get_path(wanted, "storageProfile", "dataDisks") or []) > size.data_disks:
             raise errors.too_many_data_disks(size.data_disks)
 
     def _check_detached(self, wanted: dict[str, Any]) -> None:
-        before = {nic["id"].lower() for nic in given(self.old, "networkProfile", "networkInterfaces") or []}
-        after = {(nic.get("id") or "").lower() for nic in given(wanted, "networkProfile", "networkInterfaces") or []}
+        before = {nic["id"].lower() for nic in get_path(self.old, "networkProfile", "networkInterfaces") or []}
+        after = {(nic.get("id") or "").lower() for nic in get_path(wanted, "networkProfile", "networkInterfaces") or []}
         if before != after and self.vm.power not in _NOT_ALLOCATED:
             raise errors.vm_operation_not_allowed("updateNetworkInterfaces", self.vm.name, errors.NOT_DEALLOCATED)
         for disk, _ in disk_parts(wanted):
-            name = last_segment(given(disk, "managedDisk", "id") or "") or disk.get("name") or ""
+            name = last_segment(get_path(disk, "managedDisk", "id") or "") or disk.get("name") or ""
             known = find_disk(self.recorder.fleet, self.group, name) if name else None
             if known is not None and known.vm and known.vm.lower() != self.vm.name.lower():
                 raise in_use("Disk", known.name, known.vm)
@@ -189,7 +189,7 @@ class Update:
                 raise errors.not_found(Type.DISK, name, self.group.name)
 
     def _new_model(self, wanted: dict[str, Any]) -> int:
-        """The VM gets a model of its own; its disks and interfaces follow."""
+        """Define a new model for the VM, attach and detach its disks and interfaces, and return the model's number."""
         recorder, group, vm = self.recorder, self.group, self.vm
         if self.facts.kind == "instance":
             materialise(recorder, group, vm, self.facts)
@@ -245,8 +245,8 @@ class Update:
 
 
 def _without_detached(properties: dict[str, Any]) -> dict[str, Any]:
-    """The properties without the data disks that the body lets go of."""
-    disks = given(properties, "storageProfile", "dataDisks") or []
+    """The properties without the data disks with `toBeDetached`."""
+    disks = get_path(properties, "storageProfile", "dataDisks") or []
     kept = [disk for disk in disks if not disk.get("toBeDetached")]
     return properties if len(kept) == len(disks) else {**properties, "storageProfile": {**properties["storageProfile"], "dataDisks": kept}}
 

@@ -42,7 +42,7 @@ def put(recorder: Recorder, call: Call) -> Outcome:
 
 
 def delete(recorder: Recorder, call: Call) -> Outcome:
-    """DELETE of a VM; one that is being deleted goes on with the operation it has."""
+    """DELETE of a VM. If the VM is being deleted already, the answer names the running operation."""
     check_registered(recorder, call.subscription, "Microsoft.Compute")
     group = call.group(recorder)
     vm = group.vm(call.name)
@@ -55,7 +55,7 @@ def delete(recorder: Recorder, call: Call) -> Outcome:
         return Outcome(202, operation=vm.work, location=vm.location)
     operation = recorder.open_operation("virtualMachines/delete", group, id_, vm.location)
     if vm.provisioning == Provisioning.DELETING:
-        # It goes already, for its set or by repair: this request has nothing of its own to wait for.
+        # The set or a repair deletes the VM already, without an operation that this answer could name.
         recorder.end_operation(group, operation)
         return Outcome(202, operation=operation, location=vm.location)
     sets.member_left(recorder, group, vm)

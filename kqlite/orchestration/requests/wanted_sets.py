@@ -1,4 +1,4 @@
-"""A scale set as a request wants it, complete: checked whole, then created or changed.
+"""The desired state of a scale set: validated as a whole, then created or updated.
 
 Source: Azure docs, "Preview: Flexible orchestration for virtual machine scale sets in Azure"; "Virtual Machine Scale Sets - Create
 Or Update".
@@ -21,7 +21,7 @@ from kqlite.orchestration.requests import rules, schema
 from kqlite.orchestration.requests.call import (
     Call,
     Outcome,
-    given,
+    get_path,
     tags_of,
 )
 
@@ -35,7 +35,7 @@ _IMMUTABLE_IN_PROFILE = (
 
 
 class WantedSet:
-    """A scale set as a request wants it, complete: what the body leaves open is as it was, or as the service defaults it."""
+    """The desired state of a scale set. Members that the body omits have the existing set's values, or the service's defaults."""
 
     def __init__(
         self, recorder: Recorder, call: Call, group: Container, known: ScaleSetState | None, location: str, body: dict[str, Any]
@@ -60,10 +60,10 @@ class WantedSet:
             self.properties = {**kept, **rest}
         self.zones = tuple(body.get("zones") or (known.zones if known else ()))
         self.domains = int(self.properties.get("platformFaultDomainCount", 1))
-        self.size_name = given(body, "sku", "name") or (self._old_size() if known else "")
-        self.tier = given(body, "sku", "tier") or "Standard"
+        self.size_name = get_path(body, "sku", "name") or (self._old_size() if known else "")
+        self.tier = get_path(body, "sku", "tier") or "Standard"
         self.tags: Tags = tags_of(call, body, known.tags if known else ())
-        capacity = given(body, "sku", "capacity")
+        capacity = get_path(body, "sku", "capacity")
         self.capacity = int(capacity) if capacity is not None else (known.capacity if known else 0)
         self.size: Size | None = None
         self.id = group.scope(Type.SCALE_SET) + (known.name if known else call.name)
@@ -72,10 +72,10 @@ class WantedSet:
         assert self.known is not None
         return str(self.recorder.fleet.definitions[self.known.profile].document["size"]) if self.known.profile else ""
 
-    # Checks, in the service's order: the first failure is reported alone.
+    # Checks in the service's order. Only the first failure is reported.
 
     def check(self) -> None:
-        """Raises ArmError for the first rule that fails."""
+        """Raise ArmError for the first rule that is violated."""
         if self.known is not None:
             self._check_unchanged(self.known)
             self._check_state(self.known)
@@ -96,8 +96,8 @@ class WantedSet:
         if "zones" in self.body and tuple(self.body["zones"]) != known.zones:
             raise errors.property_change_not_allowed("zones")
         if "proximityPlacementGroup" in self.sent:
-            old = (given(self.old_properties, "proximityPlacementGroup", "id") or "").lower()
-            if (given(self.sent, "proximityPlacementGroup", "id") or "").lower() != old:
+            old = (get_path(self.old_properties, "proximityPlacementGroup", "id") or "").lower()
+            if (get_path(self.sent, "proximityPlacementGroup", "id") or "").lower() != old:
                 raise errors.property_change_not_allowed("proximityPlacementGroup")
         self._check_profile_unchanged()
         new, old_policy = self.properties.get("automaticRepairsPolicy") or {}, self.old_properties.get("automaticRepairsPolicy") or {}
@@ -110,8 +110,8 @@ class WantedSet:
         if sent is None or self.old_profile is None:
             return
         for path in _IMMUTABLE_IN_PROFILE:
-            value = given(sent, *path)
-            old = given(self.old_profile, *path)
+            value = get_path(sent, *path)
+            old = get_path(self.old_profile, *path)
             if value is not None and _folded(value) != _folded(old) and not (path == ("priority",) and old is None and value == "Regular"):
                 raise errors.property_change_not_allowed("virtualMachineProfile." + ".".join(path))
 
@@ -147,7 +147,7 @@ class WantedSet:
     def _check_single_group(self, single: bool, registered: bool) -> None:
         if not registered and not single:
             raise errors.single_placement_group_must_be_true()
-        # Who is not registered was told to choose True: then the profile is what is refused.
+        # Without a registered feature, True is right: the error above asks for it. Then the profile is refused instead.
         if single and (registered or self.profile is None or rules.FLEX in self.features):
             raise errors.single_placement_group_must_be_false()
 
@@ -167,7 +167,7 @@ class WantedSet:
         if self.profile is not None:
             rules.check_values(self.profile, "virtualMachineProfile.", find_size(self.size_name))
             rules.check_spot(self.profile, "virtualMachineProfile.", find_size(self.size_name))
-            prefix = given(self.profile, "osProfile", "computerNamePrefix") or ""
+            prefix = get_path(self.profile, "osProfile", "computerNamePrefix") or ""
             rules.check_windows_prefix(self.profile, prefix, "computerNamePrefix")
             if not self.size_name:
                 raise errors.parameter_invalid("sku.name")
@@ -207,12 +207,12 @@ class WantedSet:
             for name, most in (("baseRegularPriorityCount", MAX_INSTANCES), ("regularPriorityPercentageAboveBase", 100)):
                 if not 0 <= mix.get(name, 0) <= most:
                     raise errors.parameter_invalid(f"priorityMixPolicy.{name}")
-        timeout = given(self.properties, "spotRestorePolicy", "restoreTimeout")
+        timeout = get_path(self.properties, "spotRestorePolicy", "restoreTimeout")
         if timeout and iso_duration(timeout) is None:
             raise errors.parameter_invalid("spotRestorePolicy.restoreTimeout")
 
     def _check_references(self) -> None:
-        reference = given(self.properties, "proximityPlacementGroup", "id")
+        reference = get_path(self.properties, "proximityPlacementGroup", "id")
         if reference and self.known is None:
             rules.check_placement_group(self.recorder, reference, self.location)
 
@@ -220,7 +220,7 @@ class WantedSet:
         if not self.size_name:
             return
         self.size = rules.check_size(self.recorder, self.size_name, self.domains, in_set=True, single_group=self._in_one_group())
-        ultra = given(self.properties, "additionalCapabilities", "ultraSSDEnabled")
+        ultra = get_path(self.properties, "additionalCapabilities", "ultraSSDEnabled")
         if ultra and not self.size.ultra:
             raise errors.parameter_invalid("additionalCapabilities.ultraSSDEnabled")
         if self.profile is not None and (self.known is None or self.capacity > self.known.capacity):
@@ -246,7 +246,7 @@ class WantedSet:
     # Decisions
 
     def _definitions(self) -> dict[str, int]:
-        """The numbers of the set's document, of its profile, and of that of its Regular instances; 0 for none."""
+        """Define the documents of the set. Returns their numbers by field of `ScaleSetState`; 0 for none."""
         document: dict[str, Any] = {"properties": self.properties}
         if self.size_name:
             document["sku"] = {"name": self.size.name if self.size else self.size_name, "tier": self.tier}
@@ -278,7 +278,7 @@ class WantedSet:
             "size": self.size.name,
             "tier": self.tier,
             "profile": profile,
-            "extensions": rules.define_extensions(self.recorder, given(profile, "extensionProfile", "extensions") or []),
+            "extensions": rules.define_extensions(self.recorder, get_path(profile, "extensionProfile", "extensions") or []),
             "nics": rules.define_nics(self.recorder, profile, "Delete"),
             "zones": list(self.zones),
             **({"proximityPlacementGroup": ppg} if ppg else {}),
@@ -286,7 +286,7 @@ class WantedSet:
         return self.recorder.define("instance", document)
 
     def create(self) -> Outcome:
-        """A new set; its controller makes the instances."""
+        """Create the set. Its controller creates the instances."""
         recorder, name = self.recorder, self.call.name
         numbers = self._definitions()
         operation = recorder.open_operation("virtualMachineScaleSets/write", self.group, self.id, self.location)
@@ -320,7 +320,7 @@ class WantedSet:
         return self._outcome(201, operation)
 
     def update(self, known: ScaleSetState) -> Outcome:
-        """The set otherwise; a new goal only where the capacity changes, so that tags and profiles leave scaling alone."""
+        """Update the set. While an operation scales it, an update with the same capacity does not preempt that operation."""
         recorder = self.recorder
         numbers = self._definitions()
         policy = self.properties.get("automaticRepairsPolicy")
@@ -353,7 +353,7 @@ def _folded(value: Any) -> Any:
 
 
 def repair_state(policy: dict[str, Any] | None) -> str:
-    """What the set's instance view says of its repairs policy; "" where it has none."""
+    """The service state of automatic repairs: "Running" or "NotRunning". "" without a policy."""
     if policy is None:
         return ""
     return "Running" if policy.get("enabled") else "NotRunning"
