@@ -6,6 +6,7 @@ from kqlite.dialects import sql
 from kqlite.dialects.duckdb.dynamics import bag_of, json_list, list_in
 from kqlite.dialects.scalars import ScalarLowering, custom
 from kqlite.language import plan
+from kqlite.language.functions.dynamics import array_form
 from kqlite.language.schema import Array, Leaf
 from kqlite.language.types import Type
 
@@ -115,13 +116,14 @@ def _in_place(lowering: ScalarLowering, value: plan.Scalar) -> sql.Expression:
 
 
 def _of_both(lowering: ScalarLowering, invoke: plan.Invoke, template: str) -> sql.Expression:
-    left, right = (json_list(lowering, argument) for argument in invoke.arguments)
-    return sql.let(
-        "left_set",
-        left,
-        lambda first: sql.let("right_set", right, lambda second: _template(template, left=first, right=second), costly=True),
-        costly=True,
-    )
+    """A template of `left` and `right`, in the form of scalars that both have, or as JSON."""
+    form = array_form(invoke.arguments)
+    left, right = (list_in(lowering, argument, form) for argument in invoke.arguments)
+
+    def with_left(first: sql.Expression) -> sql.Expression:
+        return sql.let("right_set", right, lambda second: _template(template, left=first, right=second), costly=True)
+
+    return sql.let("left_set", left, with_left, costly=True)
 
 
 @custom("set_equals")
@@ -133,13 +135,16 @@ def _set_equals(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression
     return _of_both(lowering, invoke, template)
 
 
+_DISTINCT_IN = "len(list_filter({SIDE}, lambda m, n: list_position({SIDE}, m) = n))"
+
+
 @custom("jaccard_index")
 def _jaccard_index(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
-    template = (
-        "CAST(len(list_filter(list_distinct({left}), lambda m: list_contains({right}, m))) AS DOUBLE)"
-        " / nullif(len(list_distinct(list_concat({left}, {right}))), 0)"
-    )
-    return _of_both(lowering, invoke, f"CASE WHEN {{left}} IS NOT NULL AND {{right}} IS NOT NULL THEN {template} END")
+    """The engine's own functions of sets are twenty times slower."""
+    common = "len(list_filter({left}, lambda m, n: list_position({left}, m) = n AND list_position({right}, m) IS NOT NULL))"
+    left, right = (_DISTINCT_IN.replace("SIDE", side) for side in ("left", "right"))
+    index = f"list_transform([{common}], lambda common: common / nullif({left} + {right} - common, 0))[1]"
+    return _of_both(lowering, invoke, f"CASE WHEN {{left}} IS NOT NULL AND {{right}} IS NOT NULL THEN {index} END")
 
 
 # Bags and documents

@@ -1,5 +1,7 @@
 """Functions of strings that no template can say: positions from the end, regular expressions, conversions."""
 
+import json
+
 from kqlite.dialects import conversions, sql
 from kqlite.dialects.duckdb.operators import texts_of
 from kqlite.dialects.scalars import ScalarLowering, custom
@@ -296,10 +298,49 @@ def _indexof_regex(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Express
     return sql.Template(template, {**holes, "found": found})
 
 
+_MARKS = [chr(code) for code in range(0xFDD0, 0xFDF0)]
+"""Code points that are no characters, which stand for rewrites while a text is worked on."""
+
+
 @custom("replace_strings")
 def _replace_strings(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expression:
-    """Each pair replaces in what the pairs before it left: the text is a list of segments, which are replaced or not."""
+    """Each pair replaces in what the pairs before it left, never in what they wrote."""
     text, lookups, rewrites = invoke.arguments
+    pairs = _constant_pairs(lookups, rewrites)
+    if pairs is None or len(pairs) > len(_MARKS) or any(mark in lookup for lookup, _ in pairs for mark in _MARKS):
+        return _replaced_in_segments(lowering, invoke, lowering.lower(text))
+
+    def replaced(once: sql.Expression) -> sql.Expression:
+        marked = once
+        for mark, (lookup, _) in zip(_MARKS, pairs, strict=False):
+            marked = sql.call("replace", marked, sql.Literal(lookup), sql.Literal(mark))
+        for mark, (_, rewrite) in zip(_MARKS, pairs, strict=False):
+            marked = sql.call("replace", marked, sql.Literal(mark), sql.Literal(rewrite))
+        slow = _replaced_in_segments(lowering, invoke, once)
+        holds_mark = sql.call("regexp_matches", once, sql.Literal(f"[{_MARKS[0]}-{_MARKS[-1]}]"))
+        return sql.Case(((holds_mark, slow),), marked)
+
+    return sql.let("replaced_text", lowering.lower(text), replaced)
+
+
+def _constant_pairs(lookups: plan.Scalar, rewrites: plan.Scalar) -> list[tuple[str, str]] | None:
+    """What is to be replaced by what, where both arrays are constants that hold texts alone."""
+    lists: list[list[str]] = []
+    for argument in (lookups, rewrites):
+        read = json.loads(str(argument.value)) if isinstance(argument, plan.Constant) and argument.value is not None else None
+        if not isinstance(read, list) or not all(isinstance(item, str) for item in read):
+            return None
+        lists.append(read)
+    filled = [*lists[1], *[""] * len(lists[0])]
+    # A rewrite that holds a mark would be replaced itself.
+    if any(mark in rewrite for rewrite in filled for mark in _MARKS):
+        return None
+    return [(lookup, rewrite) for lookup, rewrite in zip(lists[0], filled, strict=False) if lookup]
+
+
+def _replaced_in_segments(lowering: ScalarLowering, invoke: plan.Invoke, text: sql.Expression) -> sql.Expression:
+    """The text is a list of segments, which are replaced or not."""
+    lookups, rewrites = invoke.arguments[1:]
     split = (
         "flatten(list_transform(string_split((s).t, (pair)[1]), lambda part, i: CASE WHEN i = 1 THEN [{'t': part, 'done': FALSE}]"
         " ELSE [{'t': coalesce((pair)[2], ''), 'done': TRUE}, {'t': part, 'done': FALSE}] END))"
@@ -310,7 +351,7 @@ def _replace_strings(lowering: ScalarLowering, invoke: plan.Invoke) -> sql.Expre
         " lambda segments, pair: flatten(list_transform(segments, lambda s: CASE WHEN (s).done THEN [s] ELSE " + split + " END)),"
         " [{'t': {text}, 'done': FALSE}]), lambda s: (s).t), '')"
     )
-    holes = {"text": lowering.lower(text), "lookups": texts_of(lowering, lookups), "rewrites": texts_of(lowering, rewrites)}
+    holes = {"text": text, "lookups": texts_of(lowering, lookups), "rewrites": texts_of(lowering, rewrites)}
     return sql.Template(template, holes)
 
 
