@@ -161,7 +161,7 @@ class Activity:
         return self._send("PUT", f"{group.scope(Type.VM)}{vm.name}/extensions/{name}", body, actor)
 
     def _script_of(self, vm: VmState) -> tuple[str, str]:
-        """The script extension of a VM, and the release that it has; ("deploy", "") where it has none."""
+        """Name and release of the VM's script extension; ("deploy", "") for a VM without one."""
         for name, number, *_ in vm.extensions:
             document = self._recorder.fleet.definitions[number].document
             if document.get("type") in _SCRIPT_TYPES:
@@ -185,7 +185,7 @@ class Activity:
         self._send("PATCH", group.scope(Type.SCALE_SET) + scale_set.name, body, "pipeline")
 
     def _roll_out(self, group: Container, scale_set: ScaleSetState) -> None:
-        """Bring some of the VMs that have an older release to that of their set."""
+        """Install the set's release on some of the VMs with an older one."""
         recorder = self._recorder
         release = dict(scale_set.tags).get(RELEASE, "")
         if not release or not 0 <= recorder.now - _begun(release) < ROLLOUT:

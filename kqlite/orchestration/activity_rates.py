@@ -1,6 +1,7 @@
-"""How busy a fleet is: the rate of each kind of activity at each level, the hours of a week in which it happens, the wave of load.
+"""How busy a fleet is: the rate of each kind of activity at each level, its distribution over a week, and the load of scale sets.
 
-`KINDS` is the one table of rates. A rate is a mean over a week: `hours` moves events within the week and leaves their number as it is.
+`KINDS` is the table of rates. A rate is a mean over a week. `hours` distributes the events within the week and does not change their
+number.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ ROLLOUT_SHARE = 0.05
 
 
 def checked_level(level: object) -> str:
-    """The level. Raises CoreError where there is no such level."""
+    """Validate a level and return it. Raises CoreError for an unknown level."""
     if not isinstance(level, str) or level not in LEVELS:
         raise CoreError(f"no activity {level!r}; there are {', '.join(LEVELS)}")
     return level
@@ -104,7 +105,7 @@ def described() -> str:
 
 
 def expected(level: str, time: int, *, vms: int, spot: bool, period: int) -> list[float]:
-    """How many events of each of `KINDS` a scale set has on average in a period that ends at `time`.
+    """The expected number of events of each of `KINDS` in a scale set, within a period that ends at `time`.
 
     Args:
         vms: How many members the set has.
@@ -135,7 +136,7 @@ def load_factor(level: str, time: int, phase: float, noise: float) -> float:
     """The load of a scale set at a time, as a multiple of its mean: highest in the afternoon, lower on Saturday and Sunday.
 
     Args:
-        phase: From 0 to 1: where within three hours the set's own afternoon lies.
+        phase: From 0 to 1: shifts the set's afternoon within three hours.
         noise: From -1 to 1.
     """
     swing = _SWING[level]

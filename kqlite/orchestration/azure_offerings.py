@@ -35,7 +35,7 @@ RACKS = 4  # racks in a fault domain, for rack outages; the number is kqlite's o
 
 
 def region_name(location: str) -> str:
-    """A location as it is stored: "East US" and "eastus" are one."""
+    """The stored form of a location: "eastus" for "East US"."""
     return location.replace(" ", "").lower()
 
 
@@ -66,7 +66,7 @@ class Size:
 
     @property
     def series(self) -> str:
-        """The family's first letter: D, E, F, A, B, or one that Flexible orchestration cannot use."""
+        """The family's first letter. Flexible orchestration supports A, B, D, E and F."""
         return self.name.removeprefix("Standard_").removeprefix("Basic_")[0]
 
 

@@ -37,7 +37,8 @@ class DurationError(KqliteError):
 def duration(value: float | timedelta | str) -> int:
     """Microseconds of a duration: seconds, a timedelta, "61s", "1h30m" or ISO 8601 "PT5M".
 
-    Raises DurationError for anything else, and for negative ones.
+    Raises:
+        DurationError: Any other value, or a negative duration.
     """
     if isinstance(value, timedelta):
         micros = (value.days * 86400 + value.seconds) * SECOND + value.microseconds
@@ -81,7 +82,7 @@ def to_datetime(micros: int) -> datetime:
 
 
 def from_datetime(moment: datetime) -> int:
-    """The simulated time of a datetime; one without a zone is taken as UTC."""
+    """The simulated time of a datetime. A datetime without a time zone is in UTC."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return (aware - _EPOCH) // timedelta(microseconds=1)
 

@@ -27,7 +27,7 @@ class Kind(StrEnum):
     DEFINED = "defined"  # an immutable document got its number; `state` is a `model.Definition`
     CREATED = "created"
     CHANGED = "changed"
-    DELETED = "deleted"  # `state` is the last one; the resource is gone after this event
+    DELETED = "deleted"  # `state` is the last state; the resource no longer exists
     NOTED = "noted"  # an entry of the activity log; no resource changed, `state` is a `model.NoteState`
 
 

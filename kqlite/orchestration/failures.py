@@ -1,4 +1,4 @@
-"""Why an operation failed: code and message, as the operation, the VM and its scale set show them.
+"""Failures of operations: code and message, as the operation, the VM and its scale set show them.
 
 Source: Azure docs, "Common error messages for virtual machines"; "Troubleshoot allocation failures".
 """
@@ -48,7 +48,7 @@ def extension_timed_out(name: str) -> Failure:
 
 
 def overconstrained(zonal: bool) -> Failure:
-    """There is no room where the VM has to be, beside the others of its proximity placement group."""
+    """There is no capacity close to the other VMs of the proximity placement group."""
     code = "OverconstrainedZonalAllocationRequest" if zonal else "OverconstrainedAllocationRequest"
     return (code, "The required VM size is not currently available in the selected location.")
 

@@ -268,7 +268,7 @@ class Fleet:
 
     @property
     def activity(self) -> ActivityState | None:
-        """How busy the fleet is; None where that was never said."""
+        """How busy the fleet is; None if no level was ever set."""
         return cast("ActivityState | None", self.root.get(Type.ACTIVITY, ACTIVITY))
 
     def container(self, id_: str) -> Container | None:

@@ -293,7 +293,7 @@ class Recorder:
         return self.change(self.fleet.root, Type.FAULT, fault, used=fault.used + 1)
 
     def group(self, key: str) -> Container:
-        """The container of this key. Raises CoreError where it is gone."""
+        """The container with this key. Raises CoreError if there is none."""
         container = self.fleet.containers.get(key)
         if container is None:
             raise CoreError(f"no container {key}")

@@ -179,8 +179,12 @@ def health_probe_of(extension: dict[str, Any]) -> HealthProbe | None:
 def outbound_of(body: dict[str, Any], from_profile: bool) -> str:
     """How an instance reaches the internet: "natGateway", "udr", "standardLb", "publicIp", "default" or "none".
 
-    Instances created from a profile have no default outbound access; VMs created by hand keep it.
-    A subnet is known only by its id, so a gateway or route must be named in the subnet's document.
+    Instances created from a profile have no default outbound access; standalone VMs have it. kqlite has no virtual networks, so the
+    reference to the subnet must name its NAT gateway or route table.
+
+    Args:
+        body: A profile, or the properties of a VM.
+        from_profile: Whether the instance was created from a profile.
     """
     network = body.get("networkProfile") or {}
     for nic in network.get("networkInterfaceConfigurations") or ():

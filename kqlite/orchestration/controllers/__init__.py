@@ -1,1 +1,1 @@
-"""What closes a gap by itself: each module is woken by timers of one kind and decides for one resource."""
+"""Controllers: each runs when its timers are due, and brings a resource closer to its desired state."""

@@ -21,7 +21,7 @@ FEATURES = (
     "VMScaleSetFlexPreview",
     "SkipPublicIpWriteRBACCheckForVMNetworkInterfaceConfigurationsPublicPreview",
 )
-# The page's troubleshooting section calls the feature by another name; both are one.
+# Another name of the feature, in the documentation's troubleshooting section.
 ALIASES = {"vmscalesetpublicpreview": "VMScaleSetFlexPreview"}
 PROVIDERS = ("Microsoft.Compute", "Microsoft.Network", "Microsoft.Insights", "Microsoft.Features", "Microsoft.Resources")
 

@@ -1,12 +1,12 @@
 """The VM controller: a state machine for each VM. `_STEP_ENDS` has the function that runs when a step ends.
 
-The creation of a VM, with the events that the log gets:
+The creation of a VM:
 
-    step        ends after   power     provisioning  next
-    allocate    10 % of it   starting  Creating      boot, or Failed without capacity
-    boot        30 % of it   running   Creating      provision
-    provision   60 % of it   running   Creating      extensions, one after the other, or Failed
-    extensions  10 to 120 s  running   Succeeded     the VM is idle: step "", due 0
+    step        takes                     then power  then the VM
+    allocate    10 % of creation time     starting    boots; without capacity it is Failed
+    boot        30 % of creation time     running     is provisioned
+    provision   60 % of creation time     running     installs its extensions, or is Failed
+    extensions  10 to 120 seconds each    running     is Succeeded and idle: step "", due 0
 """
 
 from __future__ import annotations

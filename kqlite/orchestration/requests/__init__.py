@@ -1,1 +1,1 @@
-"""One module for each family of resources: validate all of a request, then decide."""
+"""Request handlers: a module for each kind of resource. A handler validates the whole request, then changes the state."""

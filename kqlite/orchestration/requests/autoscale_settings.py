@@ -27,33 +27,33 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 def put(recorder: Recorder, call: Call) -> Outcome:
     """PUT and PATCH of a setting. It takes effect at once."""
     group = call.group(recorder)
-    known = cast("SettingState | None", group.get(Type.AUTOSCALE, call.name))
-    if known is None and call.method == "PATCH":
+    existing = cast("SettingState | None", group.get(Type.AUTOSCALE, call.name))
+    if existing is None and call.method == "PATCH":
         raise errors.not_found(Type.AUTOSCALE, call.name, group.name)
-    location = checked_location(call.body if isinstance(call.body, dict) else {}, Type.AUTOSCALE, known.location if known else "")
+    location = checked_location(call.body if isinstance(call.body, dict) else {}, Type.AUTOSCALE, existing.location if existing else "")
     body = read_resource(call, _MODEL, _OWNER)
     check_name(call.name, "name")
-    check_match(call, known)
+    check_match(call, existing)
     properties = body.get("properties") or {}
-    if known is not None and call.method == "PATCH":
-        whole = {"properties": schema.merged(recorder.fleet.definitions[known.definition].document, properties)}
+    if existing is not None and call.method == "PATCH":
+        whole = {"properties": schema.merged(recorder.fleet.definitions[existing.definition].document, properties)}
         properties = schema.read(whole, schema.resource(_MODEL), _OWNER, complete=True)["properties"]
-    target = properties.pop("targetResourceUri", None) or (known.target if known else "")
+    target = properties.pop("targetResourceUri", None) or (existing.target if existing else "")
     properties.pop("name", None)
-    if known is not None and target.lower() != known.target.lower():
-        raise errors.target_immutable(known.name, group.name, known.target)
+    if existing is not None and target.lower() != existing.target.lower():
+        raise errors.target_immutable(existing.name, group.name, existing.target)
     _check(properties, target)
-    if known is None:
+    if existing is None:
         _check_alone(recorder, call, target)
     number = recorder.define("autoscale", {"enabled": False, **properties})
-    if known is None:
+    if existing is None:
         uid = recorder.chance.uid(group.scope(Type.AUTOSCALE) + call.name, recorder.now)
         state = SettingState(call.name, 1, uid, location, tags_of(call, body), recorder.now, number, target, 0, 0, missing=False)
         state = recorder.create(group, Type.AUTOSCALE, state)
     else:
-        state = recorder.change(group, Type.AUTOSCALE, known, definition=number, tags=tags_of(call, body, known.tags))
+        state = recorder.change(group, Type.AUTOSCALE, existing, definition=number, tags=tags_of(call, body, existing.tags))
     return Outcome(
-        201 if known is None else 200, lambda: arm_documents.autoscale(group.id, state, recorder.fleet.definitions), "", location
+        201 if existing is None else 200, lambda: arm_documents.autoscale(group.id, state, recorder.fleet.definitions), "", location
     )
 
 

@@ -1,4 +1,4 @@
-"""One request on its way: what it names, what it brings, and the checks that every family of resources shares."""
+"""A parsed request, its outcome, and the checks that handlers of all kinds of resources share."""
 
 from __future__ import annotations
 
@@ -90,17 +90,17 @@ _FORBIDDEN = re.compile(r"[\\/\"'\[\]:|<>+=;,?*@&\s\x00-\x1f\x7f]")
 
 
 def check_name(name: str, target: str) -> None:
-    """Azure's rules for the names of VMs and scale sets. Raises ArmError."""
+    """Raise ArmError for an invalid name of a VM or scale set. target: how the error names the parameter."""
     if not 1 <= len(name) <= 64 or _FORBIDDEN.search(name) or name.startswith("_") or name.endswith((".", "-")):
         raise name_invalid(target, name)
 
 
-def checked_location(body: dict[str, Any], type_: str, known: str = "") -> str:
+def checked_location(body: dict[str, Any], type_: str, existing: str = "") -> str:
     """The location of a body, in the stored form.
 
     Args:
         type_: Type of the resource, for error messages.
-        known: Location of the existing resource, for a body without one.
+        existing: Location of the existing resource, for a body without one.
 
     Raises:
         ArmError: A missing or unknown location.
@@ -108,7 +108,7 @@ def checked_location(body: dict[str, Any], type_: str, known: str = "") -> str:
     asked = body.get("location") or ""
     if not isinstance(asked, str):
         raise content_invalid(f"Error converting value {json.dumps(asked)} to type string. Path location, line 1.")
-    location = region_name(asked) or known
+    location = region_name(asked) or existing
     if not location:
         raise location_required()
     if location not in REGIONS:
@@ -139,18 +139,18 @@ def etag_of(state: State) -> str:
     return f'"{state.version}"'
 
 
-def tags_of(call: Call, body: dict[str, Any], known: Tags = ()) -> Tags:
+def tags_of(call: Call, body: dict[str, Any], existing: Tags = ()) -> Tags:
     """The tags that a resource has after a request.
 
     Args:
-        known: Tags of the existing resource. A PATCH without tags keeps them; a PUT without tags removes them.
+        existing: Tags of the existing resource. A PATCH without tags keeps them; a PUT without tags removes them.
 
     Raises:
         ArmError: Too many tags, or invalid names.
     """
     tags = body.get("tags")
     if tags is None:
-        return known if call.method == "PATCH" else ()
+        return existing if call.method == "PATCH" else ()
     if len(tags) > _MOST_TAGS:
         raise too_many_tags(_MOST_TAGS)
     wrong = [name for name in tags if len(name) > 512 or _TAG_FORBIDDEN.search(name)]

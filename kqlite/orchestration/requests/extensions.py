@@ -53,35 +53,37 @@ def put(recorder: Recorder, call: Call) -> Outcome:
     group, vm = _vm(recorder, call)
     body = read_resource(call, "VirtualMachineExtension", "extensions")
     name = _name(call)
-    known = _of(vm, name)
-    if known is None and call.method == "PATCH":
+    existing = _of(vm, name)
+    if existing is None and call.method == "PATCH":
         raise errors.not_found(f"{Type.VM}/{vm.name}/extensions", name, group.name)
     properties = body.get("properties") or {}
-    if known is not None and call.method == "PATCH":
-        properties = schema.merged(recorder.fleet.definitions[known.definition].document, properties)
+    if existing is not None and call.method == "PATCH":
+        properties = schema.merged(recorder.fleet.definitions[existing.definition].document, properties)
     rules.check_extension(properties, "properties")
     if recorder.preview and vm.set and rules.is_service_fabric(properties):
         raise errors.parameter_not_allowed("publisher")
-    if known is None:
+    if existing is None:
         others = [{"name": each, "properties": recorder.fleet.definitions[number].document} for each, number, *_ in vm.extensions]
         rules.check_handlers([*others, {"name": name, "properties": properties}], recorder.fleet.facts(vm.model).os_type)
     check_idle(recorder, vm, "extensions/write")
     if vm.power != Power.RUNNING:
         raise errors.extensions_need_running_vm()
     number = recorder.define("extension", rules.public_properties(properties))
-    return _install(recorder, group, vm, known, name, number)
+    return _install(recorder, group, vm, existing, name, number)
 
 
-def _install(recorder: Recorder, group: Container, vm: VmState, known: ExtensionState | None, name: str, number: int) -> Outcome:
+def _install(recorder: Recorder, group: Container, vm: VmState, existing: ExtensionState | None, name: str, number: int) -> Outcome:
     target = f"{group.scope(Type.VM)}{vm.name}/extensions/{name}"
     operation = recorder.open_operation("virtualMachines/extensions/write", group, target, vm.location)
-    note = f"{vm.name}/extensions/{known.name if known else name}"
-    if known is None:
+    note = f"{vm.name}/extensions/{existing.name if existing else name}"
+    if existing is None:
         state = recorder.create(
             group, Type.EXTENSION, ExtensionState(name, 1, vm.name, vm.location, number, Provisioning.CREATING, ""), name=note
         )
     else:
-        state = recorder.change(group, Type.EXTENSION, known, note=note, definition=number, provisioning=Provisioning.UPDATING, failure="")
+        state = recorder.change(
+            group, Type.EXTENSION, existing, note=note, definition=number, provisioning=Provisioning.UPDATING, failure=""
+        )
     member = (state.name, state.definition, state.provisioning, state.version, state.failure)
     others = tuple(each for each in vm.extensions if each[0].lower() != name.lower())
     due = step_due(recorder, vm, Step.EXTENSIONS)
@@ -91,7 +93,7 @@ def _install(recorder: Recorder, group: Container, vm: VmState, known: Extension
         now = cast("VmState", group.vm(vm.name))
         return arm_documents.extension(group.id, cast("ExtensionState", _of(now, name)), recorder.fleet.definitions)
 
-    return Outcome(201 if known is None else 200, show, operation, vm.location)
+    return Outcome(201 if existing is None else 200, show, operation, vm.location)
 
 
 def delete(recorder: Recorder, call: Call) -> Outcome:
@@ -99,18 +101,18 @@ def delete(recorder: Recorder, call: Call) -> Outcome:
     check_registered(recorder, call.subscription, "Microsoft.Compute")
     group, vm = _vm(recorder, call)
     name = _name(call)
-    known = _of(vm, name)
-    if known is None:
+    existing = _of(vm, name)
+    if existing is None:
         return Outcome(204)
     check_idle(recorder, vm, "extensions/delete")
     if vm.power != Power.RUNNING:
         raise errors.extensions_need_running_vm()
-    target = f"{group.scope(Type.VM)}{vm.name}/extensions/{known.name}"
+    target = f"{group.scope(Type.VM)}{vm.name}/extensions/{existing.name}"
     operation = recorder.open_operation("virtualMachines/extensions/delete", group, target, vm.location)
-    recorder.delete(group, Type.EXTENSION, known, name=f"{vm.name}/extensions/{known.name}")
-    others = tuple(each for each in vm.extensions if each[0] != known.name)
+    recorder.delete(group, Type.EXTENSION, existing, name=f"{vm.name}/extensions/{existing.name}")
+    others = tuple(each for each in vm.extensions if each[0] != existing.name)
     fields: dict[str, Any] = {"extensions": others}
-    if recorder.fleet.probe(known.definition) is not None:
+    if recorder.fleet.probe(existing.definition) is not None:
         fields |= {"health": "", "health_due": 0}
     begin(recorder, group, vm, Step.UPDATE, operation, None, **fields)
     return Outcome(202, operation=operation, location=vm.location)

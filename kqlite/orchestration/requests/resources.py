@@ -1,4 +1,4 @@
-"""Requests about what stands beside VMs: disks, interfaces, addresses, load balancers, proximity placement groups.
+"""Requests about disks, network interfaces, public addresses, load balancers and proximity placement groups.
 
 Source: Azure docs, "Disks", "Network Interfaces", "Public IP Addresses", "Proximity Placement Groups" (REST references).
 """
@@ -63,7 +63,7 @@ def show(recorder: Recorder, group: Container, type_: str, state: RegionalState)
 
 
 def _placed(recorder: Recorder, group: Container, state: ResourceState) -> dict[str, Any]:
-    """The scale sets and VMs of this group that a proximity placement group holds."""
+    """The scale sets and VMs of this group that belong to a proximity placement group, for its document."""
     own = arm_documents.resource_id(group.id, Type.PLACEMENT_GROUP, state.name).lower()
     sets, vms = [], []
     for scale_set in cast("dict[str, ScaleSetState]", group.of(Type.SCALE_SET)).values():
@@ -98,48 +98,48 @@ def list_(recorder: Recorder, group: Container, type_: str) -> Sequence[Regional
 def put(recorder: Recorder, call: Call, type_: str) -> Outcome:
     """PUT and PATCH of a resource. It takes effect at once."""
     group = call.group(recorder)
-    known = find(recorder, group, type_, call.name)
-    if known is None and call.method == "PATCH":
+    existing = find(recorder, group, type_, call.name)
+    if existing is None and call.method == "PATCH":
         raise errors.not_found(type_, call.name, group.name)
-    there = known.location if known is not None else ""
+    there = existing.location if existing is not None else ""
     location = checked_location(call.body if isinstance(call.body, dict) else {}, type_, there)
     body = read_resource(call, _MODELS[type_], type_.rpartition("/")[2])
     check_name(call.name, "name")
-    check_match(call, known)
-    if known is not None and location != there:
-        raise errors.wrong_location(known.name, there, group.name, location)
-    new = _wanted(recorder, call, group, type_, location, body, known)
+    check_match(call, existing)
+    if existing is not None and location != there:
+        raise errors.wrong_location(existing.name, there, group.name, location)
+    new = _wanted(recorder, call, group, type_, location, body, existing)
     if isinstance(new, NicState):
-        _move_address(recorder, group, cast("NicState | None", known), new)
-    if known is None:
+        _move_address(recorder, group, cast("NicState | None", existing), new)
+    if existing is None:
         recorder.create(group, type_, new)
     else:
         fields = {field: value for field, value in new._asdict().items() if field not in ("version", "uid", "created", "name")}
-        recorder.change(group, type_, known, **fields)
+        recorder.change(group, type_, existing, **fields)
     name = new.name
-    status, operation = 201 if known is None else 200, ""
+    status, operation = 201 if existing is None else 200, ""
     if type_ == Type.DISK:
         # Only disks answer with an operation, one that has ended already.
         operation = recorder.open_operation("disks/write", group, group.scope(type_) + name, location)
         recorder.end_operation(group, operation)
-        status = 202 if known is None else 200
+        status = 202 if existing is None else 200
     return Outcome(
         status, lambda: show(recorder, group, type_, cast("RegionalState", find(recorder, group, type_, name))), operation, location
     )
 
 
 def _wanted(
-    recorder: Recorder, call: Call, group: Container, type_: str, location: str, body: dict[str, Any], known: RegionalState | None
+    recorder: Recorder, call: Call, group: Container, type_: str, location: str, body: dict[str, Any], existing: RegionalState | None
 ) -> DiskState | NicState | PublicIpState | ResourceState:
     """The state that a request wants. A PUT replaces the stored body, a PATCH is merged into it."""
     uid = recorder.chance.uid(group.scope(type_) + call.name, recorder.now)
-    patched = known if call.method == "PATCH" else None
-    tags = tags_of(call, body, known.tags if known is not None else ())
+    patched = existing if call.method == "PATCH" else None
+    tags = tags_of(call, body, existing.tags if existing is not None else ())
     body = {key: value for key, value in body.items() if key not in ("location", "tags")}
     if type_ == Type.DISK:
-        return _disk(recorder, call, uid, location, tags, body, cast("DiskState | None", known))
+        return _disk(recorder, call, uid, location, tags, body, cast("DiskState | None", existing))
     if type_ == Type.NIC:
-        old = cast("NicState | None", known)
+        old = cast("NicState | None", existing)
         properties = _stored(recorder, body.pop("properties", {}), old.definition if old is not None and patched is not None else 0)
         reference = next((get_path(ip, "properties", "publicIPAddress", "id") for ip in properties.get("ipConfigurations") or []), None)
         ip = last_segment(reference) if reference else ""
@@ -150,7 +150,7 @@ def _wanted(
             call.name, 1, uid, location, tags, recorder.now, old.vm if old else "", number, address, ip, implied=False, beside=rest
         )
     if type_ == Type.PUBLIC_IP:
-        old_ip = cast("PublicIpState | None", known)
+        old_ip = cast("PublicIpState | None", existing)
         sku = get_path(body, "sku", "name") or (old_ip.sku if old_ip else "Standard")
         stored = _stored(recorder, body, old_ip.definition if old_ip is not None and patched is not None else 0)
         stored["sku"] = {"tier": "Regional", **stored.get("sku", {}), "name": sku}
@@ -188,25 +188,27 @@ def _stored(recorder: Recorder, body: dict[str, Any], before: int) -> dict[str, 
     return dict(schema.merged(recorder.fleet.definitions[before].document if before else {}, body))
 
 
-def _disk(recorder: Recorder, call: Call, uid: int, location: str, tags: Any, body: dict[str, Any], known: DiskState | None) -> DiskState:
-    patched = known if call.method == "PATCH" else None
+def _disk(
+    recorder: Recorder, call: Call, uid: int, location: str, tags: Any, body: dict[str, Any], existing: DiskState | None
+) -> DiskState:
+    patched = existing if call.method == "PATCH" else None
     stored = _stored(recorder, body, patched.definition if patched is not None else 0)
     properties = dict(stored.get("properties") or {})
     size = properties.pop("diskSizeGB", None)
     if size is None:
-        size = known.size_gb if known else 0
+        size = existing.size_gb if existing else 0
     if not 0 < size <= 65536:
         raise errors.parameter_invalid("diskSizeGB")
-    if known is not None and size < known.size_gb:
+    if existing is not None and size < existing.size_gb:
         raise errors.ArmError(409, "OperationNotAllowed", "Shrinking disk size is not allowed.", "diskSizeGB")
-    sku = (stored.pop("sku", None) or {}).get("name") or (known.sku if known else "Standard_LRS")
-    zones = stored.pop("zones", None) or ([known.zone] if known and known.zone else [])
+    sku = (stored.pop("sku", None) or {}).get("name") or (existing.sku if existing else "Standard_LRS")
+    zones = stored.pop("zones", None) or ([existing.zone] if existing and existing.zone else [])
     if len(zones) > 1:
         raise errors.parameter_invalid("zones")
-    os_type = properties.pop("osType", None) or (known.os_type if known else "")
+    os_type = properties.pop("osType", None) or (existing.os_type if existing else "")
     _check_performance(sku, size, properties)
     number = recorder.define("disk", {**stored, "properties": properties})
-    disk = known or DiskState(call.name, 1, uid, location, "", tags, recorder.now, "", -1, size, sku, "", "Unattached", implied=False)
+    disk = existing or DiskState(call.name, 1, uid, location, "", tags, recorder.now, "", -1, size, sku, "", "Unattached", implied=False)
     zone = zones[0] if zones else ""
     return disk._replace(tags=tags, size_gb=size, sku=sku, zone=zone, os_type=os_type, implied=False, definition=number)
 

@@ -1,4 +1,4 @@
-"""Requests about scale sets: create, update, set the capacity, delete, and what Flexible orchestration refuses.
+"""Requests about scale sets: create, update, set the capacity, delete; and operations that Flexible orchestration refuses.
 
 Source: Azure docs, "Preview: Flexible orchestration for virtual machine scale sets in Azure"; "Virtual Machine Scale Sets - Create
 Or Update".
@@ -63,16 +63,16 @@ def put(recorder: Recorder, call: Call) -> Outcome:
     """PUT and PATCH of a scale set."""
     check_registered(recorder, call.subscription, "Microsoft.Compute")
     group = call.group(recorder)
-    known = group.scale_set(call.name)
-    if known is None and call.method == "PATCH":
+    existing = group.scale_set(call.name)
+    if existing is None and call.method == "PATCH":
         raise errors.not_found(Type.SCALE_SET, call.name, group.name)
-    location = checked_location(call.body if isinstance(call.body, dict) else {}, Type.SCALE_SET, known.location if known else "")
+    location = checked_location(call.body if isinstance(call.body, dict) else {}, Type.SCALE_SET, existing.location if existing else "")
     body = read_resource(call, "VirtualMachineScaleSet", OWNER)
     check_name(call.name, "vmScaleSetName")
-    check_match(call, known)
-    wanted = WantedSet(recorder, call, group, known, location, body)
+    check_match(call, existing)
+    wanted = WantedSet(recorder, call, group, existing, location, body)
     wanted.check()
-    return wanted.create() if known is None else wanted.update(known)
+    return wanted.create() if existing is None else wanted.update(existing)
 
 
 def delete(recorder: Recorder, call: Call) -> Outcome:

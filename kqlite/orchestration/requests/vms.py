@@ -1,4 +1,4 @@
-"""Requests about virtual machines: create alone or into a scale set, update, delete.
+"""Requests about virtual machines: create (standalone or as a member of a scale set), update, delete.
 
 Source: Azure docs, "Virtual Machines - Create Or Update"; "Preview: Flexible orchestration for virtual machine scale sets in Azure".
 """
@@ -29,15 +29,15 @@ def put(recorder: Recorder, call: Call) -> Outcome:
     """PUT and PATCH of a VM."""
     check_registered(recorder, call.subscription, "Microsoft.Compute")
     group = call.group(recorder)
-    known = group.vm(call.name)
-    if known is None and call.method == "PATCH":
+    existing = group.vm(call.name)
+    if existing is None and call.method == "PATCH":
         raise errors.not_found(Type.VM, call.name, group.name)
-    location = checked_location(call.body if isinstance(call.body, dict) else {}, Type.VM, known.location if known else "")
+    location = checked_location(call.body if isinstance(call.body, dict) else {}, Type.VM, existing.location if existing else "")
     body = read_resource(call, "VirtualMachine", OWNER)
     check_name(call.name, "vmName")
-    check_match(call, known)
-    if known is not None:
-        return Update(recorder, call, group, known, location, body).run()
+    check_match(call, existing)
+    if existing is not None:
+        return Update(recorder, call, group, existing, location, body).run()
     return Creation(recorder, call, group, location, body).run()
 
 

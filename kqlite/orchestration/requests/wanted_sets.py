@@ -38,13 +38,13 @@ class WantedSet:
     """The desired state of a scale set. Members that the body omits have the existing set's values, or the service's defaults."""
 
     def __init__(
-        self, recorder: Recorder, call: Call, group: Container, known: ScaleSetState | None, location: str, body: dict[str, Any]
+        self, recorder: Recorder, call: Call, group: Container, existing: ScaleSetState | None, location: str, body: dict[str, Any]
     ) -> None:
-        self.recorder, self.call, self.group, self.known, self.location, self.body = recorder, call, group, known, location, body
+        self.recorder, self.call, self.group, self.existing, self.location, self.body = recorder, call, group, existing, location, body
         self.sent: dict[str, Any] = body.get("properties") or {}
         self.features = recorder.fleet.features(call.subscription.subscription)
-        before = recorder.fleet.definitions[known.model].document if known else {"properties": {}}
-        old_profile = recorder.fleet.definitions[known.profile].document["profile"] if known and known.profile else None
+        before = recorder.fleet.definitions[existing.model].document if existing else {"properties": {}}
+        old_profile = recorder.fleet.definitions[existing.profile].document["profile"] if existing and existing.profile else None
         sent_profile = self.sent.get("virtualMachineProfile")
         if call.method == "PATCH" and sent_profile is not None and old_profile is not None:
             sent_profile = schema.merged(old_profile, sent_profile)
@@ -58,42 +58,42 @@ class WantedSet:
             fixed = ("orchestrationMode", "singlePlacementGroup", "platformFaultDomainCount", "proximityPlacementGroup")
             kept = {key: self.old_properties[key] for key in fixed if key in self.old_properties}
             self.properties = {**kept, **rest}
-        self.zones = tuple(body.get("zones") or (known.zones if known else ()))
+        self.zones = tuple(body.get("zones") or (existing.zones if existing else ()))
         self.domains = int(self.properties.get("platformFaultDomainCount", 1))
-        self.size_name = get_path(body, "sku", "name") or (self._old_size() if known else "")
+        self.size_name = get_path(body, "sku", "name") or (self._old_size() if existing else "")
         self.tier = get_path(body, "sku", "tier") or "Standard"
-        self.tags: Tags = tags_of(call, body, known.tags if known else ())
+        self.tags: Tags = tags_of(call, body, existing.tags if existing else ())
         capacity = get_path(body, "sku", "capacity")
-        self.capacity = int(capacity) if capacity is not None else (known.capacity if known else 0)
+        self.capacity = int(capacity) if capacity is not None else (existing.capacity if existing else 0)
         self.size: Size | None = None
-        self.id = group.scope(Type.SCALE_SET) + (known.name if known else call.name)
+        self.id = group.scope(Type.SCALE_SET) + (existing.name if existing else call.name)
 
     def _old_size(self) -> str:
-        assert self.known is not None
-        return str(self.recorder.fleet.definitions[self.known.profile].document["size"]) if self.known.profile else ""
+        assert self.existing is not None
+        return str(self.recorder.fleet.definitions[self.existing.profile].document["size"]) if self.existing.profile else ""
 
     # Checks in the service's order. Only the first failure is reported.
 
     def check(self) -> None:
         """Raise ArmError for the first rule that is violated."""
-        if self.known is not None:
-            self._check_unchanged(self.known)
-            self._check_state(self.known)
+        if self.existing is not None:
+            self._check_unchanged(self.existing)
+            self._check_state(self.existing)
         self._check_mode_and_features()
         self._check_parameters()
         self._check_references()
         self._check_size()
         self._check_limits()
 
-    def _check_unchanged(self, known: ScaleSetState) -> None:
-        if self.location != known.location:
-            raise errors.wrong_location(known.name, known.location, self.group.name, self.location)
+    def _check_unchanged(self, existing: ScaleSetState) -> None:
+        if self.location != existing.location:
+            raise errors.wrong_location(existing.name, existing.location, self.group.name, self.location)
         for name in ("orchestrationMode", "platformFaultDomainCount"):
             if name in self.sent and _folded(self.sent[name]) != _folded(self.old_properties.get(name)):
                 raise errors.property_change_not_allowed(name)
         if self.sent.get("singlePlacementGroup") and not self.old_properties.get("singlePlacementGroup"):
             raise errors.property_change_not_allowed("singlePlacementGroup")
-        if "zones" in self.body and tuple(self.body["zones"]) != known.zones:
+        if "zones" in self.body and tuple(self.body["zones"]) != existing.zones:
             raise errors.property_change_not_allowed("zones")
         if "proximityPlacementGroup" in self.sent:
             old = (get_path(self.old_properties, "proximityPlacementGroup", "id") or "").lower()
@@ -115,14 +115,14 @@ class WantedSet:
             if value is not None and _folded(value) != _folded(old) and not (path == ("priority",) and old is None and value == "Regular"):
                 raise errors.property_change_not_allowed("virtualMachineProfile." + ".".join(path))
 
-    def _check_state(self, known: ScaleSetState) -> None:
-        if known.provisioning == Provisioning.DELETING:
-            raise errors.scale_set_being_deleted(known.name)
-        if known.provisioning == Provisioning.CREATING and self.call.method == "PUT" and self._differs(known):
+    def _check_state(self, existing: ScaleSetState) -> None:
+        if existing.provisioning == Provisioning.DELETING:
+            raise errors.scale_set_being_deleted(existing.name)
+        if existing.provisioning == Provisioning.CREATING and self.call.method == "PUT" and self._differs(existing):
             raise errors.conflict()
 
-    def _differs(self, known: ScaleSetState) -> bool:
-        return self.properties != self.old_properties or self.profile != self.old_profile or self.capacity != known.capacity
+    def _differs(self, existing: ScaleSetState) -> bool:
+        return self.properties != self.old_properties or self.profile != self.old_profile or self.capacity != existing.capacity
 
     def _check_mode_and_features(self) -> None:
         mode = self.properties.get("orchestrationMode")
@@ -137,7 +137,7 @@ class WantedSet:
             self._check_single_group(single, allowed is not None)
         if self.zones and self.domains > 1 and not self.recorder.preview:
             raise errors.zones_with_domains()
-        if self.known is None and allowed is not None and not allowed[0] <= self.domains <= allowed[1]:
+        if self.existing is None and allowed is not None and not allowed[0] <= self.domains <= allowed[1]:
             raise errors.fault_domain_count_out_of_range(self.domains, *allowed)
         if self.profile is not None:
             if rules.FLEX not in self.features:
@@ -160,7 +160,7 @@ class WantedSet:
             self._check_unsupported()
         if self.profile is not None:
             rules.check_unsupported(self.recorder, self.profile, "virtualMachineProfile.")
-            if self.known is not None:
+            if self.existing is not None:
                 rules.check_added_extensions(self.old_profile or {}, self.profile)
         self._check_repairs()
         self._check_mix()
@@ -173,7 +173,7 @@ class WantedSet:
                 raise errors.parameter_invalid("sku.name")
         if self.capacity < 0:
             raise errors.parameter_invalid("sku.capacity")
-        members = len(self.recorder.fleet.membership(self.group, self.known.name).live) if self.known else 0
+        members = len(self.recorder.fleet.membership(self.group, self.existing.name).live) if self.existing else 0
         if self.profile is None and self.capacity > members:
             raise errors.parameter_not_allowed("sku.capacity")
 
@@ -213,7 +213,7 @@ class WantedSet:
 
     def _check_references(self) -> None:
         reference = get_path(self.properties, "proximityPlacementGroup", "id")
-        if reference and self.known is None:
+        if reference and self.existing is None:
             rules.check_placement_group(self.recorder, reference, self.location)
 
     def _check_size(self) -> None:
@@ -223,7 +223,7 @@ class WantedSet:
         ultra = get_path(self.properties, "additionalCapabilities", "ultraSSDEnabled")
         if ultra and not self.size.ultra:
             raise errors.parameter_invalid("additionalCapabilities.ultraSSDEnabled")
-        if self.profile is not None and (self.known is None or self.capacity > self.known.capacity):
+        if self.profile is not None and (self.existing is None or self.capacity > self.existing.capacity):
             rules.check_restricted(self.recorder, self.call.subscription, self.id, self.size, self.location, self.zones)
 
     def _in_one_group(self) -> bool:
@@ -232,9 +232,9 @@ class WantedSet:
     def _check_limits(self) -> None:
         most = most_instances(self._in_one_group())
         if self.capacity > most:
-            raise errors.too_many_instances(self.known.name if self.known else self.call.name, most)
+            raise errors.too_many_instances(self.existing.name if self.existing else self.call.name, most)
         if self.size is not None and self.profile is not None:
-            members = len(self.recorder.fleet.membership(self.group, self.known.name).live) if self.known else 0
+            members = len(self.recorder.fleet.membership(self.group, self.existing.name).live) if self.existing else 0
             more = self.capacity - members
             regular = more
             if rules.is_spot(self.profile):
@@ -252,8 +252,8 @@ class WantedSet:
             document["sku"] = {"name": self.size.name if self.size else self.size_name, "tier": self.tier}
         for name in TOP_LEVEL_MEMBERS:
             value = self.body.get(name)
-            if value is None and self.known is not None:
-                value = self.recorder.fleet.definitions[self.known.model].document.get(name)
+            if value is None and self.existing is not None:
+                value = self.recorder.fleet.definitions[self.existing.model].document.get(name)
             if value is not None:
                 document[name] = value
         model = self.recorder.define("set", document)
@@ -268,7 +268,7 @@ class WantedSet:
     def _define_profile(self, body: dict[str, Any]) -> int:
         assert self.size is not None
         profile = rules.without_secrets(body)
-        name = self.known.name if self.known else self.call.name
+        name = self.existing.name if self.existing else self.call.name
         if "osProfile" in profile:
             profile["osProfile"] = {"computerNamePrefix": name[:8], **profile["osProfile"]}
         if rules.nic_configurations(profile):
@@ -319,27 +319,29 @@ class WantedSet:
         )
         return self._outcome(201, operation)
 
-    def update(self, known: ScaleSetState) -> Outcome:
+    def update(self, existing: ScaleSetState) -> Outcome:
         """Update the set. While an operation scales it, an update with the same capacity does not preempt that operation."""
         recorder = self.recorder
         numbers = self._definitions()
         policy = self.properties.get("automaticRepairsPolicy")
-        state = known.repair if known.repair == "Suspended" and policy else repair_state(policy)
+        state = existing.repair if existing.repair == "Suspended" and policy else repair_state(policy)
         fields = {**numbers, "tags": self.tags, "repair": state}
-        switched_on = state == "Running" and known.repair != "Running"
-        if self.capacity == known.capacity and known.operation:
+        switched_on = state == "Running" and existing.repair != "Running"
+        if self.capacity == existing.capacity and existing.operation:
             operation = recorder.open_operation("virtualMachineScaleSets/write", self.group, self.id, self.location)
-            recorder.change_set(self.group, known, **fields)
+            recorder.change_set(self.group, existing, **fields)
             recorder.end_operation(self.group, operation)
         else:
-            known = controller.set_goal(recorder, self.group, known, "virtualMachineScaleSets/write", capacity=self.capacity, **fields)
-            operation = known.operation
+            existing = controller.set_goal(
+                recorder, self.group, existing, "virtualMachineScaleSets/write", capacity=self.capacity, **fields
+            )
+            operation = existing.operation
         if switched_on:
-            repair.repair_now(recorder, self.group, cast("ScaleSetState", self.group.scale_set(known.name)))
+            repair.repair_now(recorder, self.group, cast("ScaleSetState", self.group.scale_set(existing.name)))
         return self._outcome(200, operation)
 
     def _outcome(self, status: int, operation: str) -> Outcome:
-        group, name, recorder = self.group, self.known.name if self.known else self.call.name, self.recorder
+        group, name, recorder = self.group, self.existing.name if self.existing else self.call.name, self.recorder
         return Outcome(
             status,
             lambda: arm_documents.scale_set(group.id, cast("ScaleSetState", group.scale_set(name)), recorder.fleet.definitions),
