@@ -367,8 +367,6 @@ END = "end"
         ("T; U", "KQL401", "U", "a second query in one text is not supported", None),
         (".show tables", "KQL401", ".", "a management command is not supported", None),
         ("{{/subscriptions/x}} | count", "KQL401", "{{", "a shared query `{{..}}` is not supported", None),
-        ("search 'x'", "KQL401", "search", "the operator `search` is not supported", None),
-        ("find in (A, B) where x == 1", "KQL401", "find", "the operator `find` is not supported", None),
         ("externaldata(a: long)['x']", "KQL401", "externaldata", "the operator `externaldata` is not supported", None),
         ("datatable(a: lon)[]", "KQL109", "lon", "no type `lon`", "did you mean `long`?"),
     ],

@@ -174,6 +174,9 @@ def operators_of(scalars: st.SearchStrategy[object]) -> st.SearchStrategy[object
             several(nodes(syntax.Level, st.none() | scalars, items, st.none() | scalars, keys.map(lambda found: found[0]))),
         ),
         nodes(syntax.TopHitters, scalars, items, st.none() | items),
+        nodes(syntax.ProjectByNames, several(scalars)),
+        nodes(syntax.ParseKv, scalars, columns, several(items, least=0)),
+        searches_of(scalars),
         nodes(syntax.Lookup, parameters("kind"), scalars, several(scalars)),
         nodes(
             syntax.ProjectReorder,
@@ -196,6 +199,10 @@ def calls_of(scalars: st.SearchStrategy[object]) -> st.SearchStrategy[syntax.Nod
     return nodes(syntax.Call, functions, several(items_of(scalars), least=0), st.just(NOWHERE))
 
 
+def searches_of(scalars: st.SearchStrategy[object]) -> st.SearchStrategy[syntax.Node]:
+    return nodes(syntax.Search, parameters("kind"), st.none() | several(scalars), scalars | st.just(syntax.Star(NOWHERE)))
+
+
 def unions_of(scalars: st.SearchStrategy[object]) -> st.SearchStrategy[syntax.Node]:
     return nodes(syntax.Union, parameters("kind", "withsource", "isfuzzy"), several(scalars))
 
@@ -207,6 +214,14 @@ def pipelines_of(scalars: st.SearchStrategy[object]) -> st.SearchStrategy[syntax
         nodes(syntax.Range, names, scalars, scalars, scalars),
         nodes(syntax.Datatable, several(nodes(syntax.ColumnDeclaration, words, types), least=0), several(scalars, least=0)),
         unions_of(scalars),
+        searches_of(scalars),
+        nodes(
+            syntax.Find,
+            parameters("withsource"),
+            st.none() | several(scalars),
+            scalars,
+            st.none() | several(names | nodes(syntax.ColumnDeclaration, words, types) | calls_of(scalars)),
+        ),
     )
     return nodes(syntax.Pipeline, scalars, stages) | nodes(syntax.Pipeline, sources, st.just(()) | stages)
 

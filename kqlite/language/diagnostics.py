@@ -243,8 +243,11 @@ def not_a_condition(found: str, span: Span) -> Diagnostic:
     return Diagnostic("KQL305", f"a condition is a bool, found a {found}", span, "compare it, or convert it with `tobool()`")
 
 
+NOT_CONSTANT = "KQL306"
+
+
 def not_constant(what: str, span: Span) -> Diagnostic:
-    return Diagnostic("KQL306", f"{what} must be a constant here", span)
+    return Diagnostic(NOT_CONSTANT, f"{what} must be a constant here", span)
 
 
 def wrong_constant(what: str, wanted: str, found: str, span: Span) -> Diagnostic:

@@ -303,6 +303,13 @@ class ProjectReorder(Node):
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ProjectByNames(Node):
+    """`project-by-names 'a', dynamic(['b*'])`."""
+
+    names: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SortKey(Node):
     """ascending: None where nothing is said (which is descending). nulls_first: None where nothing is said."""
 
@@ -362,6 +369,25 @@ class Union(Node):
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Search(Node):
+    """`T | search 'x'`; as a source over tables, all where they are None. parameters: kind."""
+
+    parameters: tuple[Parameter, ...]
+    tables: tuple[Scalar, ...] | None
+    condition: Scalar
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Find(Node):
+    """`find in (T) where condition project a, b: long, pack_all()`. parameters: withsource. columns: None for `project-smart`."""
+
+    parameters: tuple[Parameter, ...]
+    tables: tuple[Scalar, ...] | None
+    condition: Scalar
+    columns: "tuple[Name | ColumnDeclaration | Call, ...] | None"
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Join(Node):
     """conditions: names, or Binary("==", $left.a, $right.b), where `$left` and `$right` are Names; `and` gives a Chain."""
 
@@ -395,6 +421,15 @@ class MvExpand(Node):
     parameters: tuple[Parameter, ...]
     items: tuple[Expanded, ...]
     limit: Scalar | None
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ParseKv(Node):
+    """`parse-kv text as (a: long) with (pair_delimiter = ',', ..)`."""
+
+    value: Scalar
+    columns: tuple[ColumnDeclaration, ...]
+    options: tuple[Item, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -556,6 +591,7 @@ Operator = (
     | ProjectKeep
     | ProjectRename
     | ProjectReorder
+    | ProjectByNames
     | Sort
     | Take
     | Top
@@ -563,6 +599,7 @@ Operator = (
     | Distinct
     | Summarize
     | Union
+    | Search
     | Join
     | Lookup
     | MvExpand
@@ -572,6 +609,7 @@ Operator = (
     | TopNested
     | TopHitters
     | Parse
+    | ParseKv
     | Serialize
     | Sample
     | SampleDistinct
@@ -582,7 +620,7 @@ Operator = (
     | Consume
     | Render
 )
-Source = Print | Range | Datatable | Union
+Source = Print | Range | Datatable | Union | Search | Find
 
 
 # Statements

@@ -14,13 +14,12 @@ def _words(text: str) -> frozenset[str]:
 
 
 OTHER_OPERATORS = _words("""
-    assert-schema execute-and-cache externaldata facet find fork graph-mark-components graph-match graph-merge
-    graph-shortest-paths graph-to-table graph-where-edges graph-where-nodes inline macro-expand make-graph
-    materialize parse-kv partition-by project-by-names project-smart reduce scan search
+    assert-schema execute-and-cache externaldata facet find fork graph-mark-components graph-match graph-merge graph-shortest-paths
+    graph-to-table graph-where-edges graph-where-nodes inline macro-expand make-graph materialize partition-by reduce scan
 """)
 """Operators of KQL that the grammar does not have."""
 
-_UNSUPPORTED_SOURCES = _words("search find externaldata evaluate graph macro-expand")
+_UNSUPPORTED_SOURCES = _words("externaldata evaluate graph macro-expand")
 _UNSUPPORTED_STATEMENTS = _words("declare alias restrict")
 
 # What a terminal is in KQL words, where its own text or its name (`PROJECT_AWAY` is `project-away`) does not say it.
@@ -49,7 +48,7 @@ WORDS = {
 }
 
 _LITERAL_WORDS = _words("STRING INT REAL TIMESPAN TYPED DYNAMIC SIGN TRUE FALSE TITLE_TRUE TITLE_FALSE UPPER_TRUE UPPER_FALSE")
-_OPERAND_WORDS = _LITERAL_WORDS | _words("NAME STAR TYPEOF PRINT RANGE DATATABLE UNION LPAR LSQB")
+_OPERAND_WORDS = _LITERAL_WORDS | _words("NAME STAR TYPEOF PRINT RANGE DATATABLE SEARCH FIND UNION LPAR LSQB")
 _JSON_WORDS = _LITERAL_WORDS | _words("NULL LSQB LBRACE")
 _AFTER_OPERAND = _words("MATCHES AMONG BETWEEN EQUALS ORDERS SIGN STAR SLASH PERCENT COLON AND OR DOT LSQB LPAR EQUAL")
 _STATEMENT_WORDS = _words("LET SET QUERY_PARAMETERS VBAR")

@@ -117,6 +117,9 @@ class TreeBuilder:
     def project_reorder(self, children: Children, start: int, end: int) -> syntax.ProjectReorder:
         return syntax.ProjectReorder(Span(start, end), tuple(children[1:]))
 
+    def project_by_names(self, children: Children, start: int, end: int) -> syntax.ProjectByNames:
+        return syntax.ProjectByNames(Span(start, end), tuple(children[1:]))
+
     def reordered(self, children: Children, start: int, end: int) -> syntax.Reordered:
         return syntax.Reordered(Span(start, end), *children)
 
@@ -149,6 +152,23 @@ class TreeBuilder:
     def union(self, children: Children, start: int, end: int) -> syntax.Union:
         parameters, legs = _split_parameters(children)
         return syntax.Union(Span(start, end), parameters, legs)
+
+    def search(self, children: Children, start: int, end: int) -> syntax.Search:
+        parameters, (tables, condition) = _split_parameters(children[1:])
+        return syntax.Search(Span(start, end), parameters, tables, condition)
+
+    def find(self, children: Children, start: int, end: int) -> syntax.Find:
+        parameters, (tables, condition, columns) = _split_parameters(children[1:])
+        return syntax.Find(Span(start, end), parameters, tables, condition, columns or None)
+
+    def tables(self, children: Children, start: int, end: int) -> tuple[syntax.Scalar, ...]:
+        word, *tables = children
+        if word != "in":
+            self.diagnostics.append(diagnostics.unexpected(f"`{word}`", ["`in`"], Span(start, start + len(word))))
+        return tuple(tables)
+
+    def found(self, children: Children, start: int, end: int) -> tuple[syntax.Node, ...]:
+        return tuple(children[1:])
 
     def join(self, children: Children, start: int, end: int) -> syntax.Join:
         parameters, (right, *conditions) = _split_parameters(children)
@@ -208,6 +228,12 @@ class TreeBuilder:
         keyword, *rest = children
         parameters, (value, *pattern) = _split_parameters(rest)
         return syntax.Parse(Span(start, end), keyword, parameters, value, tuple(pattern))
+
+    def parse_kv(self, children: Children, start: int, end: int) -> syntax.ParseKv:
+        _, value, *rest = children
+        columns = tuple(child for child in rest if isinstance(child, syntax.ColumnDeclaration))
+        options = tuple(child for child in rest[len(columns) :] if child is not None)
+        return syntax.ParseKv(Span(start, end), value, columns, options)
 
     def parsed(self, children: Children, start: int, end: int) -> syntax.ColumnDeclaration:
         name, type_ = children

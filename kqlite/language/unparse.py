@@ -73,8 +73,10 @@ def _source(source: syntax.Scalar | syntax.Source) -> str:
             return f"range {_name(source.column.name)} from {start} to {stop} step {step}"
         case syntax.Datatable():
             return f"datatable({_columns(source.columns)})[{_items(source.values)}]"
-        case syntax.Union():
+        case syntax.Union() | syntax.Search():
             return _operator(source)
+        case syntax.Find():
+            return _find(source)
         case _:
             return _scalar(source, _OR)
 
@@ -99,6 +101,8 @@ def _operator(operator: syntax.Operator) -> str:
         case syntax.ProjectReorder():
             items = (" ".join(filter(None, [_patterns([item.pattern]), item.direction])) for item in operator.items)
             return f"project-reorder {', '.join(items)}"
+        case syntax.ProjectByNames():
+            return f"project-by-names {_items(operator.names)}"
         case syntax.Sort():
             return f"sort by {', '.join(map(_sort_key, operator.keys))}"
         case syntax.Take():
@@ -142,17 +146,25 @@ def _operator(operator: syntax.Operator) -> str:
 def _wide_operator(
     operator: syntax.Summarize
     | syntax.Union
+    | syntax.Search
     | syntax.Join
     | syntax.Lookup
     | syntax.MvExpand
     | syntax.MvApply
     | syntax.MakeSeries
-    | syntax.Parse,
+    | syntax.Parse
+    | syntax.ParseKv,
 ) -> str:
     match operator:
         case syntax.Summarize():
             by = f"by {_items(operator.by)}" if operator.by else ""
             return " ".join(filter(None, ["summarize", _items(operator.aggregates), by]))
+        case syntax.Search():
+            condition = _item(operator.condition)
+            return " ".join(["search", *map(_parameter, operator.parameters), *_tables(operator.tables), condition])
+        case syntax.ParseKv():
+            options = [f"with ({_items(operator.options)})"] if operator.options else []
+            return " ".join(["parse-kv", _scalar(operator.value, _OR), f"as ({_columns(operator.columns)})", *options])
         case syntax.Union():
             return " ".join(["union", *map(_parameter, operator.parameters), ", ".join(map(_leg, operator.legs))])
         case syntax.Join() | syntax.Lookup():
@@ -199,6 +211,18 @@ def _level(level: syntax.Level) -> str:
     count = [] if level.count is None else [_scalar(level.count, _OR)]
     others = [] if level.others is None else [f"with others = {_scalar(level.others, _OR)}"]
     return " ".join(["top-nested", *count, "of", _item(level.value), *others, "by", _sort_key(level.key)])
+
+
+def _tables(tables: Iterable[syntax.Scalar] | None) -> list[str]:
+    return [] if tables is None else [f"in ({', '.join(map(_leg, tables))})"]
+
+
+def _find(find: syntax.Find) -> str:
+    parts = ["find", *map(_parameter, find.parameters), *_tables(find.tables), "where", _scalar(find.condition, _OR)]
+    if find.columns is not None:
+        shown = (_columns([c]) if isinstance(c, syntax.ColumnDeclaration) else _scalar(c, _OR) for c in find.columns)
+        parts.append(f"project {', '.join(shown)}")
+    return " ".join(parts)
 
 
 def _schema(schema: syntax.OutputSchema) -> str:
@@ -258,8 +282,8 @@ def _is_safe(name: str) -> bool:
 
 _KEYWORDS = frozenset(
     """
-    let print range datatable union where filter extend project sort order take limit top count distinct summarize join mvexpand by
-    kind flags bagexpansion with_itemindex withsource with_source isfuzzy hint typeof dynamic true false True False TRUE FALSE
+    let print range datatable search find union where filter extend project sort order take limit top count distinct summarize join mvexpand
+    by kind flags bagexpansion with_itemindex withsource with_source isfuzzy hint typeof dynamic true false True False TRUE FALSE
     """.split()  # noqa: SIM905
 )
 """Words that mean something else somewhere where a name may begin."""

@@ -18,6 +18,9 @@ WRITTEN = [
     "T | make-series count() on t.x in range(1, 5, 2)",
     "T | top-nested 2 of a by count(), top-nested of b = c with others = 'o' by m = max(v) asc",
     "T | evaluate hint.x=y bag_unpack(a, 'p_', x = dynamic([1])) : (*, a: long, ['b c']: string) | evaluate narrow() : (a: real)",
+    "search kind=case_sensitive in (T*, U) 'x*' and a:'b' or not('c') and n == 1 | search *",
+    "find withsource=S in (T, V*) where a == 1 or 'x' project a, b: long, pack_all() | project-by-names 'a', dynamic(['b*'])",
+    "find 'x' project-smart | parse-kv s as (a: long, ['b c']: string) with (pair_delimiter = ',', kv_delimiter = '=', quote = '()')",
     "T | top-hitters 5 of a | top-hitters 2 * 1 of b by c",
     "T | sample-distinct 5 of ['a b'] | getschema | consume | render timechart kind=stacked with (title = 'x', ycolumns = a, b)",
 ]

@@ -2,8 +2,8 @@
 
 Read `scope.py` (what names mean), `scalars.py` (expressions), then `pipeline.py` (sources and the way through a pipeline),
 `definitions.py` (what statements define) and a module for each family of operators: `row_operators.py`, `summarize.py`, `joins.py`,
-`unions.py`, `mv_expand.py`, `parse.py`, `serialize.py`, `rankings.py`, `make_series.py`, `plugins.py`, and `subqueries.py` over
-`groups.py`. Whatever is wrong becomes a Diagnostic; all of them leave together.
+`unions.py`, `searching.py`, `mv_expand.py`, `parse.py`, `parse_kv.py`, `serialize.py`, `rankings.py`, `make_series.py`, `plugins.py`, and
+`subqueries.py` over `groups.py`. Whatever is wrong becomes a Diagnostic; all of them leave together.
 """
 
 from kqlite.language.binder.pipeline import Look, bind

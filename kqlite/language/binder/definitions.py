@@ -5,7 +5,6 @@ own: nothing is left of a function in the plan.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from kqlite.language.binder.row_operators import refuse_twice
 from kqlite.language.binder.scalars import ScalarBinder
 from kqlite.language.binder.scope import Columns, Muted, Table
 from kqlite.language.diagnostics import (
+    NOT_CONSTANT,
     Refused,
     let_twice,
     unknown_argument,
@@ -102,10 +102,7 @@ def _let(binder: "TableBinder", statement: syntax.Let) -> None:
         raise Refused(let_twice(name, statement.name.span))
     before = known.copy()
     if isinstance(value, syntax.Function):
-        outside, binder.shared.checking = binder.shared.checking, True
-        with suppress(Muted):
-            _check_function(binder, value)
-        binder.shared.checking = outside
+        _look_through(binder, value)
         known.functions[name] = FunctionDefinition(value, before)
     elif binder.is_table(value):
         # Bound once here, so that what is wrong in a table that is never used is told too.
@@ -120,6 +117,22 @@ def _query_parameter(binder: "TableBinder", parameter: syntax.ScalarParameter) -
     default = _default(binder, parameter) if parameter.default is not None else None
     value = given or default or plan.Variable(plan.parameter_variable(parameter.name), parameter.type)
     binder.definitions.values[parameter.name] = _as_declared("query_parameters", parameter, value, parameter.span)
+
+
+def _look_through(binder: "TableBinder", function: syntax.Function) -> None:
+    """Tells what is wrong in the body of a function. That a stand-in is no constant is not wrong: an argument may be one."""
+    outside, binder.shared.checking = binder.shared.checking, True
+    already = len(binder.problems.found)
+    try:
+        _check_function(binder, function)
+    except Refused as refused:
+        binder.problems.add(refused.diagnostic)
+    except Muted:
+        pass
+    finally:
+        binder.shared.checking = outside
+    found = binder.problems.found
+    found[already:] = [diagnostic for diagnostic in found[already:] if diagnostic.code != NOT_CONSTANT]
 
 
 def _check_function(binder: "TableBinder", function: syntax.Function) -> None:

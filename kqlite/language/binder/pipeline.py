@@ -13,9 +13,11 @@ from kqlite.language.binder import (
     make_series,
     mv_expand,
     parse,
+    parse_kv,
     plugins,
     rankings,
     row_operators,
+    searching,
     serialize,
     subqueries,
     summarize,
@@ -169,7 +171,7 @@ class TableBinder:
                 return not isinstance(inner, syntax.Named) and self.is_table(inner)
             case syntax.Call():
                 return node.function == "table"
-            case None | syntax.Print() | syntax.Range() | syntax.Datatable() | syntax.Union():
+            case None | syntax.Print() | syntax.Range() | syntax.Datatable() | syntax.Union() | syntax.Search() | syntax.Find():
                 return True
             case _:
                 return False
@@ -246,6 +248,10 @@ class TableBinder:
                 return self._datatable(source)
             case syntax.Union():
                 return unions.bind(self, source, None)
+            case syntax.Search():
+                return searching.search(self, source, None)
+            case syntax.Find():
+                return searching.find(self, source)
             case _ if not node.operators:
                 # A query that is a bare expression.
                 return self._print((source,))
@@ -343,6 +349,8 @@ class TableBinder:
                 return row_operators.project_rename(self, node, table)
             case syntax.ProjectReorder():
                 return row_operators.project_reorder(node, table)
+            case syntax.ProjectByNames():
+                return row_operators.project_by_names(self, node, table)
             case syntax.Sort():
                 return row_operators.sort(self, node, table)
             case syntax.Take():
@@ -357,6 +365,8 @@ class TableBinder:
                 return summarize.summarize(self, node, table)
             case syntax.Union():
                 return unions.bind(self, node, table)
+            case syntax.Search():
+                return searching.search(self, node, table)
             case syntax.Join():
                 return joins.join(self, node, table)
             case syntax.Lookup():
@@ -375,6 +385,8 @@ class TableBinder:
                 return rankings.top_hitters(self, node, table)
             case syntax.Parse():
                 return parse.parse(self, node, table)
+            case syntax.ParseKv():
+                return parse_kv.parse_kv(self, node, table)
             case syntax.Serialize():
                 return serialize.serialize(self, node, table)
             case syntax.Sample():

@@ -1,5 +1,6 @@
 """Operators that work row by row or only choose and order rows: where, extend, the project family, sort, take, top."""
 
+import json
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from kqlite.language.binder.naming import column_name, is_sort, spread
 from kqlite.language.binder.scalars import ScalarBinder
 from kqlite.language.binder.scope import Muted, NewNames, Table
 from kqlite.language.binder.windows import filtered, projected
-from kqlite.language.diagnostics import Refused, dynamic_key, name_twice, no_columns_match, out_of_range, unsupported
+from kqlite.language.diagnostics import Refused, dynamic_key, name_twice, no_columns_match, not_constant, out_of_range, unsupported
 from kqlite.language.source import Span
 from kqlite.language.types import Type
 
@@ -165,6 +166,23 @@ def project_reorder(node: syntax.ProjectReorder, table: Table) -> Table:
         placed.update(dict.fromkeys(matched))
     placed.update(dict.fromkeys(table.relation.attributes))
     return Table(keep(table.relation, placed), table.broken, table.hidden)
+
+
+def project_by_names(binder: "TableBinder", node: syntax.ProjectByNames, table: Table) -> Table:
+    """The columns that constants name, in their order; a name without a column is passed over."""
+    scalars = ScalarBinder(table.columns, binder.environment)
+    placed: dict[plan.Attribute, None] = {}
+    for item in node.names:
+        value = scalars.bind(item)
+        if not isinstance(value, plan.Constant) or value.of not in (Type.STRING, Type.DYNAMIC):
+            raise Refused(not_constant("the name of a column", item.span))
+        names = [value.value] if value.of is Type.STRING else json.loads(str(value.value or "[]"))
+        for name in names if isinstance(names, list) else [names]:
+            expression = re.compile(".*".join(map(re.escape, str(name).split("*"))), re.DOTALL)
+            placed.update((attribute, None) for attribute in table.visible() if expression.fullmatch(attribute.name))
+    if not placed and not table.broken:
+        raise Refused(no_columns_match(binder.environment.written(node.names[0].span), node.names[0].span))
+    return Table(keep(table.relation, placed), table.broken)
 
 
 def _numbers_by_value(name: str) -> list[object]:
