@@ -388,8 +388,6 @@ class ScalarBinder:
             return self.environment.call(node, self)
         if node.function == "toscalar":
             return self._toscalar(node)
-        if node.function == "column_names_of":
-            return self._column_names_of(node)
         function = FUNCTIONS.find(node.function)
         if function is None:
             raise Refused(self._unknown_function(node))
@@ -415,14 +413,6 @@ class ScalarBinder:
             return self._choice(function, arguments, node)
         call = self.apply(function, signatures, arguments, node)
         return composed(call, node.span) if function.window else call
-
-    def _column_names_of(self, node: syntax.Call) -> plan.Scalar:
-        """The names of a table's columns, as a constant."""
-        inner = node.arguments[0] if len(node.arguments) == 1 else None
-        if inner is None or isinstance(inner, syntax.Named) or not self._is_table(inner):
-            raise Refused(wrong_arity("column_names_of", len(node.arguments), "(table)", node.span))
-        names = [attribute.name for attribute in self.environment.bind_table(inner).visible()]
-        return plan.Constant(Type.DYNAMIC, json.dumps(names, ensure_ascii=False, separators=(",", ":")))
 
     def _toscalar(self, node: syntax.Call) -> plan.Scalar:
         """The first column of the first row of a table; a value that is the same for each row is itself."""
