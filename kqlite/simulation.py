@@ -88,8 +88,7 @@ class Simulation:
         names = _feature_names(features)
         saved, log = None, _log
         if log is None and self._directory is not None:
-            if (self._directory / MANIFEST).exists() and not (self._directory / LOG_NAME).exists():
-                raise DirectoryError(f"{self._directory}: holds an inventory that no simulation made; simulate in another directory")
+            refuse_imported(self._directory)
             self._directory.mkdir(parents=True, exist_ok=True)
             log = SqliteLog(self._directory / LOG_NAME, synchronous)
             saved = SavedState(self._directory / STATE_NAME)
@@ -520,3 +519,9 @@ def vm_profile(prefix: str, health: bool = False) -> dict[str, Any]:
         }
         profile["extensionProfile"] = {"extensions": [{"name": "health", "properties": probe}]}
     return profile
+
+
+def refuse_imported(directory: Path) -> None:
+    """Raise DirectoryError where a directory holds an inventory that no simulation made."""
+    if (directory / MANIFEST).exists() and not (directory / LOG_NAME).exists():
+        raise DirectoryError(f"{directory}: holds an inventory that no simulation made; simulate in another directory")

@@ -196,16 +196,6 @@ def test_a_terminal_shows_a_bar_and_a_file_none(tmp_path):
     assert run(tmp_path / "b", "--vms", 2, "--days", 1).stderr == ""
 
 
-def test_what_was_imported_stays_beside_what_is_simulated(tmp_path):
-    assert main(["sample", "--vms", "3", str(tmp_path / "fleet")]) == 0
-    with kqlite.connect(tmp_path / "fleet") as connection:
-        before = {row["id"] for row in connection.query("resources | project id").to_pylist()}
-    assert main(["simulate", str(tmp_path / "fleet"), "--vms", "2", "--days", "0.02"]) == 0
-    with kqlite.connect(tmp_path / "fleet") as connection:
-        after = {row["id"] for row in connection.query("resources | project id").to_pylist()}
-    assert before < after
-
-
 def test_simulation_is_exported_and_is_loaded_when_asked_for():
     script = "import sys, kqlite; print('kqlite.simulation' in sys.modules, kqlite.Simulation(seed=1).faults, hasattr(kqlite, 'none'))"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

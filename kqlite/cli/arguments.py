@@ -303,8 +303,13 @@ def _simulate(commands: "_Commands[argparse.ArgumentParser]") -> argparse.Argume
     simulate.add_argument("-h", "--help", action=_HelpWithRates, nargs=0, help="show this help message and exit")
     simulate.add_argument("directory", type=Path, metavar="DIR", help="where its log is kept, made if it does not exist")
     begin = simulate.add_mutually_exclusive_group()
-    begin.add_argument("--scenario", type=Path, metavar="FILE", help="begin with the requests of a scenario file")
-    begin.add_argument("--vms", type=_count_of("machines"), metavar="N", help="begin with N virtual machines, in scale sets with autoscale")
+    begin.add_argument("--scenario", type=Path, metavar="FILE", help="run the requests of a scenario file first")
+    begin.add_argument(
+        "--vms",
+        type=_count_of("machines"),
+        metavar="N",
+        help="begin with N virtual machines, in scale sets with autoscale, or scale the fleet to N",
+    )
     simulate.add_argument(
         "--fault",
         action="append",
@@ -315,7 +320,9 @@ def _simulate(commands: "_Commands[argparse.ArgumentParser]") -> argparse.Argume
     simulate.add_argument(
         "--days", type=_positive("days"), metavar="D", help="simulate D days as fast as possible (default: by the wall's clock)"
     )
-    simulate.add_argument("--seed", type=_seed, default=None, metavar="S", help="equal seeds give equal simulations (default: 1)")
+    simulate.add_argument(
+        "--seed", type=_seed, default=None, metavar="S", help="of a new simulation: equal seeds give equal ones (default: 0)"
+    )
     simulate.add_argument(
         "--speed", type=_positive("a speed"), metavar="X", help="simulated seconds for each second of the wall (default: 1)"
     )

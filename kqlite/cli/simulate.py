@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from kqlite.orchestration import metrics
 from kqlite.orchestration.activity import script
@@ -17,11 +18,18 @@ from kqlite.orchestration.clock import START, Clock, duration, to_datetime
 from kqlite.orchestration.errors import CoreError
 from kqlite.orchestration.events import Kind
 from kqlite.orchestration.log import UNFINISHED, RepeatedLog, SqliteLog, every_event
-from kqlite.orchestration.model import OperationState, Type
+from kqlite.orchestration.model import OperationState, ScaleSetState, Type
 from kqlite.orchestration.scenario import Runner, Scenario, fault_of, parse
-from kqlite.simulation import LOG_NAME, Simulation, checked, vm_profile
+from kqlite.simulation import LOG_NAME, Simulation, checked, refuse_imported, vm_profile
 from kqlite.snapshotter.lag import Lag
 
+_BEGINNING = "beginning"
+"""The fact of a log that names what its simulation began with."""
+
+_LAG = "lag"
+"""The fact of a log that says by which lag the last run showed changes."""
+
+_MOST_IN_A_SET = 1000
 _MEAN_CPU = 50
 """Percent that the VMs of a set behind autoscale are busy, on average over a week and at the number with which it begins."""
 
@@ -50,10 +58,10 @@ def simulate(
     scenario: str | Path | None = None,
     vms: int | None = None,
     days: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     speed: float = 1.0,
     faults: Iterable[str] = (),
-    lag: str = "measured",
+    lag: str | None = None,
     activity: str | None = None,
     stopped: Callable[[], bool] = lambda: False,
     progress: Callable[[float], None] = lambda share: None,
@@ -61,22 +69,36 @@ def simulate(
 ) -> Summary:
     """Run a simulation in a directory, and go on with the one that is there.
 
-    scenario: a scenario file to run first; vms: how many instances to begin with, in sets of up to 1,000 with autoscale; both only
-    where the directory is empty, or where the same beginning was interrupted. days: so many simulated days as fast as possible; None:
-    on the wall's clock, `speed` times as fast, until `stopped()` says so. faults: injected after the beginning, each as a scenario
-    writes it. lag: how late its inventory shows a change, as of `Simulation`. activity: how busy the fleet is by itself, as of
-    `Simulation`; None: as the last run left it, and at first "normal" with `vms`, else "none". progress: told the share that is done,
-    from 0 to 1, in a run of `days`. begun: told the simulated time once a run on the wall's clock is under way.
-    Raises ScenarioError for a scenario that cannot be read or fails, CoreError for what is no fault.
+    Args:
+        directory: Where its log is kept; it is made where there is none.
+        scenario: A scenario file to run first, on the fleet that is there where there is one.
+        vms: How many instances to begin with, in sets of up to 1,000 with autoscale. A fleet that is there is scaled to so many.
+        days: So many simulated days as fast as possible; None: on the wall's clock, until `stopped()` says so.
+        seed: Of the simulation that begins; None is 0. A simulation that is there keeps its own.
+        speed: Simulated seconds for each second of the wall's clock.
+        faults: Injected after the beginning, each as a scenario writes it.
+        lag: How late its inventory shows a change, as of `Simulation`; None: as in the last run, and at first "measured".
+        activity: How busy the fleet is, as of `Simulation`; None: as in the last run, and at first "normal" with `vms`, else "none".
+        stopped: Asked now and then whether to end.
+        progress: Told the share that is done, from 0 to 1, in a run of `days`.
+        begun: Told the simulated time once a run on the wall's clock is under way.
+
+    Raises:
+        ScenarioError: A scenario cannot be read, or fails.
+        CoreError: An argument is no fault, no level or no lag, or does not fit the simulation that is there.
     """
     start = time.perf_counter()
     text = Path(scenario).read_text(encoding="utf-8") if scenario is not None else ""
     level = checked_level(activity or ("normal" if vms else "none"))
-    beginning = _Beginning(text, parse(text, Path(scenario).name) if scenario is not None else None, vms, seed, level)
+    beginning = _Beginning(text, parse(text, Path(scenario).name) if scenario is not None else None, vms, seed or 0, level)
     specs = [fault_of(fault)[0] for fault in faults]
-    Lag.of(lag)
+    if lag is not None:
+        Lag.of(lag)
+    begun_with = _begun_with(Path(directory), seed)
     simulation, first, began = _begun(Path(directory), beginning, lag)
     with simulation:
+        if begun_with is not None:
+            _change(simulation, beginning, begun_with)
         if activity is not None:
             simulation.activity = activity
         for spec in specs:
@@ -118,23 +140,89 @@ class _Beginning:
         return {**options, "clock": Clock.auto() if mode == "auto" else Clock.manual()}
 
 
-def _begun(directory: Path, beginning: _Beginning, lag: str) -> tuple[Simulation, int, datetime]:
+def _begun_with(directory: Path, seed: int | None) -> str | None:
+    """The name of the beginning of the simulation in a directory; None where there is none, or its beginning was interrupted.
+
+    Raises CoreError where the simulation has another seed.
+    """
+    if not (directory / LOG_NAME).exists():
+        return None
+    with closing(SqliteLog(directory / LOG_NAME)) as log:
+        facts, last = log.facts(), log.last
+    if not last or facts.get(UNFINISHED, ""):
+        return None
+    if seed is not None and facts["seed"] != str(seed):
+        raise CoreError(
+            f"{directory}: the simulation here has the seed {facts['seed']}; begin one with the seed {seed} in another directory"
+        )
+    return facts.get(_BEGINNING, "")
+
+
+def _begun(directory: Path, beginning: _Beginning, lag: str | None) -> tuple[Simulation, int, datetime]:
     """The simulation where its beginning is over, and the last event and the time before this run."""
+    refuse_imported(directory)
+    is_new = not (directory / LOG_NAME).exists()
+    if is_new and not beginning.name and not directory.is_file():
+        raise CoreError(f"{directory}: no simulation is here yet; begin one with --vms N or --scenario FILE")
     directory.mkdir(parents=True, exist_ok=True)
-    log = SqliteLog(directory / LOG_NAME)
-    try:
+    with closing(SqliteLog(directory / LOG_NAME)) as log:
         facts, first = log.facts(), log.last
         unfinished = facts.get(UNFINISHED, "")
         if unfinished and beginning.name not in ("", unfinished):
             raise CoreError(f"{directory}: another beginning was interrupted here; begin with the same again, or in another directory")
         if not first or (unfinished and beginning.name):
             _begin(RepeatedLog(log, beginning.name), beginning)
+            log.commit([], {_BEGINNING: beginning.name})
         elif unfinished:
             log.commit([], {UNFINISHED: ""})  # time goes on without it
-    finally:
-        log.close()
-    simulation = Simulation(directory, lag=lag)
+        kept = lag or facts.get(_LAG, "measured")
+        log.commit([], {_LAG: kept})
+    simulation = Simulation(directory, lag=kept)
     return simulation, first, to_datetime(int(facts["now"])) if facts else to_datetime(START)
+
+
+def _change(simulation: Simulation, beginning: _Beginning, begun_with: str) -> None:
+    """Do with a fleet that is there what a new one would begin with; a scenario with which it has begun is not run again."""
+    if beginning.scenario is not None and beginning.name != begun_with:
+        fixed = sorted(beginning.scenario.options.keys() - {"features"})
+        if fixed:
+            raise CoreError(
+                f"{beginning.scenario.name}: {', '.join(fixed)} can only be chosen where a simulation begins; run it in a new directory"
+            )
+        Runner(beginning.scenario, simulation).run()
+    if beginning.vms:
+        _scale(simulation, beginning.vms)
+
+
+def _scale(simulation: Simulation, vms: int) -> None:
+    """Give the scale sets so many instances together, in proportion to what each has. Load and autoscale's lower limit follow."""
+    groups = [group for group in simulation.plane.fleet.all_groups() if group.of(Type.SCALE_SET)]
+    sets = [(group, each) for group in groups for each in cast("Iterable[ScaleSetState]", group.of(Type.SCALE_SET).values())]
+    if not sets:
+        _populate(simulation, vms)
+        return
+    if vms > _MOST_IN_A_SET * len(sets):
+        raise CoreError(f"{len(sets)} scale sets hold at most {_MOST_IN_A_SET * len(sets):,} machines, and not {vms:,}")
+    left, total = vms, sum(each.capacity for _, each in sets)
+    for number, (group, each) in enumerate(sets):
+        share = left * each.capacity / total if total else left / (len(sets) - number)
+        room = _MOST_IN_A_SET * (len(sets) - number - 1)
+        capacity = min(_MOST_IN_A_SET, max(round(share), left - room))
+        left, total = left - capacity, total - each.capacity
+        if capacity == each.capacity:
+            continue
+        tags = dict(each.tags)
+        if metrics.LOAD_TAG in tags:
+            tags[metrics.LOAD_TAG] = f"week {_MEAN_CPU * capacity}"
+            path = f"{group.scope(Type.AUTOSCALE)}{each.name}?api-version=2022-10-01"
+            setting = simulation.arm("GET", path)
+            if setting.status == 200:
+                body = {"location": setting.body["location"], "properties": setting.body["properties"]}
+                limits = {"minimum": str(max(1, capacity // 2)), "maximum": "1000", "default": str(capacity)}
+                body["properties"]["profiles"][0]["capacity"] = limits
+                checked(simulation.arm("PUT", path, body))
+        change = {"sku": {"capacity": capacity}, "tags": tags}
+        checked(simulation.arm("PATCH", f"{group.scope(Type.SCALE_SET)}{each.name}?api-version=2023-09-01", change))
 
 
 def _begin(log: RepeatedLog, beginning: _Beginning) -> None:
@@ -178,7 +266,7 @@ def _create_set(
 
 
 def _create_web(simulation: Simulation, name: str, group_name: str, count: int, domains: int) -> None:
-    tags = {"kqlite:load": f"week {_MEAN_CPU * count}"}
+    tags = {metrics.LOAD_TAG: f"week {_MEAN_CPU * count}"}
     made = _create_set(simulation, name, group_name, count, domains, tags=tags, health=True)
     rules = [_cpu_rule(made["id"], "GreaterThan", 70, "Increase"), _cpu_rule(made["id"], "LessThan", 30, "Decrease")]
     capacity = {"minimum": str(max(1, count // 2)), "maximum": "1000", "default": str(count)}

@@ -17,6 +17,9 @@ from kqlite.orchestration.fleet import Container
 from kqlite.orchestration.model import MetricState, ScaleSetState, Type
 from kqlite.orchestration.recorder import Recorder
 
+LOAD_TAG = "kqlite:load"
+"""The tag of a scale set that says what load its VMs share."""
+
 CPU = "Percentage CPU"
 DELIVERY = (60, 180)  # seconds between the end of a minute and its sample
 
@@ -67,7 +70,7 @@ def load(recorder: Recorder, scale_set: ScaleSetState, time: int) -> float:
         step 100 400 7200   100 at first, 400 from 7,200 seconds after the set's creation
         week 8000           this mean, moved by working hours and weekends as the activity level says
     """
-    words = dict(scale_set.tags).get("kqlite:load", "").split() or ["wave"]
+    words = dict(scale_set.tags).get(LOAD_TAG, "").split() or ["wave"]
     kind, numbers = words[0], [_number(word) for word in words[1:]]
     minute = time // MINUTE
     noise = 1 + 0.04 * (recorder.chance.uniform("load", scale_set.uid, minute) - 0.5)
