@@ -96,7 +96,17 @@ class FrontDoor:
     def perform(self, method: str, path: str, body: Any, api_version: str, actor: str) -> None:
         """Run a request of the simulation itself, during a step. It is validated as any other request.
 
-        There is no answer, faults of the front door do not apply, and nothing is committed. Raises ArmError for a refused request.
+        There is no answer, faults of the front door do not apply, and nothing is committed.
+
+        Args:
+            method: HTTP method.
+            path: Path, decoded and without query.
+            body: The body as an object; None for none.
+            api_version: The api-version.
+            actor: The actor, as events name it.
+
+        Raises:
+            ArmError: The request is refused.
         """
         plane = self._plane
         route, call = find_route(plane.recorder, method, path, {"api-version": api_version})

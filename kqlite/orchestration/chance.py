@@ -12,7 +12,10 @@ _UNIT = float(1 << 53)
 
 
 class Chance:
-    """The random streams of one simulation."""
+    """The random streams of one simulation.
+
+    The methods share their arguments: `purpose` names the stream, `key` the resource, and `counter` the draw within it.
+    """
 
     __slots__ = ("_base", "seed")
 

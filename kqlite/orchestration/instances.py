@@ -195,7 +195,16 @@ def create(
     domain_asked: bool,
     work: str,
 ) -> VmState:
-    """Create a VM, with its attachments and extensions, in the step "allocate"."""
+    """Create a VM, with its attachments and extensions, in the step "allocate".
+
+    Args:
+        zone: Its zone; "" for a regional VM.
+        set_name: Its scale set; "" for a standalone VM.
+        model: Definition of kind "instance" or "vm".
+        domain: Its fault domain; -1 outside a scale set.
+        domain_asked: Whether the request named the fault domain.
+        work: What waits for the creation: "set", "repair" or an operation id.
+    """
     facts = recorder.fleet.facts(model)
     uid = recorder.chance.uid(group.scope(Type.VM) + name, recorder.now)
     vm = VmState(
@@ -243,7 +252,12 @@ def start_deallocated(recorder: Recorder, group: Container, vm: VmState, work: s
 
 
 def begin_delete(recorder: Recorder, group: Container, vm: VmState, work: str, quick: bool = False) -> VmState:
-    """Begin to delete a VM, after a terminate notice where its model asks for one. quick: without notice and faster."""
+    """Begin to delete a VM, after a terminate notice where its model asks for one.
+
+    Args:
+        work: What waits for the deletion: "set", "repair", an operation id, or "" for nothing.
+        quick: Whether to skip the notice and delete faster, as a forced deletion does.
+    """
     notice = recorder.fleet.facts(vm.model).notice
     ran = vm.power == Power.RUNNING and vm.provisioning != Provisioning.CREATING
     if notice and ran and not quick:

@@ -70,7 +70,7 @@ class Timers:
         return len(self._open) + sum(len(bucket) for bucket in self._buckets.values())
 
     def add(self, due: int, wake: int, uid: int, group: str, name: str) -> None:
-        """Wake this resource at `due`."""
+        """Add a timer. Arguments as for `Timer`."""
         key = due >> _SHIFT
         timer = Timer(due, wake, uid, group, name)
         if key <= self._open_key:

@@ -66,7 +66,7 @@ def wake_feature(recorder: Recorder, subscription: Container, name: str, due: in
 
 
 def begin_provider(recorder: Recorder, subscription: Container, name: str, state: str) -> ProviderState:
-    """Begin to register or unregister a provider. A registered provider can register again."""
+    """Begin to register or unregister a provider. A registered provider can register again. state: as for `begin_feature`."""
     provider = cast("ProviderState | None", subscription.get(Type.PROVIDER, name))
     if provider is None:
         provider = recorder.create(subscription, Type.PROVIDER, ProviderState(name, 1, "NotRegistered", 0, ()))

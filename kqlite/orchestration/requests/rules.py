@@ -127,7 +127,13 @@ def _is_basic(recorder: Recorder, pool_id: str) -> bool:
 
 
 def check_values(body: dict[str, Any], prefix: str, size: Size | None) -> None:
-    """Raise ArmError for invalid values in a profile or VM. size: its size, if known."""
+    """Raise ArmError for invalid values in a profile or VM.
+
+    Args:
+        body: The profile, or the properties of a VM.
+        prefix: Begin of the paths in errors.
+        size: Its size; None if unknown or unchanged.
+    """
     luns: set[int] = set()
     for disk, name in _disks(body):
         path = f"{prefix}storageProfile.{name}"
