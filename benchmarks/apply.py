@@ -40,7 +40,7 @@ from kqlite.connection import Connection
 from kqlite.directory.data_directory import DataDirectory
 from kqlite.inventory.shapes.change_batches import Changes
 from kqlite.inventory.shapes.resource_tables import KEY_COLUMN, SEQUENCE_COLUMN
-from kqlite.inventory.shapes.shapes import held_leaves, hot_column
+from kqlite.inventory.shapes.shapes import hot_column, separate_members
 from kqlite.inventory.store.maintenance import Upkeep
 from kqlite.inventory.store.store import Store
 
@@ -107,7 +107,7 @@ class Fleet:
             part = snapshot.catalog.partition("resources", MACHINES)
             assert part is not None
             self._part = part
-            held = [leaf.held_in for shape in part.shapes.values() for _, leaf in held_leaves(shape) if leaf.held_in is not None]
+            held = [leaf.held_in for shape in part.shapes.values() for _, leaf in separate_members(shape) if leaf.held_in is not None]
             columns = ", ".join(f'"{name}"' for name in (KEY_COLUMN, SEQUENCE_COLUMN, *held))
             self._leaves = snapshot.run(f'SELECT {columns} FROM "{MACHINES}"').combine_chunks().to_batches()[0]
             rows = snapshot.run(f'SELECT * FROM "{MACHINES}" LIMIT {MODELS}')

@@ -63,7 +63,7 @@ def test_a_store_finds_rows_by_the_hashes_of_their_keys(seed, hashed, tmp_path, 
     met = []
     monkeypatch.setattr(hash_index, "WORTHWHILE", 1)
     monkeypatch.setattr(hash_index, "HASHED", hashed)
-    monkeypatch.setattr(upsert, "_meet_by_hash", lambda *given, by=upsert._meet_by_hash: met.append(by(*given)) or met[-1])
+    monkeypatch.setattr(upsert, "_match_by_hash", lambda *given, by=upsert._match_by_hash: met.append(by(*given)) or met[-1])
     check_against_model(seed, tmp_path / "inventory")
     assert len(met) > 20
     assert (False in met) == ("%" in hashed)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kqlite.inventory.imports.in_memory import incoming
 from kqlite.inventory.shapes.batches import documents
-from kqlite.inventory.shapes.change_batches import Changes, LeavesNotHeld
+from kqlite.inventory.shapes.change_batches import Changes, HotColumnsMissing
 from kqlite.inventory.shapes.known_shapes import KNOWN_SHAPES
 from kqlite.inventory.shapes.resource_tables import COLUMNS, HOT_LEAVES
 from kqlite.inventory.shapes.shapes import freeze, from_json, thaw, whole
@@ -417,7 +417,7 @@ def test_a_type_of_which_other_forms_were_imported_gets_whole_rows() -> None:
     simulation.act("solo", "deallocate")
     simulation.settle()
     later = simulation.events(first[-1].sequence)
-    with pytest.raises(LeavesNotHeld) as raised:
+    with pytest.raises(HotColumnsMissing) as raised:
         store.apply(folder.fold(later), to_datetime(later[-1].time))
     folder.make_whole(raised.value.resource_type)
     store.apply(folder.fold(later), to_datetime(later[-1].time))

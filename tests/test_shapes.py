@@ -15,9 +15,9 @@ from kqlite.inventory.shapes.shapes import (
     duckdb_type,
     freeze,
     from_json,
-    held_leaves,
     hold,
     join,
+    separate_members,
     thaw,
     to_json,
     whole,
@@ -194,7 +194,7 @@ def test_hot_leaves_are_held_beside():
     held = hold(
         found, ["properties.state", "properties.view.power.code", "properties.items", "properties.odd", "properties.none", "sku.capacity"]
     )
-    assert [(path, member.held_in) for path, member in held_leaves(held["properties"])] == [
+    assert [(path, member.held_in) for path, member in separate_members(held["properties"])] == [
         (("state",), "_hot_properties_state"),
         (("view", "power", "code"), "_hot_properties_view_power_code"),
         (("odd",), "_hot_properties_odd"),

@@ -21,7 +21,7 @@ from kqlite.inventory.shapes.change_batches import changes_of, records_of
 from kqlite.inventory.shapes.documents import encode
 from kqlite.inventory.shapes.known_shapes import KNOWN_SHAPES
 from kqlite.inventory.shapes.resource_tables import COLUMNS, HOT_LEAVES
-from kqlite.inventory.shapes.shapes import PLAIN_JSON, freeze, from_json, held_leaves, thaw, whole
+from kqlite.inventory.shapes.shapes import PLAIN_JSON, freeze, from_json, separate_members, thaw, whole
 from kqlite.inventory.store.store import Store
 from kqlite.language.schema import Leaf
 from kqlite.language.types import Type
@@ -544,7 +544,7 @@ from pathlib import Path
 from kqlite.directory.data_directory import DataDirectory
 from kqlite.inventory.shapes.known_shapes import KNOWN_SHAPES
 from kqlite.inventory.imports.in_memory import incoming
-from kqlite.inventory.shapes.shapes import from_json, held_leaves, whole
+from kqlite.inventory.shapes.shapes import from_json, separate_members, whole
 from kqlite.inventory.store.store import Store
 store = Store.open(DataDirectory.open(Path(sys.argv[1]), writable=True))
 type_, properties = "microsoft.compute/virtualmachines", {"n": "x" * 500}
@@ -589,7 +589,7 @@ def test_known_shapes_can_be_held(type_):
     assert {name: whole(shape) for name, shape in change.shapes.items()} == {
         name: freeze(thaw(from_json(document))) for name, document in KNOWN_SHAPES[type_].items()
     }
-    held = [".".join((name, *path)) for name, shape in change.shapes.items() for path, _ in held_leaves(shape)]
+    held = [".".join((name, *path)) for name, shape in change.shapes.items() for path, _ in separate_members(shape)]
     assert sorted(held) == sorted(HOT_LEAVES.get(type_, ()))
 
 

@@ -68,7 +68,7 @@ class Folder:
         self._always_whole: set[str] = set()
 
     def make_whole(self, resource_type: str) -> None:
-        """From now on give whole rows of a type (folded) alone: `LeavesNotHeld` named it."""
+        """From now on give whole rows of a type (folded) alone: `HotColumnsMissing` named it."""
         self._always_whole.add(resource_type)
 
     def fold(self, events: Iterable[Event], complete: bool = True) -> list[Changes]:

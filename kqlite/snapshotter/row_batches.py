@@ -10,7 +10,7 @@ from kqlite.inventory.shapes.columns import array_of
 from kqlite.inventory.shapes.documents import Value
 from kqlite.inventory.shapes.known_shapes import KNOWN_SHAPES
 from kqlite.inventory.shapes.resource_tables import CHANGED_COLUMN, HOT_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
-from kqlite.inventory.shapes.shapes import from_json, held_leaves, hot_column, thaw
+from kqlite.inventory.shapes.shapes import from_json, hot_column, separate_members, thaw
 from kqlite.snapshotter.resource_rows import Row
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Shaper:
         self.shapes = self._drafts.shapes(self.resource_type)
         self._builder = BatchBuilder(partition("", self.shapes, self.types))
         self.schema = self._builder.schema
-        held = {".".join((column, *path)): leaf.shape for column, shape in self.shapes.items() for path, leaf in held_leaves(shape)}
+        held = {".".join((column, *path)): leaf.shape for column, shape in self.shapes.items() for path, leaf in separate_members(shape)}
         self._hot = [(hot_column(path), held[path]) for path in HOT_LEAVES.get(self.resource_type, ())]
 
     def rows(self, rows: Sequence[Row], sequences: Sequence[int], templates: Sequence[Hashable | None]) -> pa.RecordBatch:

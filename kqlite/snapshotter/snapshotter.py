@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from kqlite.errors import InventoryError, KqliteError
 from kqlite.gc_control import no_collection
-from kqlite.inventory.shapes.change_batches import Changes, LeavesNotHeld
+from kqlite.inventory.shapes.change_batches import Changes, HotColumnsMissing
 from kqlite.inventory.store.maintenance import PATIENCE, Upkeep
 from kqlite.orchestration.clock import DAY, HOUR, SECOND, to_datetime
 from kqlite.orchestration.events import Event, Kind
@@ -234,7 +234,7 @@ class Snapshotter:
             try:
                 apply(fold())
                 return
-            except LeavesNotHeld as refused:
+            except HotColumnsMissing as refused:
                 self._folder.make_whole(refused.resource_type)
 
     def _mark(self, event: Event) -> str:

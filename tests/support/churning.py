@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 
 from kqlite.inventory.shapes.batches import BatchBuilder, documents, partition
-from kqlite.inventory.shapes.change_batches import Changes, LeavesNotHeld, Records, changes_of, records_of
+from kqlite.inventory.shapes.change_batches import Changes, HotColumnsMissing, Records, changes_of, records_of
 from kqlite.inventory.shapes.resource_tables import HOT_LEAVES
 from kqlite.inventory.shapes.shapes import hold, hot_column, join
 from kqlite.inventory.store.store import Store
@@ -230,7 +230,7 @@ def apply(store: Store, step: Step, known: Mapping[str, Event]) -> None:
     position = json.dumps({"step": step.number})
     try:
         store.apply(changes, NOON + timedelta(seconds=step.number), position, _records(step))
-    except LeavesNotHeld:
+    except HotColumnsMissing:
         apply(store, replace(step, leaves=False), known)
 
 

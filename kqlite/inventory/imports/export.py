@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 from kqlite.inventory.shapes.batches import DYNAMICS, OTHER_COLUMN, STRINGS, columns_of, documents, other_members
 from kqlite.inventory.shapes.documents import InventoryError, Value, encode
-from kqlite.inventory.shapes.shapes import quoted
+from kqlite.inventory.shapes.sql_text import identifier
 from kqlite.inventory.store.snapshot import Snapshot
 from kqlite.language.schema import Partition
 
@@ -25,11 +25,11 @@ def rows(snapshot: Snapshot) -> Iterator[dict[str, Value]]:
 
 
 def _rows_of(snapshot: Snapshot, partition: Partition) -> Iterator[dict[str, Value]]:
-    columns = ", ".join(map(quoted, columns_of(partition)))
+    columns = ", ".join(map(identifier, columns_of(partition)))
     start, found = 0, _ROWS_AT_ONCE
     while found == _ROWS_AT_ONCE:
         # What a snapshot sees of a partition never changes its order, so pages of it neither miss nor repeat a row.
-        part = snapshot.run(f"SELECT {columns} FROM {quoted(partition.source)} LIMIT {_ROWS_AT_ONCE} OFFSET {start}")
+        part = snapshot.run(f"SELECT {columns} FROM {identifier(partition.source)} LIMIT {_ROWS_AT_ONCE} OFFSET {start}")
         yield from documents(part, partition)
         start, found = start + _ROWS_AT_ONCE, part.num_rows
 

@@ -11,7 +11,7 @@ from kqlite.inventory.sample.columns import Draws, Escaped, Form, Maybe, array_o
 from kqlite.inventory.sample.fleets import TENANT, Group
 from kqlite.inventory.shapes.batches import STRINGS, BatchBuilder, partition
 from kqlite.inventory.shapes.resource_tables import HOT_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
-from kqlite.inventory.shapes.shapes import held_leaves, hold
+from kqlite.inventory.shapes.shapes import hold, separate_members
 from kqlite.language.schema import Partition, Shape
 
 BLOCK = 8192
@@ -77,7 +77,7 @@ class Batches:
         for name, shape in self.shapes.items():
             form = rows.dynamics[name]
             yield name, array_of(form, shape, rows.count)
-            for path, leaf in held_leaves(shape):
+            for path, leaf in separate_members(shape):
                 assert leaf.held_in is not None
                 yield leaf.held_in, leaf_at(form, path, rows.count)
 

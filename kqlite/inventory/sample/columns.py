@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kqlite.inventory.shapes.shapes import EMPTY_MARK, PLAIN_JSON, own_members
+from kqlite.inventory.shapes.shapes import EMPTY_FIELD, PLAIN_JSON, struct_members
 from kqlite.language.schema import Array, Leaf, Member, Object, Shape
 from kqlite.language.types import Type
 
@@ -261,10 +261,10 @@ def array_of(form: Form, shape: Shape, rows: int) -> pa.Array:
 
 def _struct(members: dict[str, Form], shape: Shape, rows: int, absent: pa.Array | None) -> pa.Array:
     assert isinstance(shape, Object)
-    own = own_members(shape)
+    own = struct_members(shape)
     if not own:
         marks = pa.nulls(rows, pa.bool_())
-        return pa.StructArray.from_arrays([marks], fields=[pa.field(EMPTY_MARK, pa.bool_())], mask=absent)
+        return pa.StructArray.from_arrays([marks], fields=[pa.field(EMPTY_FIELD, pa.bool_())], mask=absent)
     arrays = [array_of(members[member.name], member.shape, rows) for member in own]
     fields = [pa.field(member.name, array.type) for member, array in zip(own, arrays, strict=True)]
     return pa.StructArray.from_arrays(arrays, fields=fields, mask=absent)

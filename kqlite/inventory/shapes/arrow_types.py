@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from kqlite.inventory.shapes.documents import DocumentError, InventoryError, Value, decode, ordered
-from kqlite.inventory.shapes.shapes import EMPTY_MARK, duckdb_type, quoted
+from kqlite.inventory.shapes.shapes import EMPTY_FIELD, duckdb_type
+from kqlite.inventory.shapes.sql_text import identifier
 from kqlite.language.schema import JSON, ORDERED_JSON, Array, Column, Leaf, Member, Object, Schema, Shape
 from kqlite.language.types import TICKS_PER_DAY, TICKS_PER_SECOND, UNIX_EPOCH_TICKS, Type
 
@@ -40,8 +41,8 @@ class Normalised:
 
     def select(self, source: str) -> str:
         """The query that gives the physical columns from `table`, registered as `source`."""
-        listed = ", ".join(f"{expression} AS {quoted(name)}" for name, expression in self.selections.items())
-        return f"SELECT {listed} FROM {quoted(source)}"
+        listed = ", ".join(f"{expression} AS {identifier(name)}" for name, expression in self.selections.items())
+        return f"SELECT {listed} FROM {identifier(source)}"
 
 
 def normalise(table: "pa.Table", known: Schema | None = None) -> Normalised:
@@ -63,7 +64,7 @@ def normalise(table: "pa.Table", known: Schema | None = None) -> Normalised:
         Schema(Column(name, form.type, _is_hidden(name, known)) for name, form in zip(names, forms, strict=True)),
         physical,
         {name: form.shape for name, form in zip(names, forms, strict=True) if form.shape is not None},
-        {column: form.expression(quoted(column)) for column, form in zip(physical.values(), forms, strict=True)},
+        {column: form.expression(identifier(column)) for column, form in zip(physical.values(), forms, strict=True)},
     )
 
 
@@ -278,7 +279,7 @@ def _native_struct(type_: "pa.DataType") -> Shape | None:
     if (
         not names
         or len({name.lower() for name in names}) < len(names)
-        or any(not name or "\0" in name or name == EMPTY_MARK for name in names)
+        or any(not name or "\0" in name or name == EMPTY_FIELD for name in names)
     ):
         return None
     members = [(member.name, _native_shape(member.type)) for member in fields]

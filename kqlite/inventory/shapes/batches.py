@@ -11,7 +11,7 @@ from kqlite.inventory.shapes.columns import ColumnBuilder, marked_array
 from kqlite.inventory.shapes.documents import Value, decode
 from kqlite.inventory.shapes.incremental import cover
 from kqlite.inventory.shapes.resource_tables import COLUMNS, HOT_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
-from kqlite.inventory.shapes.shapes import Draft, Kind, arrow_type, duckdb_type, freeze, held_leaves, hold, widen
+from kqlite.inventory.shapes.shapes import Draft, Kind, arrow_type, duckdb_type, freeze, hold, separate_members, widen
 from kqlite.language.schema import Array, JsonLeaf, Leaf, Member, Object, Partition, Shape
 from kqlite.language.types import Type
 
@@ -115,7 +115,7 @@ def columns_of(partition: Partition) -> dict[str, str]:
     columns |= {name: "VARCHAR" for name in STRINGS if name in partition.columns}
     for name, shape in partition.shapes.items():
         columns[name] = duckdb_type(shape)
-        columns |= {leaf.held_in: duckdb_type(leaf.shape) for _, leaf in held_leaves(shape) if leaf.held_in is not None}
+        columns |= {leaf.held_in: duckdb_type(leaf.shape) for _, leaf in separate_members(shape) if leaf.held_in is not None}
     return columns
 
 
@@ -126,7 +126,7 @@ def _arrow_columns(partition: Partition) -> "dict[str, pa.DataType]":
     columns |= {name: pa.string() for name in STRINGS if name in partition.columns}
     for name, shape in partition.shapes.items():
         columns[name] = arrow_type(shape)
-        columns |= {leaf.held_in: arrow_type(leaf.shape) for _, leaf in held_leaves(shape) if leaf.held_in is not None}
+        columns |= {leaf.held_in: arrow_type(leaf.shape) for _, leaf in separate_members(shape) if leaf.held_in is not None}
     return columns
 
 
@@ -196,7 +196,7 @@ def marked(batch: "pa.RecordBatch", partition: Partition) -> "pa.RecordBatch":
     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
     for name, shape in partition.shapes.items():
         columns[name] = marked_array(columns[name], shape)
-        for _, leaf in held_leaves(shape):
+        for _, leaf in separate_members(shape):
             if leaf.held_in is not None:
                 columns[leaf.held_in] = marked_array(columns[leaf.held_in], leaf.shape)
     return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class LeavesNotHeld(InventoryError):
+class HotColumnsMissing(InventoryError):
     """The store holds no hot leaves of a type beside its documents, because some that were imported have another form: bring whole rows."""
 
     def __init__(self, resource_type: str) -> None:

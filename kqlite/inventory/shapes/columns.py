@@ -9,7 +9,7 @@ from itertools import accumulate, chain, repeat
 from typing import TYPE_CHECKING
 
 from kqlite.inventory.shapes.documents import Value, ordered
-from kqlite.inventory.shapes.shapes import arrow_type, own_members
+from kqlite.inventory.shapes.shapes import arrow_type, struct_members
 from kqlite.language.schema import Array, JsonLeaf, Leaf, Object, Shape
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _struct_builder(shape: Object) -> _Builder:
     import pyarrow as pa
 
     fields = list(arrow_type(shape))
-    own = [(member.name, _builder(member.shape)) for member in own_members(shape)]
+    own = [(member.name, _builder(member.shape)) for member in struct_members(shape)]
     held = [(member.name, member.held_in, _builder(member.shape)) for member in shape.members if member.held_in is not None]
 
     def build(values: Sequence[Value], hot: "dict[str, pa.Array]") -> "pa.Array":
@@ -135,7 +135,7 @@ def marked_array(array: "pa.Array", shape: Shape) -> "pa.Array":
             elements = marked_array(array.values, shape.element)
             return pa.Array.from_buffers(pa.list_(elements.type), len(array), array.buffers()[:2], children=[elements])
         case Object():
-            members = own_members(shape)
+            members = struct_members(shape)
             arrays = [marked_array(array.field(member.name), member.shape) for member in members]
             fields = [pa.field(member.name, inner.type) for member, inner in zip(members, arrays, strict=True)]
             return pa.Array.from_buffers(pa.struct(fields), len(array), array.buffers()[:1], children=arrays) if members else array

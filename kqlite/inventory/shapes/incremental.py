@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from kqlite.inventory.shapes.columns import columns_of_objects, validity_of
 from kqlite.inventory.shapes.documents import Value, decode, ordered
-from kqlite.inventory.shapes.shapes import DEEPEST, EMPTY_MARK, KIND_OF, NOT_PLAIN, Draft, Kind, admit, arrow_type, own_members, whole
+from kqlite.inventory.shapes.shapes import DEEPEST, EMPTY_FIELD, KIND_OF, NOT_PLAIN, Draft, Kind, admit, arrow_type, struct_members, whole
 from kqlite.language.schema import Array, JsonLeaf, Leaf, Object, Shape
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Growth:
     def _struct(self, *types: "pa.DataType") -> "pa.DataType":
         import pyarrow as pa
 
-        return pa.struct(list(zip(self._members, types, strict=True)) or [(EMPTY_MARK, pa.bool_())])
+        return pa.struct(list(zip(self._members, types, strict=True)) or [(EMPTY_FIELD, pa.bool_())])
 
     def _set_type(self, children: "list[pa.DataType]", make: "Callable[..., pa.DataType]") -> None:
         if children != self._children:
@@ -177,7 +177,7 @@ def spooled_type(shape: Shape) -> "pa.DataType":
         case Array():
             return pa.list_(spooled_type(shape.element))
         case Object():
-            return pa.struct([(member.name, spooled_type(member.shape)) for member in shape.members] or [(EMPTY_MARK, pa.bool_())])
+            return pa.struct([(member.name, spooled_type(member.shape)) for member in shape.members] or [(EMPTY_FIELD, pa.bool_())])
 
 
 def fitted(array: "pa.Array", to: "pa.DataType") -> "pa.Array":
@@ -272,7 +272,7 @@ def _list_finisher(shape: Array) -> _Finish | None:
 def _struct_finisher(shape: Object) -> _Finish | None:
     import pyarrow as pa
 
-    own = [(member.name, _finisher(member.shape)) for member in own_members(shape)]
+    own = [(member.name, _finisher(member.shape)) for member in struct_members(shape)]
     held = [(member.name, member.held_in, _finisher(member.shape)) for member in shape.members if member.held_in is not None]
     if not held and not any(finish for _, finish in own):
         return None

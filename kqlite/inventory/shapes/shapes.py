@@ -12,13 +12,14 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from kqlite.inventory.shapes.documents import INT64, Value, is_standard, ordered
+from kqlite.inventory.shapes.sql_text import identifier
 from kqlite.language.schema import Array, JsonLeaf, Leaf, Member, Object, Shape, is_ordered
 from kqlite.language.types import Type
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-EMPTY_MARK = "_"
+EMPTY_FIELD = "_"
 """The one field of a struct whose object has no member of its own: DuckDB has no struct without fields."""
 
 MOST_MEMBERS = 200
@@ -161,7 +162,7 @@ def admit(draft: Draft, names: list[str]) -> bool:
     for name in names:
         folded = name.lower()
         # DuckDB's fields ignore case, cannot be nameless, and are cut at a NUL.
-        if folded in draft.folded or not name or name == EMPTY_MARK or "\0" in name or len(draft.members) >= MOST_MEMBERS:
+        if folded in draft.folded or not name or name == EMPTY_FIELD or "\0" in name or len(draft.members) >= MOST_MEMBERS:
             return False
         draft.folded.add(folded)
         draft.members[name] = Draft()
@@ -272,7 +273,7 @@ def _hold_member(member: Member, names: Sequence[str], column: str) -> Member:
     return Member(member.name, member.shape, column) if isinstance(member.shape, Leaf | JsonLeaf) else member
 
 
-def held_leaves(shape: Shape, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Member]]:
+def separate_members(shape: Shape, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Member]]:
     """The members held beside the column, each with its path inside the value."""
     if not isinstance(shape, Object):
         return []
@@ -281,11 +282,11 @@ def held_leaves(shape: Shape, path: tuple[str, ...] = ()) -> list[tuple[tuple[st
         if member.held_in is not None:
             found.append(((*path, member.name), member))
         else:
-            found.extend(held_leaves(member.shape, (*path, member.name)))
+            found.extend(separate_members(member.shape, (*path, member.name)))
     return found
 
 
-def own_members(shape: Object) -> list[Member]:
+def struct_members(shape: Object) -> list[Member]:
     """The members that are fields of the object's own struct."""
     return [member for member in shape.members if member.held_in is None]
 
@@ -303,13 +304,8 @@ def duckdb_type(shape: Shape) -> str:
         case Array():
             return duckdb_type(shape.element) + "[]"
         case Object():
-            fields = [f"{quoted(member.name)} {duckdb_type(member.shape)}" for member in own_members(shape)]
-            return f"STRUCT({', '.join(fields or [f'{quoted(EMPTY_MARK)} BOOLEAN'])})"
-
-
-def quoted(name: str) -> str:
-    """A name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
+            fields = [f"{identifier(member.name)} {duckdb_type(member.shape)}" for member in struct_members(shape)]
+            return f"STRUCT({', '.join(fields or [f'{identifier(EMPTY_FIELD)} BOOLEAN'])})"
 
 
 def arrow_type(shape: Shape) -> "pa.DataType":
@@ -325,8 +321,8 @@ def arrow_type(shape: Shape) -> "pa.DataType":
         case Array():
             return pa.list_(arrow_type(shape.element))
         case Object():
-            fields = [pa.field(member.name, arrow_type(member.shape)) for member in own_members(shape)]
-            return pa.struct(fields or [pa.field(EMPTY_MARK, pa.bool_())])
+            fields = [pa.field(member.name, arrow_type(member.shape)) for member in struct_members(shape)]
+            return pa.struct(fields or [pa.field(EMPTY_FIELD, pa.bool_())])
 
 
 # How shapes are written into the store's own catalog: a leaf by its type's name, or `json`, with "+" for plain strings and plain JSON,
@@ -384,7 +380,7 @@ def converter(shape: Shape) -> Callable[[Value], Value] | None:
             element = converter(shape.element)
             return None if element is None else lambda values: [None if value is None else element(value) for value in values]
         case Object():
-            members = [(member.name, converter(member.shape)) for member in own_members(shape)]
+            members = [(member.name, converter(member.shape)) for member in struct_members(shape)]
             return _object_converter([(name, convert) for name, convert in members if convert is not None])
 
 

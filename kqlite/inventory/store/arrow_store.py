@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kqlite.inventory.shapes.arrow_types import normalise
 from kqlite.inventory.shapes.catalog import InventoryCatalog
 from kqlite.inventory.store.database import Cursor, LeftBehind, connect, engine_errors, lock
-from kqlite.inventory.store.registered import resource_schema, show, table_of
+from kqlite.inventory.store.registered import registered_source, resource_schema, show, table_of
 from kqlite.inventory.store.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class ArrowStore:
     def __init__(self, tables: "Mapping[str, pa.Table]", optimizer: bool = True) -> None:
         """Raises InventoryError for an Arrow type that KQL has no form for."""
         given = {name: normalise(table, resource_schema(name)) for name, table in tables.items()}
-        sources = {name: f"{name}#{index}" for index, name in enumerate(given)}
+        sources = {name: registered_source(name, index) for index, name in enumerate(given)}
         self._given = {sources[name]: normalised for name, normalised in given.items()}
         self._catalog = InventoryCatalog(1, {}, {name: table_of(name, normalised, sources[name]) for name, normalised in given.items()})
         self._connection = connect(optimizer)

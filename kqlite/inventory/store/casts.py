@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from kqlite.inventory.shapes.documents import encode
 from kqlite.inventory.shapes.resource_tables import KEY_COLUMN, SEQUENCE_COLUMN
-from kqlite.inventory.shapes.shapes import EMPTY_MARK, duckdb_type, own_members, quoted
+from kqlite.inventory.shapes.shapes import EMPTY_FIELD, duckdb_type, struct_members
+from kqlite.inventory.shapes.sql_text import identifier, literal
 from kqlite.language.schema import Array, JsonLeaf, Leaf, Member, Object, Partition, Shape
 from kqlite.language.types import Type
 
@@ -21,11 +22,11 @@ def selections(old: Partition, new: Partition, physical: dict[str, str]) -> str:
         was = old.shapes.get(column)
         if was is None:
             continue
-        made[column] = reshaped(quoted(column), was, shape)
-        made |= _hot(quoted(column), was, shape)
+        made[column] = reshaped(identifier(column), was, shape)
+        made |= _hot(identifier(column), was, shape)
     kept = {KEY_COLUMN, SEQUENCE_COLUMN, *old.columns} - old.shapes.keys()
-    made |= {name: quoted(name) for name in kept}
-    return ", ".join(f"{made.get(name, f'CAST(NULL AS {type_})')} AS {quoted(name)}" for name, type_ in physical.items())
+    made |= {name: identifier(name) for name in kept}
+    return ", ".join(f"{made.get(name, f'CAST(NULL AS {type_})')} AS {identifier(name)}" for name, type_ in physical.items())
 
 
 def _hot(value: str, old: Shape, new: Shape) -> dict[str, str]:
@@ -45,7 +46,7 @@ def _hot(value: str, old: Shape, new: Shape) -> dict[str, str]:
 
 
 def _field(value: str, member: Member) -> str:
-    return quoted(member.held_in) if member.held_in is not None else f"({value}).{quoted(member.name)}"
+    return identifier(member.held_in) if member.held_in is not None else f"({value}).{identifier(member.name)}"
 
 
 def reshaped(value: str, old: Shape, new: Shape, depth: int = 0) -> str:
@@ -66,13 +67,13 @@ def reshaped(value: str, old: Shape, new: Shape, depth: int = 0) -> str:
 
 def _reshaped_object(value: str, old: Object, new: Object, depth: int) -> str:
     fields = []
-    for member in own_members(new):
+    for member in struct_members(new):
         was = old.member(member.name)
         given = (
             f"CAST(NULL AS {duckdb_type(member.shape)})" if was is None else reshaped(_field(value, was), was.shape, member.shape, depth)
         )
-        fields.append(f"{quoted(member.name)} := {given}")
-    listed = ", ".join(fields or [f"{quoted(EMPTY_MARK)} := CAST(NULL AS BOOLEAN)"])
+        fields.append(f"{identifier(member.name)} := {given}")
+    listed = ", ".join(fields or [f"{identifier(EMPTY_FIELD)} := CAST(NULL AS BOOLEAN)"])
     return f"CASE WHEN {value} IS NOT NULL THEN struct_pack({listed}) END"
 
 
@@ -90,7 +91,7 @@ def text(value: str, shape: Shape, depth: int = 0) -> str:
         case Object():
             members = [_member_text(value, member, depth) for member in sorted(shape.members, key=lambda member: member.name)]
             return (
-                f"CASE WHEN {value} IS NOT NULL THEN '{{' || concat_ws({', '.join([_literal(','), *members])}) || '}}' END"
+                f"CASE WHEN {value} IS NOT NULL THEN '{{' || concat_ws({', '.join([literal(','), *members])}) || '}}' END"
                 if members
                 else _empty(value)
             )
@@ -101,8 +102,4 @@ def _empty(value: str) -> str:
 
 
 def _member_text(value: str, member: Member, depth: int) -> str:
-    return f"{_literal(encode(member.name) + ':')} || {text(_field(value, member), member.shape, depth)}"
-
-
-def _literal(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+    return f"{literal(encode(member.name) + ':')} || {text(_field(value, member), member.shape, depth)}"

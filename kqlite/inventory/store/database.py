@@ -18,6 +18,7 @@ import duckdb
 
 from kqlite.directory.data_directory import DataDirectory
 from kqlite.errors import ClosedError, InternalError, InventoryError, KqliteError, QueryCancelledError
+from kqlite.inventory.shapes.sql_text import literal
 from kqlite.inventory.store import system_tables
 from kqlite.inventory.store.maintenance import Wear
 
@@ -183,14 +184,14 @@ class Database:
             if fed:
                 self.execute(*_AT_TIMES_OF_OUR_OWN)
             options = "READ_ONLY" if not directory.writable else "RECOVERY_MODE no_wal_writes" if fed else "READ_WRITE"
-            self._attach_sql = f"ATTACH {_literal(str(file))} AS inventory ({options})"
+            self._attach_sql = f"ATTACH {literal(str(file))} AS inventory ({options})"
             # The directory is ours, but a process that was killed gives its files back one by one, and DuckDB's may be the last.
             self._attach(lambda error: "Could not set lock" in str(error))
             if directory.writable:
                 self.execute(*system_tables.TABLES)
                 self.wear = Wear(self._read_worn())
                 # All that is locked away later but what it takes to open the database again.
-                self.execute(f"SET GLOBAL allowed_paths = [{_literal(str(file))}, {_literal(f'{file}.wal')}]")
+                self.execute(f"SET GLOBAL allowed_paths = [{literal(str(file))}, {literal(f'{file}.wal')}]")
             else:
                 self._state_sql = self._readable_state(file)
             self._read_state()
@@ -370,7 +371,3 @@ def _reason(error: duckdb.Error) -> str:
 
 def _is_not_damage(reason: str) -> bool:
     return any(words in reason for words in _NOT_DAMAGED)
-
-
-def _literal(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

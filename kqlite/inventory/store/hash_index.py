@@ -7,7 +7,7 @@ to find them in such an index. A checkpoint that merges row groups moves rows; a
 from typing import Any, Protocol
 
 from kqlite.inventory.shapes.resource_tables import KEY_COLUMN
-from kqlite.inventory.shapes.shapes import quoted
+from kqlite.inventory.shapes.sql_text import identifier
 
 WORTHWHILE = 50_000
 """A table of fewer rows is joined by its keys sooner."""
@@ -36,7 +36,7 @@ class HashIndexes:
 
     def of(self, cursor: Cursor, source: str) -> str | None:
         """The name of a native table's index, with all rows of it that are committed; None where there is no table, or a small one."""
-        table, index = f"inventory.main.{quoted(source)}", f"{_SCHEMA}.{quoted(source)}"
+        table, index = f"inventory.main.{identifier(source)}", f"{_SCHEMA}.{identifier(source)}"
         newest = self._newest.get(source)
         if newest is None:
             if not cursor.execute(_LARGE, {"source": source, "rows": WORTHWHILE}).fetchall():
@@ -51,5 +51,5 @@ class HashIndexes:
     def forget(self, cursor: Cursor) -> None:
         """Drop all of them: rows may be elsewhere now."""
         for source in self._newest:
-            cursor.execute(f"DROP TABLE IF EXISTS {_SCHEMA}.{quoted(source)}")
+            cursor.execute(f"DROP TABLE IF EXISTS {_SCHEMA}.{identifier(source)}")
         self._newest.clear()

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, Protocol
 
-from kqlite.inventory.shapes.shapes import quoted
+from kqlite.inventory.shapes.sql_text import identifier
 from kqlite.language.schema import Partition
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,7 +56,7 @@ def next_sequence(cursor: Cursor, resources: Mapping[str, Iterable[Partition]], 
 
 
 def _last_within(cursor: Cursor, source: str, first: int, last: int) -> int | None:
-    within = f"SELECT max(_seq) FROM {quoted(source)} WHERE _seq BETWEEN $first AND $last"
+    within = f"SELECT max(_seq) FROM {identifier(source)} WHERE _seq BETWEEN $first AND $last"
     [(found,)] = cursor.execute(within, {"first": first, "last": last}).fetchall()
     return None if found is None else int(found)
 
@@ -70,7 +70,9 @@ def begin_replacing(cursor: Cursor) -> None:
 
 def note_rows(cursor: Cursor, table: str, source: str) -> None:
     """Note the rows of a native table that holds what an import brings, and nothing else."""
-    cursor.execute(f"INSERT INTO brought SELECT $table, _key, type, subscriptionId, resourceGroup FROM {quoted(source)}", {"table": table})
+    cursor.execute(
+        f"INSERT INTO brought SELECT $table, _key, type, subscriptionId, resourceGroup FROM {identifier(source)}", {"table": table}
+    )
 
 
 def replace(cursor: Cursor, resources: Mapping[str, Iterable[Partition]], coverage: Coverage) -> None:
@@ -80,7 +82,7 @@ def replace(cursor: Cursor, resources: Mapping[str, Iterable[Partition]], covera
             values = _COVERED.get(coverage)
             covered = f'({values}) IN (SELECT ({values}) FROM brought WHERE "table" = $table) AND ' if values else ""
             cursor.execute(
-                f'DELETE FROM {quoted(part.source)} WHERE {covered}_key NOT IN (SELECT _key FROM brought WHERE "table" = $table)',
+                f'DELETE FROM {identifier(part.source)} WHERE {covered}_key NOT IN (SELECT _key FROM brought WHERE "table" = $table)',
                 {"table": table},
             )
     cursor.execute("DROP TABLE brought")
@@ -91,7 +93,7 @@ def complete_until(cursor: Cursor, resources: Mapping[str, Iterable[Partition]],
     oldest = [as_of]
     for parts in resources.values():
         for part in parts:
-            [(sequence,)] = cursor.execute(f"SELECT min(_seq) FROM {quoted(part.source)}").fetchall()
+            [(sequence,)] = cursor.execute(f"SELECT min(_seq) FROM {identifier(part.source)}").fetchall()
             if sequence is not None:
                 oldest.append(_EPOCH + sequence * _MICROSECOND if sequence else stored or as_of)
     return min(oldest)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from kqlite.inventory.store.upsert import Merged
+from kqlite.inventory.store.upsert import WrittenRows
 
 CHECKPOINT_EVERY = timedelta(seconds=3)
 CHECKPOINT_ROWS = 64_000
@@ -45,10 +45,10 @@ class Wear:
         self.written = self.appended = 0
         self.replaced = defaultdict(int, replaced)
 
-    def note(self, merged: Iterable[tuple[str, Merged]]) -> None:
+    def note(self, written: Iterable[tuple[str, WrittenRows]]) -> None:
         """What deliveries did, each with its native table."""
         self.changed = True
-        for source, done in merged:
+        for source, done in written:
             self.written += done.deleted + done.inserted
             self.appended += done.appended
             if done.deleted or done.inserted:

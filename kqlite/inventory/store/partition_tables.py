@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kqlite.inventory.shapes.batches import STRINGS, BatchBuilder, columns_of
 from kqlite.inventory.shapes.resource_tables import DISTINCT_LEAVES, FLEETING_LEAVES, KEY_COLUMN, SEQUENCE_COLUMN
-from kqlite.inventory.shapes.shapes import hot_column, quoted
+from kqlite.inventory.shapes.shapes import hot_column
+from kqlite.inventory.shapes.sql_text import identifier
 from kqlite.inventory.store.casts import selections
 from kqlite.language.schema import Partition
 
@@ -32,8 +33,8 @@ class Cursor(Protocol):
 
 def create(cursor: Cursor, source: str, part: Partition, in_file: bool) -> None:
     """Make an empty table for a partition."""
-    columns = (f"{quoted(name)} {type_}{_constraints(name, type_, in_file)}" for name, type_ in columns_of(part).items())
-    cursor.execute(f"CREATE TABLE {quoted(source)} ({', '.join(columns)})")
+    columns = (f"{identifier(name)} {type_}{_constraints(name, type_, in_file)}" for name, type_ in columns_of(part).items())
+    cursor.execute(f"CREATE TABLE {identifier(source)} ({', '.join(columns)})")
 
 
 def _constraints(name: str, type_: str, in_file: bool) -> str:
@@ -63,7 +64,7 @@ def insert(cursor: Cursor, source: str, part: Partition, batches: "Iterator[pa.R
     cursor.register("incoming", pa.RecordBatchReader.from_batches(BatchBuilder(part).schema, watched()))
     try:
         numbered = f" REPLACE ({int(sequence)}::BIGINT AS {SEQUENCE_COLUMN})" if sequence else ""
-        cursor.execute(f"INSERT INTO {quoted(source)} BY NAME SELECT *{numbered} FROM incoming")
+        cursor.execute(f"INSERT INTO {identifier(source)} BY NAME SELECT *{numbered} FROM incoming")
     except Exception as error:
         if failures:
             raise failures[0] from None
@@ -82,16 +83,16 @@ def replacing(cursor: Cursor, old: Partition, new: Partition, in_file: bool) -> 
     if _last(cursor, old.source) > _last(cursor, fresh) > 0:
         _drop_older(cursor, fresh, old.source)
     if columns_of(old) == columns_of(new) and _count(cursor, fresh) * _FEW < _count(cursor, old.source):
-        cursor.execute(f"DELETE FROM {quoted(old.source)} WHERE _key IN (SELECT _key FROM {quoted(fresh)})")
-        cursor.execute(f"INSERT INTO {quoted(old.source)} BY NAME SELECT * FROM {quoted(fresh)}")
-        cursor.execute(f"DROP TABLE {quoted(fresh)}")
+        cursor.execute(f"DELETE FROM {identifier(old.source)} WHERE _key IN (SELECT _key FROM {identifier(fresh)})")
+        cursor.execute(f"INSERT INTO {identifier(old.source)} BY NAME SELECT * FROM {identifier(fresh)}")
+        cursor.execute(f"DROP TABLE {identifier(fresh)}")
         return
     cursor.execute(
-        f"INSERT INTO {quoted(fresh)} SELECT {selections(old, new, columns_of(new))} FROM {quoted(old.source)} AS old "
-        f"WHERE NOT EXISTS (FROM {quoted(fresh)} AS fresh WHERE fresh._key = old._key)"
+        f"INSERT INTO {identifier(fresh)} SELECT {selections(old, new, columns_of(new))} FROM {identifier(old.source)} AS old "
+        f"WHERE NOT EXISTS (FROM {identifier(fresh)} AS fresh WHERE fresh._key = old._key)"
     )
-    cursor.execute(f"DROP TABLE {quoted(old.source)}")
-    cursor.execute(f"ALTER TABLE {quoted(fresh)} RENAME TO {quoted(old.source)}")
+    cursor.execute(f"DROP TABLE {identifier(old.source)}")
+    cursor.execute(f"ALTER TABLE {identifier(fresh)} RENAME TO {identifier(old.source)}")
 
 
 _FEW = 4
@@ -100,20 +101,20 @@ _FEW = 4
 
 def _last(cursor: Cursor, source: str) -> int:
     """The highest sequence number."""
-    [(sequence,)] = cursor.execute(f"SELECT max({SEQUENCE_COLUMN}) FROM {quoted(source)}").fetchall()
+    [(sequence,)] = cursor.execute(f"SELECT max({SEQUENCE_COLUMN}) FROM {identifier(source)}").fetchall()
     return int(sequence or 0)
 
 
 def _drop_older(cursor: Cursor, source: str, other: str) -> None:
     """Delete the rows of which another table has newer ones."""
     cursor.execute(
-        f"DELETE FROM {quoted(source)} USING {quoted(other)} AS other "
-        f"WHERE other._key = {quoted(source)}._key AND other._seq > {quoted(source)}._seq"
+        f"DELETE FROM {identifier(source)} USING {identifier(other)} AS other "
+        f"WHERE other._key = {identifier(source)}._key AND other._seq > {identifier(source)}._seq"
     )
 
 
 def _count(cursor: Cursor, source: str) -> int:
-    [(rows,)] = cursor.execute(f"SELECT count(*) FROM {quoted(source)}").fetchall()
+    [(rows,)] = cursor.execute(f"SELECT count(*) FROM {identifier(source)}").fetchall()
     return int(rows)
 
 
@@ -122,11 +123,11 @@ def rewrite(cursor: Cursor, old: Partition, new: Partition, in_file: bool) -> No
     fresh = f"{old.source}#fresh"
     create(cursor, fresh, new, in_file)
     cursor.execute(
-        f"INSERT INTO {quoted(fresh)} SELECT {selections(old, new, columns_of(new))} "
-        f"FROM {quoted(old.source)} AS old ORDER BY {_CLUSTERED_BY}"
+        f"INSERT INTO {identifier(fresh)} SELECT {selections(old, new, columns_of(new))} "
+        f"FROM {identifier(old.source)} AS old ORDER BY {_CLUSTERED_BY}"
     )
-    cursor.execute(f"DROP TABLE {quoted(old.source)}")
-    cursor.execute(f"ALTER TABLE {quoted(fresh)} RENAME TO {quoted(old.source)}")
+    cursor.execute(f"DROP TABLE {identifier(old.source)}")
+    cursor.execute(f"ALTER TABLE {identifier(fresh)} RENAME TO {identifier(old.source)}")
 
 
 def supersede(cursor: Cursor, source: str, others: Iterable[Partition], sequence: int = 0) -> None:
@@ -139,4 +140,5 @@ def supersede(cursor: Cursor, source: str, others: Iterable[Partition], sequence
             continue
         if sequence and _last(cursor, other.source) > sequence:
             _drop_older(cursor, source, other.source)
-        cursor.execute(f"DELETE FROM {quoted(other.source)} WHERE _key IN (SELECT _key FROM {quoted(source)} WHERE _seq = {int(sequence)})")
+        brought = f"SELECT _key FROM {identifier(source)} WHERE _seq = {int(sequence)}"
+        cursor.execute(f"DELETE FROM {identifier(other.source)} WHERE _key IN ({brought})")

@@ -7,7 +7,8 @@ from kqlite.inventory.shapes.batches import BatchBuilder, Drafts, columns_of, do
 from kqlite.inventory.shapes.catalog import InventoryCatalog
 from kqlite.inventory.shapes.change_batches import Delivery, Records
 from kqlite.inventory.shapes.resource_tables import HOT_LEAVES, SEQUENCE_COLUMN
-from kqlite.inventory.shapes.shapes import join, quoted
+from kqlite.inventory.shapes.shapes import join
+from kqlite.inventory.shapes.sql_text import identifier
 from kqlite.inventory.store import partition_tables
 from kqlite.inventory.store.schema_evolution import alterations, covering, covering_in_place
 from kqlite.language.schema import JsonLeaf, Partition, Shape
@@ -24,8 +25,15 @@ ENOUGH_ROWS = 1_000
 
 
 def has_own_partition(resource_type: str, rows: int, enough_rows: int = ENOUGH_ROWS, shaped_types: Container[str] = ()) -> bool:
-    """Whether rows of this type, folded, get a partition of their own. shaped_types: those that have one already."""
-    return rows >= enough_rows or resource_type in HOT_LEAVES or resource_type in shaped_types
+    """Whether the rows of a type get a partition of their own.
+
+    Args:
+        resource_type: Folded. A type with a NUL in its name never gets a partition: no native table can be named after it.
+        rows: How many rows of the type there are.
+        enough_rows: How many rows are enough for a partition.
+        shaped_types: The types that have a partition already.
+    """
+    return "\0" not in resource_type and (rows >= enough_rows or resource_type in HOT_LEAVES or resource_type in shaped_types)
 
 
 class Cursor(Protocol):
@@ -73,7 +81,7 @@ def shares(shared: Partition, resource_type: str) -> bool:
 
 
 def _count(cursor: Cursor, source: str, resource_type: str) -> int:
-    of_type = f"SELECT count(*) FROM {quoted(source)} WHERE lower(type) = $type"
+    of_type = f"SELECT count(*) FROM {identifier(source)} WHERE lower(type) = $type"
     [(count,)] = cursor.execute(of_type, {"type": resource_type}).fetchall()
     return int(count)
 
@@ -92,7 +100,7 @@ def _widened(cursor: Cursor, old: Partition, delivery: Delivery, in_file: bool) 
     new = covering_in_place(old, *needed)
     if columns_of(new) == columns_of(old):
         return new
-    [(rows,)] = cursor.execute(f"SELECT count(*) FROM {quoted(old.source)}").fetchall()
+    [(rows,)] = cursor.execute(f"SELECT count(*) FROM {identifier(old.source)}").fetchall()
     return _change(cursor, old, new, covering(old, *needed), in_file, rows)
 
 
@@ -112,7 +120,7 @@ def _on_its_own(
     if shared is None:
         partition_tables.create(cursor, delivery.source, delivery.partition, in_file)
         return catalog.with_partitions([(delivery.table, delivery.partition)]), delivery.partition
-    of_type = f"FROM {quoted(shared.source)} WHERE lower(type) = $type"
+    of_type = f"FROM {identifier(shared.source)} WHERE lower(type) = $type"
     moving: pa.Table = cursor.sql(f"SELECT * {of_type}", params={"type": delivery.resource_type}).to_arrow_table()
     rows = list(documents(moving, shared))
     drafts = Drafts()

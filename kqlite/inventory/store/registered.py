@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from kqlite.inventory.shapes.arrow_types import Normalised
 from kqlite.inventory.shapes.resource_tables import COLUMNS, RESOURCE_TABLES
-from kqlite.inventory.shapes.shapes import quoted
+from kqlite.inventory.shapes.sql_text import identifier
 from kqlite.language.schema import Partition, Schema, Table
 
 
@@ -25,6 +25,11 @@ _MOST_TYPES = 1_000
 def resource_schema(name: str) -> Schema | None:
     """The columns of a resource table, or None where `name` is not one."""
     return COLUMNS if name.lower() in RESOURCE_TABLES else None
+
+
+def registered_source(name: str, number: int) -> str:
+    """The native table or view of a registered table. No two have the same number. No identifier can have a NUL, but a name can."""
+    return f"{name.replace(chr(0), '')}#{number}"
 
 
 def table_of(name: str, given: Normalised, source: str) -> Table:
@@ -47,7 +52,7 @@ def _types(given: Normalised) -> frozenset[str] | None:
 def show(cursor: Cursor, source: str, given: Normalised) -> None:
     """Make a table that stays in Arrow readable on this cursor, to which alone it then belongs."""
     cursor.register(f"{source}#arrow", given.table)
-    cursor.execute(f"CREATE TEMP VIEW {quoted(source)} AS {given.select(f'{source}#arrow')}")
+    cursor.execute(f"CREATE TEMP VIEW {identifier(source)} AS {given.select(f'{source}#arrow')}")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from kqlite.inventory.shapes.batches import partition
 from kqlite.inventory.shapes.resource_tables import HOT_LEAVES
-from kqlite.inventory.shapes.shapes import EMPTY_MARK, duckdb_type, held_leaves, hold, hot_column, join, own_members, quoted, whole
+from kqlite.inventory.shapes.shapes import EMPTY_FIELD, duckdb_type, hold, hot_column, join, separate_members, struct_members, whole
+from kqlite.inventory.shapes.sql_text import identifier
 from kqlite.inventory.store.casts import reshaped
 from kqlite.language.schema import Array, JsonLeaf, Leaf, Member, Object, Partition, Shape
 
@@ -57,7 +58,7 @@ def _places(part: Partition) -> dict[_Path, str]:
     return {
         (column, *path): member.held_in
         for column, shape in part.shapes.items()
-        for path, member in held_leaves(shape)
+        for path, member in separate_members(shape)
         if member.held_in is not None
     }
 
@@ -113,23 +114,24 @@ def alterations(old: Partition, new: Partition) -> list[str] | None:
         was = old.shapes.get(column)
         if was is None:
             statements.append(_added([column], shape))
-            statements += [_added([member.held_in], member.shape) for _, member in held_leaves(shape) if member.held_in is not None]
+            statements += [_added([member.held_in], member.shape) for _, member in separate_members(shape) if member.held_in is not None]
             continue
         grown = _grown([column], was, shape)
         beside = _grown_beside(column, was, shape)
-        if grown is None and column != _LARGEST and not (held_leaves(was) or held_leaves(shape)):
-            grown = [f"ALTER COLUMN {quoted(column)} SET DATA TYPE {duckdb_type(shape)} USING {reshaped(quoted(column), was, shape)}"]
+        if grown is None and column != _LARGEST and not (separate_members(was) or separate_members(shape)):
+            value = identifier(column)
+            grown = [f"ALTER COLUMN {value} SET DATA TYPE {duckdb_type(shape)} USING {reshaped(value, was, shape)}"]
         if grown is None or beside is None:
             return None
         rewritten += len(grown) if column == _LARGEST else 0
         statements += grown + beside
     if rewritten > MOST_REWRITTEN:
         return None
-    return [f"ALTER TABLE {quoted(old.source)} {statement}" for statement in statements]
+    return [f"ALTER TABLE {identifier(old.source)} {statement}" for statement in statements]
 
 
 def _added(path: Sequence[str], shape: Shape) -> str:
-    return f"ADD COLUMN {'.'.join(map(quoted, path))} {duckdb_type(shape)}"
+    return f"ADD COLUMN {'.'.join(map(identifier, path))} {duckdb_type(shape)}"
 
 
 def _grown(path: list[str], old: Shape, new: Shape) -> list[str] | None:
@@ -146,7 +148,7 @@ def _grown(path: list[str], old: Shape, new: Shape) -> list[str] | None:
 
 
 def _grown_object(path: list[str], old: Object, new: Object) -> list[str] | None:
-    before, after = {member.name: member for member in own_members(old)}, {member.name: member for member in own_members(new)}
+    before, after = {member.name: member for member in struct_members(old)}, {member.name: member for member in struct_members(new)}
     if not before.keys() <= after.keys():
         return None
     statements: list[str] = []
@@ -161,14 +163,14 @@ def _grown_object(path: list[str], old: Object, new: Object) -> list[str] | None
         else:
             statements.append(_added([*path, name], member.shape))
     if not before:
-        statements.append(f"DROP COLUMN {'.'.join(map(quoted, [*path, EMPTY_MARK]))}")
+        statements.append(f"DROP COLUMN {'.'.join(map(identifier, [*path, EMPTY_FIELD]))}")
     return statements
 
 
 def _grown_beside(column: str, old: Shape, new: Shape) -> list[str] | None:
     """What makes the columns beside `column` those of the new shape; None where one holds what the struct held, or the other way."""
-    before = {member.held_in: (path, member.shape) for path, member in held_leaves(old)}
-    after = {member.held_in: (path, member.shape) for path, member in held_leaves(new)}
+    before = {member.held_in: (path, member.shape) for path, member in separate_members(old)}
+    after = {member.held_in: (path, member.shape) for path, member in separate_members(new)}
     if not before.keys() <= after.keys():
         return None
     statements: list[str] = []
@@ -177,7 +179,7 @@ def _grown_beside(column: str, old: Shape, new: Shape) -> list[str] | None:
         if name in before:
             was = before[name][1]
             if duckdb_type(was) != duckdb_type(shape):
-                value = quoted(name)
+                value = identifier(name)
                 statements.append(f"ALTER COLUMN {value} SET DATA TYPE {duckdb_type(shape)} USING {reshaped(value, was, shape)}")
         elif _has(old, path):
             return None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kqlite.inventory.shapes.resource_tables import RESOURCE_TABLES
-from kqlite.inventory.shapes.shapes import quoted
+from kqlite.inventory.shapes.sql_text import identifier, literal
 from kqlite.language.schema import Catalog, Partition
 from kqlite.stats import TypeSize
 
@@ -55,17 +55,13 @@ def _run(snapshot: Snapshot, queries: Sequence[str]) -> list[dict[str, Any]]:  #
 
 
 def _filled(template: str, table: str, part: Partition) -> str:
-    native = quoted(part.source)
-    return template.format(source=_literal(part.source), table=_literal(table), type=_type(part), native=native, named=_literal(native))
+    native = identifier(part.source)
+    return template.format(source=literal(part.source), table=literal(table), type=_type(part), native=native, named=literal(native))
 
 
 def _type(part: Partition) -> str:
     # A partition of one type knows it; reading the column would take a second over ten million rows.
     if part.types is not None and len(part.types) == 1:
         [only] = part.types
-        return _literal(only)
-    return quoted(part.columns["type"])
-
-
-def _literal(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+        return literal(only)
+    return identifier(part.columns["type"])

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kqlite.inventory.shapes.batches import BatchBuilder, columns_of, documents, marked, partition
-from kqlite.inventory.shapes.change_batches import Changes, Delivery, Incoming, LeavesNotHeld, Records
+from kqlite.inventory.shapes.change_batches import Changes, Delivery, HotColumnsMissing, Incoming, Records
 from kqlite.inventory.shapes.resource_tables import CHANGED_COLUMN, KEY_COLUMN, SEQUENCE_COLUMN
 from kqlite.inventory.store import partition_tables, system_tables
 from kqlite.inventory.store.partition_tables import Cursor
@@ -233,7 +233,7 @@ def _newest(change: Changes, buried: Mapping[str, int]) -> dict[str, tuple[int, 
 
 
 def _with_leaves(held: Held, change: Changes, hot: "pa.RecordBatch", buried: Mapping[str, int]) -> "pa.Table":
-    """The rows with the hot leaves of those that changed in nothing else. Raises LeavesNotHeld where they have another form here."""
+    """The rows with the hot leaves of those that changed in nothing else. Raises HotColumnsMissing where they have another form here."""
     import pyarrow as pa
 
     rows = held.rows
@@ -241,7 +241,7 @@ def _with_leaves(held: Held, change: Changes, hot: "pa.RecordBatch", buried: Map
     if not held.as_given:
         mine, theirs = columns_of(held.part), columns_of(change.partition)
         if any(mine.get(name) != theirs[name] for name in given):
-            raise LeavesNotHeld(change.resource_type)
+            raise HotColumnsMissing(change.resource_type)
     columns = {name: rows.column(name).to_pylist() for name in (SEQUENCE_COLUMN, *given)}
     leaves = {name: hot.column(name).to_pylist() for name in (KEY_COLUMN, SEQUENCE_COLUMN, *given)}
     for index, (key, sequence) in enumerate(zip(leaves[KEY_COLUMN], leaves[SEQUENCE_COLUMN], strict=True)):

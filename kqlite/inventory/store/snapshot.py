@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kqlite.errors import InventoryError
 from kqlite.inventory.shapes.catalog import InventoryCatalog
-from kqlite.inventory.shapes.shapes import quoted
+from kqlite.inventory.shapes.sql_text import identifier
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -112,7 +112,7 @@ class Snapshot:
                 raise
 
     def _register(self, sql: str) -> None:
-        for source in [source for source in self._held if quoted(source) in sql]:
+        for source in [source for source in self._held if identifier(source) in sql]:
             self._cursor.register(source, self._held.pop(source).shown)
 
     def _rows(self, relation: Any) -> "pa.Table":

@@ -20,19 +20,19 @@ from kqlite.inventory.shapes.catalog import InventoryCatalog, read_partitions, s
 from kqlite.inventory.shapes.change_batches import Changes, Delivery, Incoming, Records
 from kqlite.inventory.shapes.documents import InventoryError
 from kqlite.inventory.shapes.resource_tables import KEY_COLUMN, SEQUENCE_COLUMN
-from kqlite.inventory.shapes.shapes import quoted
+from kqlite.inventory.shapes.sql_text import identifier
 from kqlite.inventory.store import imports, partition_tables, system_tables
 from kqlite.inventory.store.database import Cursor, Database, OutOfMemory
 from kqlite.inventory.store.hash_index import HashIndexes
 from kqlite.inventory.store.imports import Coverage
 from kqlite.inventory.store.maintenance import MERGES, Wear
 from kqlite.inventory.store.partitioning import place, shares
-from kqlite.inventory.store.registered import Registry, resource_schema, table_of
+from kqlite.inventory.store.registered import Registry, registered_source, resource_schema, table_of
 from kqlite.inventory.store.schema_evolution import covering
 from kqlite.inventory.store.small import Small
 from kqlite.inventory.store.snapshot import OpenSnapshots, Snapshot
 from kqlite.inventory.store.system_tables import State
-from kqlite.inventory.store.upsert import Merged, append, merge
+from kqlite.inventory.store.upsert import WrittenRows, append, upsert
 from kqlite.language.schema import Partition
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Store:
         with self.snapshot() as snapshot:
             parts = snapshot.catalog.resources.get(table.lower(), ())
             wanted = "" if resource_type is None else " WHERE lower(type) = $type"
-            listed = (f"SELECT {KEY_COLUMN}, {SEQUENCE_COLUMN} FROM {quoted(part.source)}{wanted}" for part in parts)
+            listed = (f"SELECT {KEY_COLUMN}, {SEQUENCE_COLUMN} FROM {identifier(part.source)}{wanted}" for part in parts)
             empty = f"SELECT '' AS {KEY_COLUMN}, 0::BIGINT AS {SEQUENCE_COLUMN} LIMIT 0"
             sql = " UNION ALL ".join(listed) or empty
             return snapshot.run(sql, {"type": resource_type.lower()} if resource_type is not None and parts else None)
@@ -283,7 +283,7 @@ class Store:
         A change that is not newer than what is stored changes nothing. Records are added as they are: whoever may bring them again asks
         for the position first. position: the feeder's own note of its place, any text; None leaves the one that is stored.
         """
-        merged: list[tuple[str, Merged]] = []
+        written: list[tuple[str, WrittenRows]] = []
         deliveries = [*changes, *records]
         if self._stays_small and self._change_small(lambda small: small.applied(deliveries, watermark, position)):
             return
@@ -297,14 +297,14 @@ class Store:
                     catalog, stored = place(cursor, catalog, delivery, self._in_file)
                     # It does not know of rows that this transaction has inserted, or moved to make room for others.
                     index = indexes.pop(stored.source, None) if stored == known else None
-                    merged.append((stored.source, _bring_in(cursor, catalog, delivery, stored, index)))
+                    written.append((stored.source, _bring_in(cursor, catalog, delivery, stored, index)))
                 version = before.version
                 if catalog != first:
                     version += 1
                     system_tables.write_catalog(cursor, catalog, version)
                 after = State(version, watermark, before.position if position is None else position)
                 system_tables.advance(cursor, before, after)
-            self.wear.note(merged)
+            self.wear.note(written)
             if catalog != first:
                 self._forget_indexes()
 
@@ -346,7 +346,8 @@ class Store:
                 return
             catalog = self._catalog(cursor, system_tables.state(cursor).version, self._view.registry)
             for part in catalog.resources.get(table, ()):
-                cursor.execute(f"DELETE FROM {quoted(part.source)} WHERE {SEQUENCE_COLUMN} BETWEEN 1 AND $sequence", {"sequence": sequence})
+                records = f"FROM {identifier(part.source)} WHERE {SEQUENCE_COLUMN} BETWEEN 1 AND $sequence"
+                cursor.execute(f"DELETE {records}", {"sequence": sequence})
 
     def forget_deletions(self, sequence: int) -> None:
         """Forget the deletions up to a sequence number: nothing older than it can come any more."""
@@ -358,7 +359,7 @@ class Store:
     def rows_of(self, source: str) -> int:
         """How many rows a native table has."""
         with self.snapshot() as snapshot:
-            return int(snapshot.run(f"SELECT count(*) AS rows FROM {quoted(source)}").column(0)[0].as_py())
+            return int(snapshot.run(f"SELECT count(*) AS rows FROM {identifier(source)}").column(0)[0].as_py())
 
     def cluster(self, source: str) -> None:
         """Write the table of a partition anew, in order; what its shape holds beside for want of a new table comes into its struct."""
@@ -414,7 +415,7 @@ class Store:
             if old is not None and not replace:
                 raise InventoryError(f"`{name}` is registered already; pass replace=True to replace it")
             registry = self._view.registry
-            source = f"{name}#{registry.changes + 1}"
+            source = registered_source(name, registry.changes + 1)
             if load:
                 self._copy(source, given)
             with self._state:
@@ -425,20 +426,20 @@ class Store:
     def _copy(self, source: str, given: Normalised) -> None:
         with closing(self._database.bare_cursor()) as cursor:
             cursor.register("given", given.table)
-            cursor.execute(f"CREATE TABLE memory.main.{quoted(source)} AS {given.select('given')}")
+            cursor.execute(f"CREATE TABLE memory.main.{identifier(source)} AS {given.select('given')}")
 
     def _drop_retired(self) -> None:
         """Drop tables that were replaced, once no snapshot can name them."""
         with self._state:
             retired = [] if self._open.count else self._retired
             self._retired = [] if retired else self._retired
-        self._database.execute(*(f"DROP TABLE memory.main.{quoted(source)}" for source in retired))
+        self._database.execute(*(f"DROP TABLE memory.main.{identifier(source)}" for source in retired))
 
 
-def _bring_in(cursor: Cursor, catalog: InventoryCatalog, delivery: Delivery, stored: Partition, index: str | None) -> Merged:
+def _bring_in(cursor: Cursor, catalog: InventoryCatalog, delivery: Delivery, stored: Partition, index: str | None) -> WrittenRows:
     if isinstance(delivery, Records):
         return append(cursor, delivery, stored)
     assert isinstance(delivery, Changes)
     shared = catalog.partition(delivery.table, delivery.table)
     beside = shared is not None and shared != stored and shares(shared, delivery.resource_type)
-    return merge(cursor, delivery, stored, [delivery.table] if beside else [], index)
+    return upsert(cursor, delivery, stored, [delivery.table] if beside else [], index)
