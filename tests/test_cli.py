@@ -402,6 +402,23 @@ def test_ctrl_c_ends_a_running_query_with_code_130():
     assert (process.returncode, out, err) == (130, "", "interrupted\n")
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
+def test_a_table_never_fails_for_its_characters(encoding):
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    command = [*KQLITE, "print x = 'é→', y = '日本'"]
+    answer = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.decode(encoding).splitlines()[2].split() == (["??", "??"] if encoding == "ascii" else ["é?", "??"])
+    as_csv = subprocess.run([*command, "--format", "csv"], capture_output=True, env=environment, check=True)
+    assert as_csv.stdout.decode() == "x,y\né→,日本\n"
+
+
+def test_a_table_on_a_terminal_ends_after_a_page():
+    terminal = Terminal(["range x from 1 to 1500 step 1"], width=100)
+    assert "1,000 of 1,500 rows shown (all of them with --format or into a pipe)," in terminal.rest()
+    assert len(run("range x from 1 to 1500 step 1").stdout.splitlines()) == 1502
+
+
 # The prompt
 
 

@@ -16,7 +16,7 @@ import kqlite
 from kqlite.cli.main import main
 
 KQLITE = [sys.executable, "-m", "kqlite", "simulate"]
-SUMMARY = re.compile(r"\d+ operations \(\d+ failed\), (\d+) transitions, (\d+) faults, (.+) simulated in [\d.]+ s\n")
+SUMMARY = re.compile(r"[\d,]+ operations? \(\d+ failed\), ([\d,]+) transitions?, (\d+) faults?, (.+) simulated in [\d.]+ s\n")
 SCENARIO = """\
 # A set of two.
 set web capacity=2

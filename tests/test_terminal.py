@@ -45,7 +45,10 @@ def test_rows_time_and_age_stand_below_the_table():
 
 
 def test_what_is_not_shown_is_told():
-    assert below(Answer(), limit=2) == "2 of 3 rows shown, in 8.2 ms; snapshot of 2026-03-01 12:00:00Z, 3 h old"
+    assert (
+        below(Answer(), limit=2)
+        == "2 of 3 rows shown (all of them with --format or into a pipe), in 8.2 ms; snapshot of 2026-03-01 12:00:00Z, 3 h old"
+    )
     assert below(Answer(), width=15).startswith("3 rows in 8.2 ms; 1 of 2 columns fit; ")
 
 

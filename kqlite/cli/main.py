@@ -32,6 +32,9 @@ _MAX_QUERY_BYTES = 16 * 2**20
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     options = read(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Where the encoding lacks a character, a table shows `?` in its place; what `--format` writes is always UTF-8.
+        sys.stdout.reconfigure(errors="replace")
     warnings.simplefilter("always", InventoryWarning)
     warnings.showwarning = _show_warning  # type: ignore[assignment]  # of what it is given, only the message is of interest
     try:
@@ -94,9 +97,9 @@ def _query(options: Options) -> int:
     with no_collection(), _connect(options.data) as connection:
         result = connection.query(text, dict(options.param))
         if options.format in (None, "table"):
-            from kqlite.formats.terminal import print_answer
+            from kqlite.formats.terminal import ROWS_SHOWN, print_answer
 
-            print_answer(result)
+            print_answer(result, limit=ROWS_SHOWN if sys.stdout.isatty() else None)
             return 0
         from kqlite.formats import write_binary, write_text
 

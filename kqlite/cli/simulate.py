@@ -47,9 +47,14 @@ class Summary:
 
     def __str__(self) -> str:
         return (
-            f"{self.operations} operations ({self.failed} failed), {self.events} transitions, {self.faults} faults, "
+            f"{_counted(self.operations, 'operation')} ({self.failed} failed), {_counted(self.events, 'transition')}, "
+            f"{_counted(self.faults, 'fault')}, "
             f"{timedelta(seconds=round(self.simulated_seconds))} simulated in {self.real_seconds:.1f} s"
         )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def simulate(

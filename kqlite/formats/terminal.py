@@ -33,6 +33,10 @@ class Answer(Rows, Protocol):
     def snapshot(self) -> Freshness: ...
 
 
+ROWS_SHOWN = 1000
+"""As many as the service returns in one page."""
+
+
 def print_answer(answer: Answer, limit: int | None = None) -> None:
     """Prints the table to stdout, fitted where that is a terminal, and below it, to stderr, the rows, the time and the snapshot's age.
 
@@ -50,7 +54,7 @@ def footer(answer: Answer, view: TableView) -> str:
     total = len(answer)
     rows = f"{total:,} {'row' if total == 1 else 'rows'}"
     if view.rows.num_rows < total:
-        rows = f"{view.rows.num_rows:,} of {rows} shown,"
+        rows = f"{view.rows.num_rows:,} of {rows} shown (all of them with --format or into a pipe),"
     columns = f"; {len(view.widths)} of {len(view.schema)} columns fit" if view.cut else ""
     return f"{rows} in {duration(answer.elapsed)}{columns}{_snapshot_note(answer.snapshot)}"
 

@@ -5,11 +5,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from kqlite.errors import KqliteError
-from kqlite.formats.terminal import Answer, print_answer
+from kqlite.formats.terminal import ROWS_SHOWN, Answer, print_answer
 from kqlite.repl.commands import COMMANDS, command_name
-
-ROWS_SHOWN = 1000
-"""As many as the service returns in one page."""
 
 
 class Connection(Protocol):
