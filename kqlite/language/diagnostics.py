@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from kqlite.errors import KqliteError
+from kqlite.language import habits
 from kqlite.language.source import Span, line_and_column
 
 
@@ -120,7 +121,7 @@ def unclosed_bracket(bracket: str, span: Span) -> Diagnostic:
 
 
 def unknown_operator(name: str, span: Span, known: Iterable[str]) -> Diagnostic:
-    return Diagnostic("KQL104", f"no operator `{name}`", span, did_you_mean(name, known))
+    return Diagnostic("KQL104", f"no operator `{name}`", span, habits.of_operator(name) or did_you_mean(name, known))
 
 
 def no_such_character(character: str, span: Span, hint: str | None = None) -> Diagnostic:
@@ -153,18 +154,20 @@ def not_a_name(span: Span) -> Diagnostic:
 
 
 def unknown_column(name: str, span: Span, in_scope: Iterable[str]) -> Diagnostic:
-    return Diagnostic("KQL201", f"no column `{name}` in scope", span, did_you_mean(name, in_scope))
+    hint = habits.of_column(name) or did_you_mean(name, in_scope)
+    return Diagnostic("KQL201", f"no column `{name}` in scope", span, hint)
 
 
 UNKNOWN_TABLE = "KQL202"
 
 
 def unknown_table(name: str, span: Span, known: Iterable[str]) -> Diagnostic:
-    return Diagnostic(UNKNOWN_TABLE, f"no table `{name}`", span, did_you_mean(name, known))
+    return Diagnostic(UNKNOWN_TABLE, f"no table `{name}`", span, habits.of_table(name) or did_you_mean(name, known))
 
 
 def unknown_function(name: str, span: Span, known: Iterable[str]) -> Diagnostic:
-    return Diagnostic("KQL203", f"no function `{name}`", span, did_you_mean(name, known))
+    near = did_you_mean(name, (*known, *habits.BETWEEN_OPERANDS))
+    return Diagnostic("KQL203", f"no function `{name}`", span, habits.of_function(name) or near)
 
 
 def name_twice(name: str, span: Span) -> Diagnostic:
@@ -224,6 +227,8 @@ def columns_not_known(plugin: str, span: Span) -> Diagnostic:
 
 def wrong_arity(name: str, given: int, signatures: str, span: Span) -> Diagnostic:
     arguments = "1 argument" if given == 1 else f"{given} arguments"
+    if name == "count" and given > 1:  # the columns for which `*` stands
+        return Diagnostic("KQL301", "`count` takes no columns", span, "`count()` counts rows, `countif(condition)` some of them")
     return Diagnostic("KQL301", f"`{name}` does not take {arguments}", span, f"it takes {signatures}")
 
 

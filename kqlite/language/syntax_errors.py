@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from kqlite.language import diagnostics
+from kqlite.language import diagnostics, habits
 from kqlite.language.automaton import END, Automaton, Table, Token
 from kqlite.language.diagnostics import Diagnostic, did_you_mean
 from kqlite.language.source import Span
@@ -79,6 +79,7 @@ _LANDMARK = re.compile(
     r'|[hH]?(?:"(?:[^"\\\r\n]|\\.)*"|\'(?:[^\'\\\r\n]|\\.)*\'|@"(?:[^"\r\n]|"")*"|@\'(?:[^\'\r\n]|\'\')*\'|```[\s\S]*?```|~~~[\s\S]*?~~~)'
     r"|[()\[\]{}|;]"
 )
+_CHARACTERS = {"!": "`not(..)` negates", "&": "`and` joins conditions", "`": "a text stands in `'..'` or `\"..\"`, a name in `['..']`"}
 _WORD = re.compile(r"\s*([\w-]+)")
 
 
@@ -162,7 +163,7 @@ class SyntaxErrors:
         if token.text == "@" and self._text[token.end : token.end + 1] in ('"', "'"):
             mark = self._text[token.end]
         if mark is None:
-            return diagnostics.no_such_character(token.text, span, "`not(..)` negates" if token.text == "!" else None)
+            return diagnostics.no_such_character(token.text, span, _CHARACTERS.get(token.text))
         line_end = re.compile(r"[\r\n]|\Z").search(self._text, token.start)
         end = line_end.start() if line_end else token.end
         broken = re.compile(r"\"(?:[^\"\\\r\n]|\\.)*\"|'(?:[^'\\\r\n]|\\.)*'").match(self._text, token.start)
@@ -250,6 +251,18 @@ class SyntaxErrors:
             return "the name of a member is a string"
         if token.text == "=":
             return "`==` compares"
+        if token.text == "[" and re.search(r"\b(?:in~?|has_any|has_all)\s*\Z", self._text[: token.start]):
+            return "a list stands in parentheses: `in ('a', 'b')`"
+        if token.text == "|" and self._text[: token.start].endswith("|"):
+            return "`or` joins conditions"
+        if token.terminal == END and "LET" in expected and self._text.rstrip().endswith(";"):
+            return "a query follows: `let x = 5; print x`"
+        if re.search(r"\bnot\s+\Z", self._text[: token.start]):
+            return "`not(..)` negates"
+        if self._word_at(self._stage_start(token.start)).lower() == "select":
+            return habits.WORDS["from"]
+        if habit := habits.of_word(token.text):
+            return habit
         stage = self._stage_start(token.start)
         first = self._word_at(stage)
         between = self._text[stage + len(first) : token.start]
