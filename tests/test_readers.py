@@ -96,13 +96,13 @@ def test_the_first_of_many_faults_is_named(tmp_path, monkeypatch, small_steps, p
 def test_a_file_that_changes_meanwhile_is_refused(tmp_path, monkeypatch, small_steps):
     path = tmp_path / "rows"
     path.write_text("\n".join(map(json.dumps, rows_of(100))))
-    hand = worker_processes._Reader.hand
+    hand = worker_processes._Worker.hand
 
     def changing(reader, lines):
         path.touch()
         hand(reader, lines)
 
-    monkeypatch.setattr(worker_processes._Reader, "hand", changing)
+    monkeypatch.setattr(worker_processes._Worker, "hand", changing)
     with pytest.raises(InventoryError, match="changed while it was read"):
         loaded([path], monkeypatch, 2)
 
@@ -110,13 +110,13 @@ def test_a_file_that_changes_meanwhile_is_refused(tmp_path, monkeypatch, small_s
 def test_a_process_that_ends_is_told(tmp_path, monkeypatch, small_steps):
     path = tmp_path / "rows"
     path.write_text("\n".join(map(json.dumps, rows_of(300))))
-    hand = worker_processes._Reader.hand
+    hand = worker_processes._Worker.hand
 
     def killing(reader, lines):
         hand(reader, lines)
         reader._process.kill()
 
-    monkeypatch.setattr(worker_processes._Reader, "hand", killing)
+    monkeypatch.setattr(worker_processes._Worker, "hand", killing)
     with pytest.raises(InventoryError, match=r"a process that read documents has ended \(-9\)"):
         loaded([path], monkeypatch, 2)
 
@@ -126,7 +126,9 @@ def test_a_bug_in_a_process_is_shown(tmp_path, monkeypatch, small_steps):
     path.write_text("\n".join(map(json.dumps, rows_of(100))))
     broken = tmp_path / "broken"
     broken.mkdir()
-    (broken / "sitecustomize.py").write_text("import kqlite.inventory.imports.sorted_runs as i\ndef fail(*_): 1 / 0\ni.Intake.add = fail\n")
+    (broken / "sitecustomize.py").write_text(
+        "import kqlite.inventory.imports.sorted_runs as i\ndef fail(*_): 1 / 0\ni.RunWriter.add = fail\n"
+    )
     monkeypatch.syspath_prepend(str(broken))
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         loaded([path], monkeypatch, 1)

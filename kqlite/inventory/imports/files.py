@@ -147,15 +147,15 @@ def _load_in_two_passes(
     pages: list[Page],
 ) -> tuple[int, int, set[str]]:
     """How many documents there were, how many a later one of their id replaces, and their members that are no columns."""
-    from kqlite.inventory.imports.run_merge import Gathering
-    from kqlite.inventory.imports.worker_processes import taken
+    from kqlite.inventory.imports.run_merge import RunMerge
+    from kqlite.inventory.imports.worker_processes import read_runs
 
     with no_collection():
-        all_taken = taken(paths, folder, lambda done: progress(done, 0), pages=pages)
-        gathering = Gathering(all_taken, lambda done: progress(done, gathering.count))
-        with closing(gathering):
-            load(gathering.incoming(enough_rows, store.shaped_types()))
-            return gathering.count, gathering.superseded, gathering.others
+        runs = read_runs(paths, folder, lambda done: progress(done, 0), pages=pages)
+        run_merge = RunMerge(runs, lambda done: progress(done, run_merge.count))
+        with closing(run_merge):
+            load(run_merge.incoming(enough_rows, store.shaped_types()))
+            return run_merge.count, run_merge.superseded, run_merge.others
 
 
 def import_files(

@@ -1,4 +1,18 @@
-"""The second pass of a large import: the runs of every process that read, merged into batches of partitions in the order of their rows."""
+"""The second pass of a large import: merges the sorted runs of all worker processes into batches of partitions, in order.
+
+Memory holds one spill batch of each run, and for each row its group, name, key hash and order. From these the order of all rows is known
+before a document is read, so each run is read once from its start to its end. The example of `sorted_runs`, merged two rows at a time:
+
+| output batch | from run 1 | from run 2 | spill batches in memory |
+|---|---|---|---|
+| a/m1, a/m3 | a/m1 | a/m3 | [a/m1, a/m9], [a/m3, a/m5] |
+| a/m5, a/m9 | a/m9 | a/m5 | [a/m1, a/m9], [a/m3, a/m5] |
+| b/m1, b/m2 | b/m2 | b/m1 | [b/m2, b/m4], [b/m1, b/m7] |
+| b/m4, b/m7 | b/m4 | b/m7 | [b/m2, b/m4], [b/m1, b/m7] |
+
+Where two rows have one id, the row that comes later in the files is kept and the other is dropped from the output. Equal hashes find the
+candidates, and only their keys are read from the spill files.
+"""
 
 import threading
 from bisect import bisect_right
@@ -11,8 +25,8 @@ from queue import Full, Queue
 from typing import TYPE_CHECKING
 
 from kqlite.inventory.imports.in_memory import BATCH_ROWS
-from kqlite.inventory.imports.sorted_runs import ROWS_OF_A_PLACE, Run, TakenType
-from kqlite.inventory.imports.spill_file import SpoolReader
+from kqlite.inventory.imports.sorted_runs import ROWS_PER_BATCH, Run, TypeRuns
+from kqlite.inventory.imports.spill_file import SpillReader
 from kqlite.inventory.shapes.batches import STRINGS, BatchBuilder, Drafts
 from kqlite.inventory.shapes.change_batches import Incoming
 from kqlite.inventory.shapes.incremental import Finish, fitted
@@ -26,21 +40,21 @@ if TYPE_CHECKING:
 _BATCHES_AHEAD = 3
 
 
-class Gathering:
-    """All that came, by type; `close` lets go of the spools."""
+class RunMerge:
+    """All that came, by type; `close` lets go of the spills."""
 
-    def __init__(self, taken: Iterable[TakenType], report: Callable[[int], None]) -> None:
+    def __init__(self, taken: Iterable[TypeRuns], report: Callable[[int], None]) -> None:
         """taken: of every process. report: called with how many rows have gone into batches."""
-        self._readers: dict[Path, SpoolReader] = {}
-        parts: dict[str, list[TakenType]] = defaultdict(list)
+        self._readers: dict[Path, SpillReader] = {}
+        parts: dict[str, list[TypeRuns]] = defaultdict(list)
         for one in taken:
             parts[one.type].append(one)
         self._types = [_Type(folded, parts[folded], self._reader) for folded in sorted(parts)]
         self._report = report
         self._done = 0
 
-    def _reader(self, spool: Path) -> SpoolReader:
-        return self._readers.get(spool) or self._readers.setdefault(spool, SpoolReader(spool))
+    def _reader(self, spill: Path) -> SpillReader:
+        return self._readers.get(spill) or self._readers.setdefault(spill, SpillReader(spill))
 
     def close(self) -> None:
         for reader in self._readers.values():
@@ -90,7 +104,7 @@ class Gathering:
         return lambda partition: ahead(self._batches(types, partition))
 
     def _batches(self, types: "Sequence[_Type]", partition: Partition) -> "Iterator[pa.RecordBatch]":
-        finished = _Finished(partition)
+        finished = _BatchFinisher(partition)
         for type_ in types:
             for rows in type_.batches(finished.schema):
                 yield finished.batch(rows)
@@ -98,8 +112,8 @@ class Gathering:
                 self._report(self._done)
 
 
-class _Finished:
-    """Makes batches of one partition of rows as they were spooled.
+class _BatchFinisher:
+    """Makes batches of one partition of rows as they lie in a spill file.
 
     schema: that of the rows.
     """
@@ -126,7 +140,7 @@ class _Finished:
 class _Type:
     """The rows of one type, numbered from run to run."""
 
-    def __init__(self, folded: str, taken: Sequence[TakenType], reader: Callable[[Path], SpoolReader]) -> None:
+    def __init__(self, folded: str, taken: Sequence[TypeRuns], reader: Callable[[Path], SpillReader]) -> None:
         self.folded = folded
         self.spellings = {spelling for one in taken for spelling in one.spellings}
         self.others = {name for one in taken for name in one.others}
@@ -152,7 +166,7 @@ class _Type:
         for (run, one, reader), start in zip(self._runs, self._starts, strict=False):
             found = [index for index, value in enumerate(run.hashes.to_pylist()) if value in hashes]
             if found:
-                rows = _Rows(run, reader(one.spool), run.schema)
+                rows = _Rows(run, reader(one.spill), run.schema)
                 orders = run.orders.to_pylist()
                 keys = rows.strings(KEY_COLUMN, found)
                 yield from ((orders[index], key, start + index) for index, key in zip(found, keys, strict=True))
@@ -175,7 +189,7 @@ class _Type:
         """The rows that were not dropped, sorted, in batches of this schema, whose types cover those of the runs."""
         import pyarrow as pa
 
-        runs = [_Rows(run, reader(one.spool), schema) for run, one, reader in self._runs]
+        runs = [_Rows(run, reader(one.spill), schema) for run, one, reader in self._runs]
         starts, dropped, order = self._starts, self.dropped, self._order()
         read = starts[:-1]  # the number of the next row of each run
         for first in range(0, len(order), BATCH_ROWS):
@@ -197,9 +211,9 @@ class _Type:
 class _Rows:
     """The rows of a run, one batch in memory at a time, in a wider schema."""
 
-    def __init__(self, run: Run, reader: SpoolReader, schema: "pa.Schema") -> None:
+    def __init__(self, run: Run, reader: SpillReader, schema: "pa.Schema") -> None:
         self._run, self._reader, self._schema = run, reader, schema
-        self._places = iter(run.places)
+        self._places = iter(run.locations)
         self._batch: pa.RecordBatch | None = None
         self._at = 0
 
@@ -230,10 +244,10 @@ class _Rows:
         """The strings of a column in the rows of these indices, which ascend."""
         place, values = -1, []
         for index in indices:
-            if index // ROWS_OF_A_PLACE != place:
-                place = index // ROWS_OF_A_PLACE
-                values = self._reader.read(self._run.places[place], self._run.schema).column(column).to_pylist()
-            yield values[index % ROWS_OF_A_PLACE]
+            if index // ROWS_PER_BATCH != place:
+                place = index // ROWS_PER_BATCH
+                values = self._reader.read(self._run.locations[place], self._run.schema).column(column).to_pylist()
+            yield values[index % ROWS_PER_BATCH]
 
 
 def _drop_superseded(types: Sequence[_Type]) -> None:

@@ -1,8 +1,18 @@
-"""The first pass of a large import: documents become Arrow while their shape is still in the making, and wait in sorted runs in a spool.
+"""The first pass of a large import, an external merge sort: documents become Arrow and go to a spill file as sorted runs.
 
-A run has rows of one type, sorted by subscription, resource group and name, in record batches of few rows, so that `gathering` can read
-many runs side by side. How much waits in memory is bounded by the size of the documents. What `Intake.finish` gives is all that the second
-pass needs, and can be sent from one process to another.
+A run has rows of one resource type, sorted by subscription, resource group and name. It lies in the spill file as record batches of
+`ROWS_PER_BATCH` rows, so that `run_merge` can read many runs side by side. Each worker process has its own spill file. The size of the
+documents bounds how much of them waits in memory. `RunWriter.finish` returns all that the second pass needs. It can be pickled, so a worker
+process can send it to another process.
+
+An example with batches of two rows. Two worker processes each read four machines of one subscription:
+
+| process | machines read, by group/name | run, as batches in its spill file |
+|---|---|---|
+| 1 | b/m4, a/m1, b/m2, a/m9 | [a/m1, a/m9] [b/m2, b/m4] |
+| 2 | a/m3, b/m1, a/m5, b/m7 | [a/m3, a/m5] [b/m1, b/m7] |
+
+`run_merge` goes on from here.
 """
 
 import zlib
@@ -14,18 +24,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kqlite.inventory.imports.file_formats import Chunk
-from kqlite.inventory.imports.spill_file import Place, SpoolWriter
+from kqlite.inventory.imports.spill_file import BatchLocation, SpillWriter
 from kqlite.inventory.shapes.batches import DYNAMICS, OTHER_COLUMN, STRINGS, Drafts, first_fault, key_of, other_members
 from kqlite.inventory.shapes.columns import columns_of_objects
 from kqlite.inventory.shapes.documents import Value
-from kqlite.inventory.shapes.incremental import Growth, fitted
+from kqlite.inventory.shapes.incremental import IncrementalBuilder, fitted
 from kqlite.inventory.shapes.resource_tables import KEY_COLUMN
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS_OF_A_PLACE = 256
-"""Rows of a batch in the spool: the second pass holds one batch of every run."""
+ROWS_PER_BATCH = 256
+"""Rows of a batch in the spill: the second pass holds one batch of every run."""
 
 _GROWN_AT_ONCE = 120
 """Rows of one type that become Arrow at once: enough for loops over one path of all, few enough to stay in the processor's cache."""
@@ -34,7 +44,7 @@ _MOST_WAITING = 5_000
 """Rows of all types together that may wait until there are enough of one type."""
 
 _MOST_BYTES = 48 << 20
-"""Documents of so many bytes together are held as Arrow, which is about as large, before the larger half of them goes into the spool."""
+"""Documents of so many bytes together are held as Arrow, which is about as large, before the larger half of them goes into the spill."""
 
 _FILE_BITS = 40
 
@@ -46,13 +56,13 @@ def order_of(file: int, place: int) -> int:
 
 @dataclass
 class Run:
-    """Sorted rows of one type in the spool: the batches, `ROWS_OF_A_PLACE` rows in each but the last, and by row what the second pass asks.
+    """Sorted rows of one type in the spill: the batches, `ROWS_PER_BATCH` rows in each but the last, and by row what the second pass asks.
 
-    hashes: of the keys. orders: as `order_of` gives them. groups: index into `TakenType.groups`.
+    hashes: of the keys. orders: as `order_of` gives them. groups: index into `TypeRuns.groups`.
     """
 
     schema: "pa.Schema"
-    places: list[Place]
+    locations: list[BatchLocation]
     names: "pa.Array"
     groups: "pa.Array"
     hashes: "pa.Array"
@@ -60,11 +70,11 @@ class Run:
 
 
 @dataclass
-class TakenType:
+class TypeRuns:
     """What came of one type. groups: subscription and resource group. others: members that are no columns."""
 
     type: str
-    spool: Path
+    spill: Path
     spellings: set[str] = field(default_factory=set)
     drafts: Drafts = field(default_factory=Drafts)
     groups: list[tuple[str, str]] = field(default_factory=list)
@@ -72,13 +82,13 @@ class TakenType:
     runs: list[Run] = field(default_factory=list)
 
 
-class Intake:
+class RunWriter:
     """Documents on their way in."""
 
-    def __init__(self, spool: Path) -> None:
-        """spool: a file to be made."""
-        self._spool = SpoolWriter(spool)
-        self._types: dict[str, _TypeIntake] = {}
+    def __init__(self, spill: Path) -> None:
+        """spill: a file to be made."""
+        self._spill = SpillWriter(spill)
+        self._types: dict[str, _TypeRunWriter] = {}
         self._waiting = 0
         self._bytes = 0
 
@@ -94,46 +104,46 @@ class Intake:
         bytes_each = chunk.size // len(values)
         for type_, indices in by_type.items():
             folded = type_.lower()
-            intake = self._types.get(folded) or self._types.setdefault(folded, _TypeIntake(folded, self._spool))
-            intake.taken.spellings.add(type_)
-            intake.bytes += bytes_each * len(indices)
+            writer = self._types.get(folded) or self._types.setdefault(folded, _TypeRunWriter(folded, self._spill))
+            writer.taken.spellings.add(type_)
+            writer.bytes += bytes_each * len(indices)
             for index in indices:
-                intake.add(values[index], order_of(file, chunk.places[index]), chunk.plain[index])
+                writer.add(values[index], order_of(file, chunk.places[index]), chunk.plain[index])
         self._waiting += len(values)
         self._bytes += chunk.size
         if self._waiting > _MOST_WAITING:
-            for intake in self._types.values():
-                intake.grow()
+            for writer in self._types.values():
+                writer.grow()
             self._waiting = 0
         if self._bytes > _MOST_BYTES:
             self._make_room()
 
     def _make_room(self) -> None:
-        for intake in sorted(self._types.values(), key=lambda intake: -intake.bytes):
-            intake.flush()
-            self._bytes = sum(intake.bytes for intake in self._types.values())
+        for writer in sorted(self._types.values(), key=lambda writer: -writer.bytes):
+            writer.flush()
+            self._bytes = sum(writer.bytes for writer in self._types.values())
             if self._bytes < _MOST_BYTES // 2:
                 break
 
-    def finish(self) -> list[TakenType]:
-        """What came, by type, all of it in the spool now. Raises InventoryError where there is no room."""
-        for intake in self._types.values():
-            intake.flush()
-        self._spool.close()
-        return [intake.taken for intake in self._types.values()]
+    def finish(self) -> list[TypeRuns]:
+        """What came, by type, all of it in the spill now. Raises InventoryError where there is no room."""
+        for writer in self._types.values():
+            writer.flush()
+        self._spill.close()
+        return [writer.taken for writer in self._types.values()]
 
     def close(self) -> None:
-        self._spool.close()
+        self._spill.close()
 
 
-class _TypeIntake:
+class _TypeRunWriter:
     """The rows of one type."""
 
-    def __init__(self, folded: str, spool: SpoolWriter) -> None:
-        self.taken = TakenType(folded, spool.path)
+    def __init__(self, folded: str, spill: SpillWriter) -> None:
+        self.taken = TypeRuns(folded, spill.path)
         self.bytes = 0
-        self._spool = spool
-        self._growths = {name: Growth(draft) for name, draft in self.taken.drafts.columns.items()}
+        self._spill = spill
+        self._growths = {name: IncrementalBuilder(draft) for name, draft in self.taken.drafts.columns.items()}
         # By whether no string in them has a character that JSON must escape.
         self._waiting: dict[bool, tuple[list[dict[str, Value]], list[int]]] = {True: ([], []), False: ([], [])}
         self._codes: dict[tuple[str, str], int] = {}
@@ -167,7 +177,7 @@ class _TypeIntake:
             self.taken.drafts.has_other = True
             self.taken.others |= columns.keys() - set(STRINGS) - set(DYNAMICS)
             if OTHER_COLUMN not in self._growths:
-                self._growths[OTHER_COLUMN] = Growth(self.taken.drafts.other)
+                self._growths[OTHER_COLUMN] = IncrementalBuilder(self.taken.drafts.other)
             part[OTHER_COLUMN] = self._growths[OTHER_COLUMN].grow([other_members(row) for row in rows])
         self._parts.append(part)
         nothing = ("",) * len(rows)
@@ -180,7 +190,7 @@ class _TypeIntake:
         orders.clear()
 
     def flush(self) -> None:
-        """Put what there is into the spool, as a run."""
+        """Put what there is into the spill, as a run."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -195,7 +205,7 @@ class _TypeIntake:
         keys = pa.table({"group": ranks.take(groups), "name": rows.column("name")})
         order = pc.sort_indices(keys, [("group", "ascending"), ("name", "ascending")])
         rows = rows.take(order)
-        places = [self._spool.write(rows.slice(start, ROWS_OF_A_PLACE)) for start in range(0, rows.num_rows, ROWS_OF_A_PLACE)]
+        places = [self._spill.write(rows.slice(start, ROWS_PER_BATCH)) for start in range(0, rows.num_rows, ROWS_PER_BATCH)]
         hashes, orders = _arrow(self._hashes).take(order), _arrow(self._orders).take(order)
         self.taken.groups = list(self._codes)
         self.taken.runs.append(Run(rows.schema, places, rows.column("name"), groups.take(order), hashes, orders))

@@ -8,11 +8,11 @@ from kqlite.inventory.shapes.documents import InventoryError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Place = tuple[int, int]
+BatchLocation = tuple[int, int]
 """Offset and length of a batch."""
 
 
-class SpoolWriter:
+class SpillWriter:
     """Appends batches to a new file."""
 
     def __init__(self, path: Path) -> None:
@@ -20,7 +20,7 @@ class SpoolWriter:
         self._file = path.open("wb")
         self._length = 0
 
-    def write(self, batch: "pa.RecordBatch") -> Place:
+    def write(self, batch: "pa.RecordBatch") -> BatchLocation:
         """Append a batch. Raises InventoryError where there is no room."""
         message = batch.serialize()
         try:
@@ -43,13 +43,13 @@ def _no_room(error: OSError) -> InventoryError:
     return InventoryError(f"no room for the documents while they are read: {error.strerror}")
 
 
-class SpoolReader:
+class SpillReader:
     """Reads batches by their places."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb", buffering=0)
 
-    def read(self, place: Place, schema: "pa.Schema") -> "pa.RecordBatch":
+    def read(self, place: BatchLocation, schema: "pa.Schema") -> "pa.RecordBatch":
         import pyarrow as pa
 
         offset, length = place

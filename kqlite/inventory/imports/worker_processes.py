@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from kqlite.gc_control import no_collection
 from kqlite.inventory.imports.file_formats import Block, Chunk, Page, chunks, is_lines, line_blocks, sorted_chunks
-from kqlite.inventory.imports.sorted_runs import Intake, TakenType, order_of
+from kqlite.inventory.imports.sorted_runs import RunWriter, TypeRuns, order_of
 from kqlite.inventory.shapes.documents import InventoryError
 
 _ENOUGH_BYTES = 32 << 20
@@ -34,9 +34,9 @@ _MAIN = "from kqlite.inventory.imports.worker_processes import main; main()"
 Report = Callable[[int], None]
 
 
-def taken(
+def read_runs(
     paths: Sequence[Path], folder: Path, report: Report, processes: int | None = None, pages: list[Page] | None = None
-) -> list[TakenType]:
+) -> list[TypeRuns]:
     """What documents there are in files.
 
     pages: where it is noted what answers among the files say of themselves.
@@ -47,8 +47,8 @@ def taken(
     if processes is None:
         processes = _processes_for(sum(path.stat().st_size for path in paths))
     with ExitStack() as stack:
-        readers = [stack.enter_context(_reader(folder / f"spool{index}")) for index in range(processes)]
-        return _Pass(folder, readers, report, [] if pages is None else pages).over(paths)
+        workers = [stack.enter_context(_worker_process(folder / f"spool{index}")) for index in range(processes)]
+        return _Pass(folder, workers, report, [] if pages is None else pages).over(paths)
 
 
 def _processes_for(size: int) -> int:
@@ -85,25 +85,25 @@ class _Read:
 
 @dataclass(frozen=True, slots=True)
 class _Broken:
-    """A fault of the reader's own."""
+    """A fault of the worker's own."""
 
     trace: str
 
 
 class _Pass:
-    """The files, one after another, by all readers."""
+    """The files, one after another, by all workers."""
 
-    def __init__(self, folder: Path, readers: "Sequence[_Reader]", report: Report, pages: list[Page]) -> None:
-        self._readers, self._report, self._pages = readers, report, pages
-        self._intake = Intake(folder / "spool")
+    def __init__(self, folder: Path, workers: "Sequence[_Worker]", report: Report, pages: list[Page]) -> None:
+        self._workers, self._report, self._pages = workers, report, pages
+        self._run_writer = RunWriter(folder / "spool")
         self._count = 0
         self._turn = 0
 
-    def over(self, paths: Sequence[Path]) -> list[TakenType]:
+    def over(self, paths: Sequence[Path]) -> list[TypeRuns]:
         for file, path in enumerate(paths):
             if is_lines(path):
                 for block in line_blocks(path):
-                    if self._readers:
+                    if self._workers:
                         self._hand_out(path, file, block)
                     else:
                         self._take_in(sorted_chunks(path, block), file)
@@ -111,25 +111,25 @@ class _Pass:
                 self._await(0)
                 self._take_in(chunks(path, self._pages), file)
         self._await(0)
-        return [one for reader in self._readers for one in reader.finish()] + self._intake.finish()
+        return [one for worker in self._workers for one in worker.finish()] + self._run_writer.finish()
 
     def _take_in(self, chunks: Iterator[Chunk], file: int) -> None:
         for chunk in chunks:
-            self._intake.add(chunk, file)
+            self._run_writer.add(chunk, file)
             self._read(len(chunk.values))
 
     def _hand_out(self, path: Path, file: int, block: Block) -> None:
-        reader = self._readers[self._turn % len(self._readers)]
+        worker = self._workers[self._turn % len(self._workers)]
         self._turn += 1
-        if reader.pending >= _BLOCKS_AHEAD:
-            self._await(_BLOCKS_AHEAD - 1, [reader])
-        reader.hand(_Lines(path, file, block.number, block.offset, len(block.content), _state(path.stat())))
+        if worker.pending >= _BLOCKS_AHEAD:
+            self._await(_BLOCKS_AHEAD - 1, [worker])
+        worker.hand(_Lines(path, file, block.number, block.offset, len(block.content), _state(path.stat())))
 
-    def _await(self, most: int, readers: "Sequence[_Reader] | None" = None) -> None:
-        """Let no reader, or none of these, have more than so many blocks."""
-        for reader in self._readers if readers is None else readers:
-            while reader.pending > most:
-                read = reader.answer()
+    def _await(self, most: int, workers: "Sequence[_Worker] | None" = None) -> None:
+        """Let no worker, or none of these, have more than so many blocks."""
+        for worker in self._workers if workers is None else workers:
+            while worker.pending > most:
+                read = worker.answer()
                 if read.fault is not None:
                     self._raise_first(read.fault)
                 self._read(read.count)
@@ -137,9 +137,9 @@ class _Pass:
     def _raise_first(self, fault: tuple[int, str]) -> None:
         """Raise the fault of the first block that has one, so that it is the same each time; the blocks before were all handed out."""
         faults = [fault]
-        for reader in self._readers:
-            while reader.pending:
-                found = reader.answer().fault
+        for worker in self._workers:
+            while worker.pending:
+                found = worker.answer().fault
                 if found is not None:
                     faults.append(found)
         raise InventoryError(min(faults)[1])
@@ -153,7 +153,7 @@ def _state(found: os.stat_result) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-class _Reader:
+class _Worker:
     """A reading process."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
@@ -177,9 +177,9 @@ class _Reader:
         read: _Read = self._receive()
         return read
 
-    def finish(self) -> list[TakenType]:
+    def finish(self) -> list[TypeRuns]:
         self.send(None)
-        found: list[TakenType] = self._receive()
+        found: list[TypeRuns] = self._receive()
         return found
 
     def _receive(self) -> Any:  # Any: what the process answers, one of three
@@ -200,15 +200,15 @@ class _Reader:
 
 
 @contextmanager
-def _reader(spool: Path) -> Iterator[_Reader]:
+def _worker_process(spool: Path) -> Iterator[_Worker]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
     command = [sys.executable, "-P", "-c", _MAIN]
     # In a group of its own, where a terminal's Ctrl-C does not reach it, not even before it has begun.
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, process_group=0)
     try:
-        reader = _Reader(process)
-        reader.send(spool)
-        yield reader
+        worker = _Worker(process)
+        worker.send(spool)
+        yield worker
     finally:
         process.kill()
         for stream in (process.stdin, process.stdout):
@@ -227,28 +227,28 @@ def main() -> None:
 
 
 def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    intake = Intake(pickle.load(requests))
+    run_writer = RunWriter(pickle.load(requests))
     fault: tuple[int, str] | None = None
     while lines := pickle.load(requests):
         answer: _Read | _Broken = _Read(0)
         if fault is None:
-            answer = _answer(intake, lines)
+            answer = _answer(run_writer, lines)
             fault = answer.fault if isinstance(answer, _Read) else None
         pickle.dump(answer, answers)
         answers.flush()
     try:
-        found: object = intake.finish()
+        found: object = run_writer.finish()
     except InventoryError as error:
         found = error
     pickle.dump(found, answers, protocol=pickle.HIGHEST_PROTOCOL)
     answers.flush()
 
 
-def _answer(intake: Intake, lines: _Lines) -> _Read | _Broken:
+def _answer(run_writer: RunWriter, lines: _Lines) -> _Read | _Broken:
     count = 0
     try:
         for chunk in sorted_chunks(lines.path, Block(lines.number, lines.offset, _content(lines))):
-            intake.add(chunk, lines.file)
+            run_writer.add(chunk, lines.file)
             count += len(chunk.values)
     except InventoryError as error:
         return _Read(count, (order_of(lines.file, lines.number), str(error)))

@@ -1,8 +1,8 @@
 """Documents to Arrow while their shape is still in the making: each value is looked at once, a path at a time, in loops that run in C.
 
-A `Growth` gives arrays of the type that its draft has come to, and `fitted` brings older ones to the newer type. In these types JSON is
-binary and all else as in `shapes.arrow_type`, so that a type alone says what is in an array; leaves are not held beside. `Finish` gives the
-columns of a partition.
+An `IncrementalBuilder` makes arrays of the type that its draft has reached so far. `fitted` brings older arrays to a newer, wider type. In
+these types JSON is binary, and all else is as in `shapes.arrow_type`, so the type alone says what an array holds. No leaf has a column of
+its own here. `Finish` makes the columns of a partition from them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _ABSENT: dict[str, Value] = {}
 
 
-class Growth:
+class IncrementalBuilder:
     """What arrays of one path are made, and how the draft of its shape widens meanwhile.
 
     type: of the arrays that are made now.
@@ -34,8 +34,8 @@ class Growth:
 
         self.draft = draft
         self.type: pa.DataType = pa.null()
-        self._members: dict[str, Growth] = {}
-        self._element: Growth | None = None
+        self._members: dict[str, IncrementalBuilder] = {}
+        self._element: IncrementalBuilder | None = None
         self._children: list[pa.DataType] | None = None
 
     def grow(self, values: Sequence[Value], plain: bool = False, depth: int = 0) -> "pa.Array":
@@ -94,7 +94,7 @@ class Growth:
         if self.draft.element is None:
             self.draft.element = Draft()
         if self._element is None:
-            self._element = Growth(self.draft.element)
+            self._element = IncrementalBuilder(self.draft.element)
         lists = [value or () for value in values] if has_nulls else values
         elements = self._element.grow(list(chain.from_iterable(lists)), plain, depth + 1)
         self._set_type([elements.type], pa.list_)
@@ -113,7 +113,7 @@ class Growth:
             if not admit(self.draft, [name for name in names if name not in self.draft.members]):
                 return None
             for name in names:
-                members[name] = Growth(self.draft.members[name])
+                members[name] = IncrementalBuilder(self.draft.members[name])
         rows = len(values)
         arrays = [
             pa.nulls(rows, member.type) if column is None else member.grow(column, plain, depth + 1)
@@ -134,13 +134,13 @@ class Growth:
             self.type = make(*children)
 
 
-_GROW: "dict[Kind, Callable[[Growth, Sequence[Value], bool, bool, int], pa.Array | None]]" = {
-    Kind.STRING: Growth._string,
-    Kind.LONG: Growth._long,
-    Kind.REAL: Growth._fixed,
-    Kind.BOOL: Growth._fixed,
-    Kind.ARRAY: Growth._list,
-    Kind.OBJECT: Growth._object,
+_GROW: "dict[Kind, Callable[[IncrementalBuilder, Sequence[Value], bool, bool, int], pa.Array | None]]" = {
+    Kind.STRING: IncrementalBuilder._string,
+    Kind.LONG: IncrementalBuilder._long,
+    Kind.REAL: IncrementalBuilder._fixed,
+    Kind.BOOL: IncrementalBuilder._fixed,
+    Kind.ARRAY: IncrementalBuilder._list,
+    Kind.OBJECT: IncrementalBuilder._object,
 }
 
 
@@ -165,7 +165,7 @@ def cover(draft: Draft, other: Draft) -> None:
         cover(draft.element, other.element)
 
 
-def spooled_type(shape: Shape) -> "pa.DataType":
+def spilled_type(shape: Shape) -> "pa.DataType":
     """The type of arrays of a shape while they are on their way: JSON is binary, and no leaf is held beside."""
     import pyarrow as pa
 
@@ -175,13 +175,13 @@ def spooled_type(shape: Shape) -> "pa.DataType":
         case Leaf():
             return arrow_type(shape)
         case Array():
-            return pa.list_(spooled_type(shape.element))
+            return pa.list_(spilled_type(shape.element))
         case Object():
-            return pa.struct([(member.name, spooled_type(member.shape)) for member in shape.members] or [(EMPTY_FIELD, pa.bool_())])
+            return pa.struct([(member.name, spilled_type(member.shape)) for member in shape.members] or [(EMPTY_FIELD, pa.bool_())])
 
 
 def fitted(array: "pa.Array", to: "pa.DataType") -> "pa.Array":
-    """An array of a `Growth`, which begins where its buffers begin, in a type that covers it."""
+    """An array of a `IncrementalBuilder`, which begins where its buffers begin, in a type that covers it."""
     import pyarrow as pa
 
     if array.type.equals(to):
@@ -200,7 +200,7 @@ def fitted(array: "pa.Array", to: "pa.DataType") -> "pa.Array":
 
 
 def restored(array: "pa.Array") -> list[Value]:
-    """The values that an array of a `Growth` was made of, without null members."""
+    """The values that an array of a `IncrementalBuilder` was made of, without null members."""
     import pyarrow as pa
 
     if pa.types.is_binary(array.type):
@@ -231,7 +231,7 @@ class Finish:
 
     def __init__(self, column: str, shape: Shape) -> None:
         self._column = column
-        self.type = spooled_type(whole(shape))
+        self.type = spilled_type(whole(shape))
         self._finish = _finisher(shape)
 
     def __call__(self, array: "pa.Array") -> "Mapping[str, pa.Array]":

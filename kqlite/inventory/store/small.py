@@ -29,7 +29,7 @@ _MOST_CHUNKS = 16
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldPartition:
     """The rows of one partition.
 
     covered: the shapes that it has covered last: the same ones again need no look. as_given: whether rows of these shapes come in its form.
@@ -58,15 +58,20 @@ class Held:
 class Small:
     """The inventory.
 
-    version: how often its partitions were changed. tables: by resource table and source. buried: by table and key, the sequence number of
-    the deletion. noted: by table, of records of each minute, the highest sequence number and when the newest happened.
+    Args:
+        version: How often its partitions were changed.
+        tables: The partitions, by resource table and source.
+        watermark: The time up to which the inventory is complete.
+        position: How far the snapshotter has read the change feed, in its own text.
+        tombstones: By resource table and key, the sequence number of the deletion.
+        noted: By resource table and minute, the highest sequence number of the minute's records, and the time of the newest.
     """
 
     version: int = 0
-    tables: Mapping[str, Mapping[str, Held]] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, HeldPartition]] = field(default_factory=dict)
     watermark: datetime | None = None
     position: str | None = None
-    buried: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    tombstones: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     noted: Mapping[tuple[str, datetime], tuple[int, datetime]] = field(default_factory=dict)
 
     @classmethod
@@ -74,11 +79,11 @@ class Small:
         """What is imported into an empty inventory."""
         import pyarrow as pa
 
-        tables: dict[str, dict[str, Held]] = {}
+        tables: dict[str, dict[str, HeldPartition]] = {}
         for given in incoming:
             part = partition(given.source, given.shapes, given.types)
             rows = pa.Table.from_batches(given.batches(part), BatchBuilder(part).schema)
-            tables.setdefault(given.table, {})[part.source] = Held(part, rows)
+            tables.setdefault(given.table, {})[part.source] = HeldPartition(part, rows)
         return cls(tables=tables, watermark=watermark)
 
     @property
@@ -86,7 +91,7 @@ class Small:
         """The partitions, by resource table."""
         return {table: tuple(held.part for held in sources.values()) for table, sources in self.tables.items()}
 
-    def by_source(self) -> dict[str, Held]:
+    def by_source(self) -> dict[str, HeldPartition]:
         """What there is, by source."""
         return {source: held for sources in self.tables.values() for source, held in sources.items()}
 
@@ -95,21 +100,21 @@ class Small:
         if self._is_too_much(deliveries):
             return None
         tables = {table: dict(sources) for table, sources in self.tables.items()}
-        buried = {table: dict(keys) for table, keys in self.buried.items()}
+        tombstones = {table: dict(keys) for table, keys in self.tombstones.items()}
         noted = dict(self.noted)
         for delivery in deliveries:
             sources = tables.setdefault(delivery.table, {})
             old = sources.get(delivery.source)
             held = _covering(old, delivery)
             if isinstance(delivery, Changes):
-                sources[delivery.source] = _with_changes(held, delivery, buried.setdefault(delivery.table, {}))
+                sources[delivery.source] = _with_changes(held, delivery, tombstones.setdefault(delivery.table, {}))
             elif isinstance(delivery, Records) and delivery.rows.num_rows:
                 sources[delivery.source] = replace(held, rows=_joined(held.rows, _as_stored(held, delivery)))
                 _note(noted, delivery)
             else:
                 sources[delivery.source] = held
         later = max((time for time in (self.watermark, watermark) if time is not None), default=None)
-        after = replace(self, tables=tables, buried=buried, noted=noted, watermark=later, position=position or self.position)
+        after = replace(self, tables=tables, tombstones=tombstones, noted=noted, watermark=later, position=position or self.position)
         return after if after.resources == self.resources else replace(after, version=self.version + 1)
 
     def _is_too_much(self, deliveries: Sequence[Delivery]) -> bool:
@@ -125,8 +130,8 @@ class Small:
 
     def without_deletions(self, sequence: int) -> "Small":
         """The same, with the deletions up to a sequence number forgotten."""
-        left = {table: {key: at for key, at in keys.items() if at > sequence} for table, keys in self.buried.items()}
-        return replace(self, buried=left)
+        left = {table: {key: at for key, at in keys.items() if at > sequence} for table, keys in self.tombstones.items()}
+        return replace(self, tombstones=left)
 
     def without_records(self, table: str, before: datetime) -> "Small":
         """The same, without the records of a table that are older than a time, to the minute."""
@@ -143,23 +148,23 @@ class Small:
         for held in self.by_source().values():
             partition_tables.create(cursor, held.part.source, held.part, in_file=False)
             partition_tables.insert(cursor, held.part.source, held.part, iter(held.rows.to_batches()))
-        for table, keys in self.buried.items():
+        for table, keys in self.tombstones.items():
             system_tables.note_deletions(cursor, table, keys)
         for (table, _), (sequence, until) in self.noted.items():
             system_tables.note_records(cursor, table, sequence, until)
 
 
-def _covering(old: Held | None, delivery: Delivery) -> Held:
+def _covering(old: HeldPartition | None, delivery: Delivery) -> HeldPartition:
     """What is held, in a partition that covers what comes, too."""
     if old is None:
         part = delivery.partition
-        return Held(part, BatchBuilder(part).schema.empty_table(), delivery.shapes)
+        return HeldPartition(part, BatchBuilder(part).schema.empty_table(), delivery.shapes)
     if old.covered == delivery.shapes and delivery.types <= (old.part.types or frozenset()):
         return old
     part = covering(old.part, delivery.shapes, delivery.types, delivery.resource_type)
     columns = columns_of(part)
     rows = old.rows if columns == columns_of(old.part) else _built(part, old.rows, old.part)
-    return Held(part, rows, delivery.shapes, columns == columns_of(delivery.partition))
+    return HeldPartition(part, rows, delivery.shapes, columns == columns_of(delivery.partition))
 
 
 def _built(part: Partition, rows: "pa.Table | pa.RecordBatch", made_for: Partition) -> "pa.Table":
@@ -170,7 +175,7 @@ def _built(part: Partition, rows: "pa.Table | pa.RecordBatch", made_for: Partiti
     return pa.Table.from_batches([batch])
 
 
-def _as_stored(held: Held, delivery: Delivery) -> "pa.Table":
+def _as_stored(held: HeldPartition, delivery: Delivery) -> "pa.Table":
     """The rows of a delivery in the form of what is held."""
     import pyarrow as pa
 
@@ -196,22 +201,22 @@ def _note(noted: dict[tuple[str, datetime], tuple[int, datetime]], records: Reco
     noted[at] = max(highest, *records.rows.column(SEQUENCE_COLUMN).to_pylist()), max(newest, records.until)
 
 
-def _with_changes(held: Held, change: Changes, buried: dict[str, int]) -> Held:
-    """What is held, with the changes that are newer than it. buried: the deletions of its table, to which those of the change come."""
+def _with_changes(held: HeldPartition, change: Changes, tombstones: dict[str, int]) -> HeldPartition:
+    """What is held, with the changes that are newer than it. tombstones: the deletions of its table, to which those of the change come."""
     places, sequences = held.places, held.rows.column(SEQUENCE_COLUMN).to_pylist()
     gone: set[int] = set()
     new: list[int] = []
-    for key, (sequence, index) in _newest(change, buried).items():
+    for key, (sequence, index) in _newest(change, tombstones).items():
         place = places.get(key)
         if index is None:
-            buried[key] = sequence
+            tombstones[key] = sequence
         if place is not None and sequences[place] >= sequence:
             continue
         if place is not None:
             gone.add(place)
         if index is not None:
             new.append(index)
-    rows = held.rows if change.hot is None else _with_leaves(held, change, change.hot, buried)
+    rows = held.rows if change.hot is None else _with_leaves(held, change, change.hot, tombstones)
     if gone:
         rows = rows.filter([place not in gone for place in range(rows.num_rows)])
     if new:
@@ -219,20 +224,20 @@ def _with_changes(held: Held, change: Changes, buried: dict[str, int]) -> Held:
     return held if rows is held.rows else replace(held, rows=rows)
 
 
-def _newest(change: Changes, buried: Mapping[str, int]) -> dict[str, tuple[int, int | None]]:
+def _newest(change: Changes, tombstones: Mapping[str, int]) -> dict[str, tuple[int, int | None]]:
     """Of each key that comes the newest sequence number and its row, or None for a deletion; what was deleted later is left out."""
     newest: dict[str, tuple[int, int | None]] = {}
     keys, sequences = (change.rows.column(name).to_pylist() for name in (KEY_COLUMN, SEQUENCE_COLUMN))
     for index, (key, sequence) in enumerate(zip(keys, sequences, strict=True)):
-        if sequence > max(buried.get(key, 0), newest.get(key, (0, None))[0]):
+        if sequence > max(tombstones.get(key, 0), newest.get(key, (0, None))[0]):
             newest[key] = sequence, index
     for key, sequence in change.deleted.items():
-        if sequence > max(buried.get(key, 0), newest.get(key, (0, None))[0]):
+        if sequence > max(tombstones.get(key, 0), newest.get(key, (0, None))[0]):
             newest[key] = sequence, None
     return newest
 
 
-def _with_leaves(held: Held, change: Changes, hot: "pa.RecordBatch", buried: Mapping[str, int]) -> "pa.Table":
+def _with_leaves(held: HeldPartition, change: Changes, hot: "pa.RecordBatch", tombstones: Mapping[str, int]) -> "pa.Table":
     """The rows with the hot leaves of those that changed in nothing else. Raises HotColumnsMissing where they have another form here."""
     import pyarrow as pa
 
@@ -246,7 +251,7 @@ def _with_leaves(held: Held, change: Changes, hot: "pa.RecordBatch", buried: Map
     leaves = {name: hot.column(name).to_pylist() for name in (KEY_COLUMN, SEQUENCE_COLUMN, *given)}
     for index, (key, sequence) in enumerate(zip(leaves[KEY_COLUMN], leaves[SEQUENCE_COLUMN], strict=True)):
         place = held.places.get(key)
-        if place is None or columns[SEQUENCE_COLUMN][place] > sequence or buried.get(key, 0) >= sequence:
+        if place is None or columns[SEQUENCE_COLUMN][place] > sequence or tombstones.get(key, 0) >= sequence:
             continue
         for name, values in columns.items():
             values[place] = leaves[name][index]

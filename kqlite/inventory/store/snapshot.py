@@ -13,7 +13,7 @@ from kqlite.inventory.shapes.sql_text import identifier
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from kqlite.inventory.store.small import Held
+    from kqlite.inventory.store.small import HeldPartition
 
 
 _BATCH_ROWS = 65_536
@@ -64,7 +64,7 @@ class Snapshot:
         catalog: InventoryCatalog,
         watermark: datetime | None,
         position: str | None = None,
-        held: "Mapping[str, Held] | None" = None,
+        held: "Mapping[str, HeldPartition] | None" = None,
     ) -> None:
         self.catalog = catalog
         self.watermark = watermark
