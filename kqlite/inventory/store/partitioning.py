@@ -1,4 +1,15 @@
-"""Which partition takes the rows of a delivery: made, widened, or taken out of the shared one, before the rows come."""
+"""Which partition takes the rows of a delivery. The partition is made, widened, or split off the shared one before the rows come.
+
+An example for the table `resources` and the type `x/y`, with `ENOUGH_ROWS` = 1,000:
+
+| delivery | rows of `x/y` before | what happens | partition of `x/y` after |
+|---|---|---|---|
+| 400 rows | none | the shared partition is widened with the type | `resources`, dynamic columns as JSON |
+| 700 rows | 400, shared | 1,100 rows are enough: the 400 move out | `resources/x/y`, with shapes |
+| 5 rows | 1,100 | the partition is widened where the rows need it | `resources/x/y` |
+
+A type with hot leaves, and a table of records, has its own partition from its first row on. No type goes back to the shared partition.
+"""
 
 from collections.abc import Container
 from typing import TYPE_CHECKING, Any, Protocol

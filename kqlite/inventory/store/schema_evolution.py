@@ -1,8 +1,18 @@
-"""How the partition of a large table comes to cover more, without a new table.
+"""Widening: how the partition of a large table comes to cover new documents, without a new table.
 
-A new column of its own costs milliseconds, a new field in the struct of `properties` seconds: the whole struct is written anew. So what is
-new in a large table is held beside its struct, as hot leaves are. Only where that cannot be (in the elements of an array, or where a field
-turns to JSON) the table is altered, or made anew.
+A new column costs milliseconds. A new field in the struct of `properties` costs seconds, because DuckDB writes the whole struct anew. So a
+large table holds a new member in a column of its own, beside the struct, as it holds hot leaves. Where that is impossible (in the elements
+of an array, or where a field turns to JSON), the table is altered, or made anew.
+
+An example of three batches, for a table whose documents had only `properties.size`:
+
+| step | struct `properties` | columns beside it | cost |
+|---|---|---|---|
+| before | size VARCHAR | | |
+| a batch has `spot: true` | size VARCHAR | `_hot_properties_spot` BOOLEAN | one ADD COLUMN |
+| a batch has `size: 3` | size JSON, spot BOOLEAN | | a new table |
+| a batch has `zone: "1"` | size JSON, spot BOOLEAN | `_hot_properties_zone` VARCHAR | one ADD COLUMN |
+| `Store.cluster` | size JSON, spot BOOLEAN, zone VARCHAR | | part of the new table that clustering writes |
 """
 
 from collections.abc import Iterator, Mapping, Sequence
