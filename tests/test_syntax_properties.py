@@ -52,7 +52,7 @@ words = st.one_of(
 names = words.map(lambda word: syntax.Name(NOWHERE, word))
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 wholes = st.integers(-(2**63), 2**63 - 1)
-types = st.sampled_from(list(Type))
+types = st.sampled_from([each for each in Type if each is not Type.DECIMAL])  # which no query can write
 json_texts = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
