@@ -12,12 +12,30 @@ from kqlite.repl.prompt import history, read_queries
 from kqlite.repl.queries import is_complete, split
 
 
-@pytest.mark.parametrize("typed", ["", "  ", "resources;", "resources ; ", "resources\n", "resources\n| count\n  ", "\\q"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "", "  ", "resources;", "resources ; ", "resources\n", "resources\n| count\n  ", "\\q", "let x = 5; print x;", "let x = 5;\n",
+        "print ';let';", "letters;", "// let\nprint 1;",
+    ],
+)  # fmt: skip
 def test_enter_ends_the_query(typed):
     assert is_complete(typed)
 
 
-@pytest.mark.parametrize("typed", ["resources", "resources\n| count", "resources\n\n| count", "print a = ';', b"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "resources",
+        "resources\n| count",
+        "resources\n\n| count",
+        "print a = ';', b",
+        "let x = 5;",
+        "let x = ';'; ",
+        "let a = 1; // c;\nlet b = 2;",
+        "set a;",
+    ],
+)
 def test_enter_goes_on_to_the_next_line(typed):
     assert not is_complete(typed)
 
@@ -45,6 +63,10 @@ CTRL_C, CTRL_D, ENTER, UP = "\x03", "\x04", "\r", "\x1b[A"
 
 def test_a_query_over_several_lines(typed):
     assert typed(f"resources{ENTER}| count{ENTER}{ENTER}resources;{ENTER}{CTRL_D}") == ["resources\n| count", "resources"]
+
+
+def test_a_let_is_followed_by_its_query(typed):
+    assert typed(f"let x = 5;{ENTER}print x;{ENTER}{CTRL_D}") == ["let x = 5;\nprint x"]
 
 
 def test_ctrl_c_drops_the_line_and_not_the_prompt(typed):
