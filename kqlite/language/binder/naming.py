@@ -19,7 +19,8 @@ def column_name(item: syntax.Scalar) -> str | None:
 
 
 def _sorted_name(node: syntax.Call, place: int) -> str:
-    return f"{argument_name(node.arguments[place]) or f'array{place}'}_sorted"
+    named = argument_name(node.arguments[place]) if place < len(node.arguments) else None
+    return f"{named or f'array{place}'}_sorted"
 
 
 def sorted_arrays(node: syntax.Scalar) -> tuple[syntax.Item, ...]:
