@@ -34,7 +34,7 @@ from statistics import quantiles
 from typing import Any
 
 import kqlite
-from kqlite.access.recovery import followed
+from kqlite.access.recovery import follow
 from kqlite.directory.data_directory import DataDirectory
 from kqlite.orchestration.clock import SECOND
 from kqlite.orchestration.log import SqliteLog, every_event
@@ -230,7 +230,7 @@ def staleness(directory: Path, pace: int, seconds: float) -> None:
             context = multiprocessing.get_context("spawn")
             ready, over = context.Event(), context.Event()
             # A process each: this one is full of the machines of the core.
-            parts = ((replay, (copy, history, begins, ready, over)), (follow, (copy, lag, ready, over)))
+            parts = ((replay, (copy, history, begins, ready, over)), (bring_in, (copy, lag, ready, over)))
             children = [context.Process(target=target, args=given) for target, given in parts]
             for child in children:
                 child.start()
@@ -295,10 +295,10 @@ def replay(directory: Path, history: Path, begins: int, ready: Any, over: Any) -
     over.set()
 
 
-def follow(directory: Path, lag: Lag, ready: Any, over: Any) -> None:
+def bring_in(directory: Path, lag: Lag, ready: Any, over: Any) -> None:
     """Bring the changes in as the log has them, and look at what shows."""
     log = SqliteLog(directory / LOG_NAME, read_only=True)
-    store, snapshotter = followed(log, lag, DataDirectory.open(directory, writable=True))
+    store, snapshotter = follow(log, lag, DataDirectory.open(directory, writable=True))
     # A connection each: the thread that ticks and the one that looks must not meet on one.
     log_time, log_look = (SqliteLog(directory / LOG_NAME, read_only=True) for _ in range(2))
     snapshotter.tick(int(log_time.facts()["now"]))

@@ -28,7 +28,7 @@ from kqlite.access.local import LocalAccess
 from kqlite.connection import Connection
 from kqlite.directory.data_directory import DataDirectory
 from kqlite.engine import Engine
-from kqlite.formats.terminal import Progress
+from kqlite.formats.terminal import ProgressBar
 from kqlite.inventory.sample.generate import write_sample
 from kqlite.inventory.store.store import Store
 from kqlite.language.schema import Partition
@@ -73,7 +73,7 @@ def inventory(data: Path, vms: int, seed: int) -> Path:
     if not directory.exists():
         directory.parent.mkdir(parents=True, exist_ok=True)
         started = time.perf_counter()
-        progress = Progress("machines", sys.stderr)
+        progress = ProgressBar("machines", sys.stderr)
         write_sample(directory, vms, seed, progress)
         progress.clear()
         print(f"{directory} made in {time.perf_counter() - started:.1f} s", file=sys.stderr)

@@ -1,6 +1,5 @@
 """A query's whole way: text, syntax tree, plan, SQL, Arrow. Whoever reads this function knows how kqlite answers."""
 
-import json
 import sys
 import threading
 from collections import OrderedDict
@@ -44,7 +43,7 @@ class Snapshot(Protocol):
     def watermark(self) -> datetime | None: ...
 
     @property
-    def position(self) -> str | None: ...
+    def sequence(self) -> int | None: ...
 
     def interrupt(self) -> None: ...
 
@@ -61,11 +60,6 @@ class Store(Protocol):
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def sequence_of(position: str | None) -> int | None:
-    """The last sequence number that is in, as the feeder of changes has noted it: its note is JSON with a member `sequence`."""
-    return None if position is None else int(json.loads(position)["sequence"])
 
 
 class Engine:
@@ -106,7 +100,7 @@ class Engine:
                 compiled = self.compile(text, snapshot.catalog, {name: value.type for name, value in values.items()}, scope, run)
                 sql = compiled.sql
                 table = run(compiled)
-                info = SnapshotInfo(snapshot.catalog.version, snapshot.watermark, now, sequence_of(snapshot.position))
+                info = SnapshotInfo(snapshot.catalog.version, snapshot.watermark, now, snapshot.sequence)
         except InternalError as error:
             raise InternalError(error.reason, text, sql) from error.__cause__
         return Result(table, compiled.schema, compiled.shapes, info, perf_counter() - started, compiled.plan.chart)

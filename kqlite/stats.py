@@ -32,7 +32,7 @@ class Percentiles:
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class FeedStats:
     """What brings changes into a live inventory, as of now.
 
     sequence: the last sequence number in the log. backlog: how many changes are in the log and not yet in the inventory.
@@ -62,7 +62,7 @@ class Stats:
     watermark: datetime | None
     sequence: int | None
     types: Sequence[TypeSize]
-    feed: Feed | None = None
+    feed: FeedStats | None = None
     holder: Holder | None = None
 
     @property
@@ -100,7 +100,7 @@ def from_json(document: Mapping[str, Any]) -> Stats:
 _PERCENTILES = ("p50", "p90", "p99", "most")
 
 
-def _feed_to_json(feed: Feed) -> dict[str, Any]:
+def _feed_to_json(feed: FeedStats) -> dict[str, Any]:
     lags = None if feed.lags is None else {name: getattr(feed.lags, name).total_seconds() for name in _PERCENTILES}
     return {
         "sequence": feed.sequence,
@@ -112,9 +112,9 @@ def _feed_to_json(feed: Feed) -> dict[str, Any]:
     }
 
 
-def _feed_from_json(document: Mapping[str, Any]) -> Feed:
+def _feed_from_json(document: Mapping[str, Any]) -> FeedStats:
     lags = document["lagsSeconds"]
-    return Feed(
+    return FeedStats(
         document["sequence"],
         document["backlog"],
         None if lags is None else Percentiles(*(timedelta(seconds=lags[name]) for name in _PERCENTILES)),

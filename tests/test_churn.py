@@ -89,7 +89,7 @@ def check_against_model(seed, directory, store=None):
     for step in stream.steps(40):
         churning.apply(store, step, model.newest)
         model.take(step)
-        assert churning.position_of(store) == step.number
+        assert churning.step_of(store) == step.number
         if step.upkeep == "checkpoint":
             assert store.checkpoint()
         elif step.upkeep == "cluster":
@@ -244,14 +244,14 @@ def killed_feeder(directory, seed, steps, after):
 
 
 @pytest.mark.parametrize("seed", range(20 if FULL else 2))
-def test_after_a_kill_rows_and_position_agree_and_the_feeder_goes_on(seed, tmp_path):
+def test_after_a_kill_rows_and_feed_offset_agree_and_the_feed_goes_on(seed, tmp_path):
     chance, steps = Random(seed), 100
     for _ in range(8 if FULL else 3):
         done = killed_feeder(tmp_path / "i", seed, steps, chance.uniform(0.05, 1.5))
         store = Store.open(DataDirectory.open(tmp_path / "i", writable=True), fed=True)
         model = Model()
         for step in Stream(seed).steps(steps):
-            if step.number <= churning.position_of(store):
+            if step.number <= churning.step_of(store):
                 model.take(step)
         churning.check(store, model)
         store.close()
@@ -316,7 +316,7 @@ def batch(first):
     return changes_of("resources", "t/t", rows, range(first + 1, first + 3001))
 def count():
     with store.snapshot() as snapshot:
-        return snapshot.run('SELECT count(*) AS n FROM "resources/t/t"').to_pylist()[0]["n"], snapshot.position
+        return snapshot.run('SELECT count(*) AS n FROM "resources/t/t"').to_pylist()[0]["n"], snapshot.feed_offset
 store.apply([batch(0)], None, "0")
 assert store.checkpoint()
 limit = os.path.getsize(sys.argv[1] + "/inventory.duckdb") + 100_000
@@ -330,7 +330,7 @@ for _ in range(2):
         print("told:", error)
     print(count())
 resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
-for number in range(int(store.position()) + 1, 3):
+for number in range(int(store.feed_offset()) + 1, 3):
     store.apply([batch(3000 * number)], None, str(number))
 assert store.checkpoint()
 print(count())
@@ -343,9 +343,11 @@ def test_a_full_disk_is_told_and_when_there_is_room_it_goes_on(tmp_path):
     assert done.stderr == ""
     lines = done.stdout.splitlines()
     assert ["no checkpoint was written" in line for line in lines] == [True, False, True, False, False], lines
-    assert lines[1::2] + lines[-1:] == ["(3000, '0')", "(3000, '0')", "(9000, '2')"], "rows and position agree, as of the last checkpoint"
+    assert lines[1::2] + lines[-1:] == ["(3000, '0')", "(3000, '0')", "(9000, '2')"], (
+        "rows and feed offset agree, as of the last checkpoint"
+    )
     store = Store.open(DataDirectory.open(tmp_path / "i"))
-    assert store.position() == "2"
+    assert store.feed_offset() == "2"
     assert len(churning.stored(store)) == 9000
     store.close()
 
@@ -378,7 +380,7 @@ def test_no_reader_sees_half_a_batch(tmp_path):
                         f"count(*) FILTER (_hot_properties_provisioningState = 'Updating') AS updating, "
                         f"count(*) FILTER (properties.size = 1) AS large FROM {MACHINES}"
                     ).to_pylist()
-                    expected = {"rows": machines_, "keys": machines_, "newest": int(snapshot.position), "updating": 10_000, "large": 0}
+                    expected = {"rows": machines_, "keys": machines_, "newest": int(snapshot.feed_offset), "updating": 10_000, "large": 0}
                     assert found == expected
                     [again] = snapshot.run(f"SELECT sum(_seq)::BIGINT AS sum FROM {MACHINES}").to_pylist()
                     assert snapshot.run(f"SELECT sum(_seq)::BIGINT AS sum FROM {MACHINES}").to_pylist() == [again]

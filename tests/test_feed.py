@@ -141,7 +141,7 @@ def test_a_prefix_is_whole_whatever_the_feed_loses() -> None:
         for batch in pending.due(now):
             shown += batch.shown
             assert batch.recorded == batch.shown
-            assert shown == list(every_event(log))[: batch.position]
+            assert shown == list(every_event(log))[: batch.offset]
         assert [event for event in every_event(log) if event.time <= now - 10_000_000] == shown
     assert pending.refetched
 
@@ -155,7 +155,7 @@ def test_each_resource_keeps_its_order_and_the_records_too() -> None:
         for batch in pending.due(now):
             shown += batch.shown
             recorded += batch.recorded
-            assert recorded == list(every_event(log))[: batch.position]
+            assert recorded == list(every_event(log))[: batch.offset]
             assert {event.sequence for event in shown} >= {event.sequence for event in every_event(log) if event.time <= batch.watermark}
         late = [event for event in every_event(log) if event.time <= now - 60_000_000]
         assert {event.sequence for event in shown} >= {event.sequence for event in late}
@@ -172,12 +172,12 @@ def test_what_is_lost_holds_the_records_back_until_it_is_found() -> None:
     log = busy({"fault": "feed_loss", "probability": 0.2}).log
     pending = PerResource(Feed(log), log, 0, Lag.of("per-resource 0s"))
     before = list(pending.due(FOREVER))
-    assert before[-1].position < log.last
+    assert before[-1].offset < log.last
     missing = pending.missing()
     assert missing
     pending.found(log.at(missing))
     after = list(pending.due(FOREVER))
-    assert after[-1].position == log.last
+    assert after[-1].offset == log.last
     assert [event for batch in before + after for event in batch.recorded] == list(every_event(log))
     assert pending.missing() == []
 
@@ -211,5 +211,5 @@ def test_the_watermark_does_not_go_back_before_what_is_lost() -> None:
     simulation.create_scale_set("lost", capacity=1)
     simulation.settle()
     last = list(pending.due(simulation.plane.now))[-1]
-    assert last.position < log.last
+    assert last.offset < log.last
     assert last.watermark >= now

@@ -88,7 +88,7 @@ def test_slow_fields_are_named_after_the_rest() -> None:
 
 def test_a_lag_is_kept_as_json() -> None:
     lag = Lag(Law.uniform(1, 5), Mode.PER_RESOURCE, 7, 3, {"microsoft.compute/disks": Law.constant(2)}, 11)
-    assert Lag.read(json.loads(json.dumps(lag.written()))) == lag
+    assert Lag.from_json(json.loads(json.dumps(lag.to_json()))) == lag
 
 
 def test_the_measured_law_is_mostly_seconds() -> None:

@@ -28,11 +28,11 @@ def test_what_would_be_too_late_by_the_end_of_the_next_tick_shows_in_this_one(mo
     simulation.create_group()
     last, now = simulation.log.last, simulation.plane.now
     snapshotter.tick(now + 58 * SECOND)
-    assert snapshotter.position < last
+    assert snapshotter.offset < last
     snapshotter.tick(now + 58 * SECOND, ahead=SECOND)
-    assert snapshotter.position < last, "by the end of the next tick it is 59 s old"
+    assert snapshotter.offset < last, "by the end of the next tick it is 59 s old"
     snapshotter.tick(now + 58 * SECOND, ahead=2 * SECOND)
-    assert snapshotter.position == last
+    assert snapshotter.offset == last
     assert snapshotter.watermark == now
     snapshotter.tick(now + 59 * SECOND)
     assert snapshotter.watermark == now, "it does not go back where the next look is sooner"

@@ -338,27 +338,27 @@ def test_nothing_is_half_applied_where_the_store_cannot_be_written(tmp_path: Pat
         simulation.settle()
         apply = Store.apply
 
-        def refuse(self: Store, changes: Any, watermark: Any, position: Any = None, records: Any = ()) -> None:
+        def refuse(self: Store, changes: Any, watermark: Any, feed_offset: Any = None, records: Any = ()) -> None:
             """The disk is full when everything but the last piece of the transaction is in."""
 
             def failing(pieces: Any) -> Iterator[Any]:
                 yield from pieces
                 raise InventoryError("nothing was written: no space left")
 
-            apply(self, changes, watermark, position, failing(records))
+            apply(self, changes, watermark, feed_offset, failing(records))
 
         monkeypatch.setattr(Store, "apply", refuse)
         for _ in range(2):
             simulation.advance("1m")
             with pytest.raises(InventoryError, match="no space left"):
                 connection.query("resources | count")
-            assert snapshotter.progress().trouble == "nothing was written: no space left"
+            assert snapshotter.status().trouble == "nothing was written: no space left"
         with store_of(simulation).snapshot() as snapshot:
             assert snapshot.watermark == before.watermark
-            assert json.loads(snapshot.position)["sequence"] == before.sequence
+            assert json.loads(snapshot.feed_offset)["sequence"] == before.sequence
         monkeypatch.undo()
         check_whole(simulation)
-        assert snapshotter.progress().trouble == ""
+        assert snapshotter.status().trouble == ""
 
 
 @pytest.fixture
@@ -405,7 +405,7 @@ def test_a_full_disk_keeps_nothing_from_being_right(foreseen: bool, small_disk: 
         filler.unlink()
         if not foreseen:
             with held.snapshot() as snapshot:
-                assert json.loads(snapshot.position)["sequence"] < simulation.log.last
+                assert json.loads(snapshot.feed_offset)["sequence"] < simulation.log.last
             snapshotter_of(simulation)._pending = snapshotter_of(simulation)._resume()
         assert simulation.inventory.query("resources | count").to_pylist() != kept
         check_whole(simulation)

@@ -242,25 +242,25 @@ class LiveWorld(World):
         self.rows |= found
         return found
 
-    def check_each(self, found: State, sequences: dict[tuple[str, str], int], events: list[Event], position: int) -> None:
+    def check_each(self, found: State, sequences: dict[tuple[str, str], int], events: list[Event], offset: int) -> None:
         """Each resource is as it was at some time between the watermark and now."""
         assert found.keys() == sequences.keys()
         of_key: defaultdict[tuple[str, str], list[Event]] = defaultdict(list)
         for event in events:
             for key in keys_of(event):
                 of_key[key].append(event)
-        around = (self.at(position)[1], self.states[bisect_right(self.sequences, position) - 1])
+        around = (self.at(offset)[1], self.states[bisect_right(self.sequences, offset) - 1])
         apart = self.apart if self.lag.slow else lambda state: (state, {})
         for key in of_key.keys() - found.keys():
             # It is not there: it had not come into being at the watermark, or it has been deleted since, or at the watermark already.
-            last = [event for event in of_key[key] if event.sequence <= position][-1:]
+            last = [event for event in of_key[key] if event.sequence <= offset][-1:]
             gone = not last or last[0].kind is Kind.DELETED
-            assert gone or any(event.kind is Kind.DELETED for event in of_key[key] if event.sequence > position), f"{key} is missing"
+            assert gone or any(event.kind is Kind.DELETED for event in of_key[key] if event.sequence > offset), f"{key} is missing"
         for key, row in found.items():
             sequence = sequences[key]
             if key[0] == "healthresources" and exact(row) in [exact(state.get(key)) for state in around]:
                 continue  # not every event of a machine shows in its health
-            older = [event.sequence for event in of_key[key] if event.sequence <= position]
+            older = [event.sequence for event in of_key[key] if event.sequence <= offset]
             assert sequence >= max(older, default=0), f"{key} is older than the watermark"
             at, state = self.at(sequence)
             if not any(sequence < event.sequence <= at for event in of_key[key]):
@@ -320,7 +320,7 @@ class LiveWorld(World):
             self.simulation.advance(to_datetime(self.lag.bound) - to_datetime(0))
             self.capture()
             snapshot, found = shown(connection)
-            if self.lost and self.snapshotter.position != self.simulation.log.last:
+            if self.lost and self.snapshotter.offset != self.simulation.log.last:
                 self.snapshotter.crawl(self.simulation.plane.durable_now)
                 snapshot, found = shown(connection)
             if not any(map(told, self.simulation.log.read(snapshot.sequence or 0))):

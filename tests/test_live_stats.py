@@ -48,7 +48,7 @@ def test_it_says_why_changes_do_not_come(monkeypatch: pytest.MonkeyPatch) -> Non
         patch.setattr(store, "apply", full)
         with pytest.raises(InventoryError):
             simulation.inventory.query("print 1")
-        feed = simulation._live.feeder.feed()
+        feed = simulation._live.updater.feed_stats()
         assert feed.trouble == "nothing was written: no room"
     stats = simulation.inventory.stats()
     assert stats.feed is not None

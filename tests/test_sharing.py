@@ -35,7 +35,7 @@ from kqlite.inventory.imports.files import import_files
 from kqlite.inventory.store.snapshot import AnswerTooLarge
 from kqlite.inventory.store.store import Store
 from kqlite.parameters import ParameterError
-from kqlite.stats import Feed, Percentiles, from_json, to_json
+from kqlite.stats import FeedStats, Percentiles, from_json, to_json
 
 ROOT = Path(__file__).parent.parent
 NUMBERS = "let t = print x = range(1, {n}, 1) | mv-expand x to typeof(long) | extend k = 1; t"
@@ -76,10 +76,10 @@ def directory(imported, tmp_path):
 
 
 @contextmanager
-def held(path, feeder=None, **limits):
+def held(path, updater=None, **limits):
     """This process holds the directory and answers others, and itself, over the socket."""
     opened = DataDirectory.open(path, writable=True, shares=True)
-    with kqlite.Connection(LocalAccess(Store.open(opened), feeder=feeder, holder=opened.holder)) as connection:
+    with kqlite.Connection(LocalAccess(Store.open(opened), updater=updater, holder=opened.holder)) as connection:
         server = serve(connection.access, opened, **limits)
         try:
             yield connection
@@ -571,7 +571,7 @@ def test_a_bug_in_the_holder_is_not_dressed_as_the_callers_fault(directory, monk
 
 
 class Steps:
-    """A feeder whose changes come when a test says so."""
+    """A updater whose changes come when a test says so."""
 
     def __init__(self):
         self.changed = threading.Condition()
@@ -591,48 +591,48 @@ class Steps:
         with self.changed:
             return self.changed.wait_for(lambda: self.reached >= sequence, seconds)
 
-    def feed(self):
+    def feed_stats(self):
         span = timedelta(seconds=2)
-        return Feed(9, 9 - self.reached, Percentiles(span, span, span, span), 12.5, datetime(2026, 1, 1, tzinfo=UTC))
+        return FeedStats(9, 9 - self.reached, Percentiles(span, span, span, span), 12.5, datetime(2026, 1, 1, tzinfo=UTC))
 
 
 @pytest.fixture(params=["in the holder", "outside"])
 def fed(request, directory):
-    """A live inventory, reached either way: the feeder, its store, and what connects with it."""
-    feeder = Steps()
+    """A live inventory, reached either way: the updater, its store, and what connects with it."""
+    updater = Steps()
     opened = DataDirectory.open(directory, writable=True, shares=True)
     store = Store.open(opened)
-    access = LocalAccess(store, feeder=feeder, holder=opened.holder)
+    access = LocalAccess(store, updater=updater, holder=opened.holder)
     server = serve(access, opened)
 
     def connect(**how):
         return kqlite.connect(directory, **how) if request.param == "outside" else kqlite.Connection(access, **how)
 
-    yield feeder, store, connect
+    yield updater, store, connect
     server.close()
     store.close()
 
 
 def test_a_change_is_waited_for(fed):
-    feeder, store, connect = fed
+    updater, store, connect = fed
     connection = connect()
     assert not connection.wait_for(5, timeout=0.1)
-    timer = threading.Timer(0.2, feeder.bring, (store, 5))
+    timer = threading.Timer(0.2, updater.bring, (store, 5))
     timer.start()
     assert connection.wait_for(5, timeout=30)
     assert connection.query("print 1").snapshot.sequence == 5
     stats = connection.stats()
-    assert (stats.sequence, stats.feed, stats.holder.pid) == (5, feeder.feed(), os.getpid())
-    assert feeder.refreshed >= 2
+    assert (stats.sequence, stats.feed, stats.holder.pid) == (5, updater.feed_stats(), os.getpid())
+    assert updater.refreshed >= 2
 
 
 def test_every_query_sees_at_least_what_was_asked_for(fed):
-    feeder, store, connect = fed
-    feeder.bring(store, 3)
+    updater, store, connect = fed
+    updater.bring(store, 3)
     assert connect(at_least=3, timeout=0.1).query("print 1").snapshot.sequence == 3
     with pytest.raises(BehindError, match=r"has not come to change 4 within 0\.1 s"):
         connect(at_least=4, timeout=0.1).query("print 1")
-    threading.Timer(0.2, feeder.bring, (store, 4)).start()
+    threading.Timer(0.2, updater.bring, (store, 4)).start()
     assert connect(at_least=4, timeout=30).query("print 1").snapshot.sequence == 4
 
 

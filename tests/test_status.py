@@ -9,7 +9,7 @@ from kqlite.cli.main import main
 from kqlite.cli.status import as_json, as_text
 from kqlite.directory.lock import Holder
 from kqlite.inventory.sample.generate import write_sample
-from kqlite.stats import Feed, Percentiles, Stats, TypeSize, from_json
+from kqlite.stats import FeedStats, Percentiles, Stats, TypeSize, from_json
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LIVE = Stats(
@@ -20,7 +20,7 @@ LIVE = Stats(
         TypeSize("resources", "microsoft.compute/virtualmachines", 1_234_567, 3 * 2**30),
         TypeSize("resourcecontainers", "microsoft.resources/subscriptions", 2, 700),
     ),
-    feed=Feed(1310, 106, Percentiles(*(timedelta(seconds=n) for n in (12.04, 31.5, 55, 58))), 1120.25, NOON - timedelta(minutes=5)),
+    feed=FeedStats(1310, 106, Percentiles(*(timedelta(seconds=n) for n in (12.04, 31.5, 55, 58))), 1120.25, NOON - timedelta(minutes=5)),
     holder=Holder(1234, "kqlite simulate", NOON - timedelta(minutes=12)),
 )
 BARE = Stats(NOON, None, None, ())
@@ -43,7 +43,7 @@ def test_a_live_inventory_on_a_screen():
 
 def test_what_is_not_known_is_left_out():
     assert as_text(BARE) == "held by     nobody"
-    fresh = Stats(NOON, NOON, 0, (), Feed(0, 0, None, 0.0, None))
+    fresh = Stats(NOON, NOON, 0, (), FeedStats(0, 0, None, 0.0, None))
     assert as_text(fresh, NOON).splitlines()[2:] == ["changes     up to 0 of 0, 0 to come; 0.0 a second", "last crawl  none"]
     rested = Stats(NOON, NOON, 7, (TypeSize("resources", "t", 1, None),))
     assert as_text(rested, NOON).splitlines()[2:] == [

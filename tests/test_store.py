@@ -276,7 +276,7 @@ def after(name, what, value):
             return vm(name, properties=[value, {"a": str(value)}][value % 2], **({"zones": ["1"]} if value else {}))
 
 
-# Records, and the feeder's place
+# Records, and the feed offset
 
 
 def record(sequence, target, **changed):
@@ -288,13 +288,13 @@ RECORD = "microsoft.resources/changes"
 
 
 def test_records_are_added_with_the_changes_and_the_position(store):
-    assert store.position() is None
+    assert store.feed_offset() is None
     first = records_of("resourcechanges", RECORD, [record(1, "/vms/a"), record(2, "/vms/a", **{"tags.x": 1})], [1, 2], NOON)
     store.apply([changes_of("resources", VM, [vm("a")], [2])], NOON, '{"sequence": 2}', [first])
     second = records_of("resourcechanges", RECORD, [record(3, "/vms/a", sku={"a": [1]})], [3], NOON)
     store.apply([], NOON + timedelta(1), records=[second])
     with store.snapshot() as snapshot:
-        assert (snapshot.position, snapshot.watermark) == ('{"sequence": 2}', NOON + timedelta(1))
+        assert (snapshot.feed_offset, snapshot.watermark) == ('{"sequence": 2}', NOON + timedelta(1))
     assert list(stored(store)) == ["/vms/a"]
     expected = [record(1, "/vms/a"), record(2, "/vms/a", **{"tags.x": 1}), record(3, "/vms/a", sku={"a": [1]})]
     assert by_id(stored(store, "resourcechanges").values()) == by_id(expected)
@@ -337,7 +337,7 @@ def test_a_directory_without_a_place_for_positions_is_read_and_written(tmp_path)
     for writable in (False, True, False):
         store = Store.open(DataDirectory.open(tmp_path / "i", writable))
         with store.snapshot() as snapshot:
-            assert (snapshot.watermark, snapshot.position) == (datetime(2022, 9, 28, 22, 13, 20, tzinfo=UTC), None)
+            assert (snapshot.watermark, snapshot.feed_offset) == (datetime(2022, 9, 28, 22, 13, 20, tzinfo=UTC), None)
             assert list(rows_of(snapshot)) == ["/vms/a"]
         store.close()
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from kqlite.formats.table import lay_out
-from kqlite.formats.terminal import Progress, age, duration, footer
+from kqlite.formats.terminal import ProgressBar, age, duration, footer
 from kqlite.language.schema import Column, Schema
 from kqlite.language.types import Type
 
@@ -82,7 +82,7 @@ class Screen(io.StringIO):
 
 def test_progress_is_drawn_over_itself_and_taken_off():
     screen = Screen()
-    progress = Progress("machines", screen)
+    progress = ProgressBar("machines", screen)
     progress(0, 40)
     progress(1, 40)
     progress(40, 40)
@@ -93,13 +93,13 @@ def test_progress_is_drawn_over_itself_and_taken_off():
 
 def test_progress_of_an_unknown_whole_counts():
     screen = Screen()
-    Progress("documents", screen)(1234, 0)
+    ProgressBar("documents", screen)(1234, 0)
     assert screen.getvalue() == "\r\x1b[K1,234 documents"
 
 
 def test_progress_is_silent_off_a_terminal():
     stream = io.StringIO()
-    progress = Progress("machines", stream)
+    progress = ProgressBar("machines", stream)
     progress(40, 40)
     progress.clear()
     assert stream.getvalue() == ""

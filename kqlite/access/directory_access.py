@@ -78,9 +78,9 @@ class DirectoryAccess:
         """See Access. While nobody holds the directory, a holder is waited for."""
         deadline = time.monotonic() + seconds
         while True:
-            reached = self._ask(lambda access: access.wait_for(sequence, remaining(deadline)))
-            if reached or not remaining(deadline):
-                return reached
+            is_in = self._ask(lambda access: access.wait_for(sequence, remaining(deadline)))
+            if is_in or not remaining(deadline):
+                return is_in
             time.sleep(min(_LOOK_SECONDS, remaining(deadline)))
 
     def export(self, path: Path) -> int:
@@ -169,9 +169,9 @@ class DirectoryAccess:
     def _open(self) -> Access:
         directory = DataDirectory.open(self._path)
         if directory.log.exists():
-            from kqlite.access.recovery import standing
+            from kqlite.access.recovery import recover
 
-            store, time = standing(directory, self._optimizer)
+            store, time = recover(directory, self._optimizer)
             return LocalAccess(store, self._clock or (lambda: time))
         from kqlite.inventory.store.store import Store  # and with it DuckDB, which is not needed where another process has it
 

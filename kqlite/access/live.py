@@ -16,14 +16,14 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from kqlite.access.local import LocalAccess
-from kqlite.access.recovery import followed, say_missing
+from kqlite.access.recovery import follow, say_missing
 from kqlite.directory.data_directory import MANIFEST, DataDirectory
 from kqlite.errors import ClosedError, InventoryError
 from kqlite.orchestration.clock import DAY, SECOND, to_datetime
 from kqlite.orchestration.log import EventLog, SqliteLog
 from kqlite.snapshotter.lag import Lag
 from kqlite.snapshotter.snapshotter import Snapshotter, Ticker
-from kqlite.stats import Feed, Percentiles
+from kqlite.stats import FeedStats, Percentiles
 
 if TYPE_CHECKING:
     from kqlite.access.server import Server
@@ -35,8 +35,8 @@ RECENT = 60.0
 """Seconds of the wall's clock over which changes per second are counted."""
 
 
-class Feeder:
-    """What a connection asks of a snapshotter; `access.Feeder` says what each method is for.
+class LiveUpdater:
+    """What a connection asks of a snapshotter; `access.local.Updater` says what each method is for.
 
     now: the simulated time up to which everything that happened is in the log. pass_time: lets a simulated duration pass, in microseconds;
     None where time passes by itself, and a thread ticks. overdue: who finds the inventory older than so many microseconds brings it up
@@ -59,8 +59,8 @@ class Feeder:
         self._source_trouble = trouble
         self.ticker: Ticker | None = None
         self.closed = False
-        self._marks = deque([(time.monotonic(), snapshotter.changes)])
-        self._marking = Lock()
+        self._counts = deque([(time.monotonic(), snapshotter.changes)])
+        self._counting = Lock()
 
     def refresh(self) -> None:
         """Bring in what is due, where no thread does in time.
@@ -72,7 +72,7 @@ class Feeder:
         is_late = self._overdue is not None and (watermark is None or self._now() - watermark > self._overdue)
         if self._pass_time is not None or is_late:
             self._snapshotter.tick(self._now())
-            self.mark()
+            self.count_changes()
 
     def _check(self) -> None:
         if self.closed:
@@ -90,46 +90,46 @@ class Feeder:
             return self._snapshotter.wait_for(sequence, seconds)
         self.refresh()
         end = self._now() + min(round(seconds * SECOND), _LONGEST)
-        while self._snapshotter.position < sequence <= self._snapshotter.last and (now := self._now()) < end:
+        while self._snapshotter.offset < sequence <= self._snapshotter.last and (now := self._now()) < end:
             # Where it does not show then, a notification was lost or is late, and nobody knows for how long.
             shows = self._snapshotter.shows_at(sequence, now)
             self._pass_time(min(shows if shows > now else now + SECOND, end) - now)
             self.refresh()
-        return self._snapshotter.position >= sequence
+        return self._snapshotter.offset >= sequence
 
-    def feed(self) -> Feed:
+    def feed_stats(self) -> FeedStats:
         """How the snapshotter is getting on."""
-        progress = self._snapshotter.progress()
-        return Feed(
-            sequence=progress.position + progress.backlog,
-            backlog=progress.backlog,
-            lags=_percentiles(sorted(progress.lags)),
+        status = self._snapshotter.status()
+        return FeedStats(
+            sequence=status.offset + status.backlog,
+            backlog=status.backlog,
+            lags=_percentiles(sorted(status.lags)),
             changes_per_second=self._rate(),
-            last_crawl=None if progress.crawled is None else to_datetime(progress.crawled),
-            trouble="; ".join(filter(None, (self._source_trouble(), progress.trouble))),
+            last_crawl=None if status.crawled is None else to_datetime(status.crawled),
+            trouble="; ".join(filter(None, (self._source_trouble(), status.trouble))),
         )
 
-    def mark(self) -> None:
+    def count_changes(self) -> None:
         """Note how many changes are in by now; called after each tick, or soon."""
-        with self._marking:
+        with self._counting:
             changes = self._snapshotter.changes
-            if changes != self._marks[-1][1]:
-                self._marks.append((time.monotonic(), changes))
-                self._forget_marks()
+            if changes != self._counts[-1][1]:
+                self._counts.append((time.monotonic(), changes))
+                self._forget_counts()
 
-    def _forget_marks(self) -> None:
+    def _forget_counts(self) -> None:
         # One that is older stays: it says how many changes were in when the last minute began.
-        while len(self._marks) > 1 and time.monotonic() - self._marks[1][0] >= RECENT:
-            self._marks.popleft()
+        while len(self._counts) > 1 and time.monotonic() - self._counts[1][0] >= RECENT:
+            self._counts.popleft()
 
     def _rate(self) -> float:
         """Changes per second over the last minute, or since it began."""
-        self.mark()
-        with self._marking:
-            self._forget_marks()
-            since, before = self._marks[0]
+        self.count_changes()
+        with self._counting:
+            self._forget_counts()
+            since, before = self._counts[0]
             seconds = min(time.monotonic() - since, RECENT)
-            return (self._marks[-1][1] - before) / seconds if seconds else 0.0
+            return (self._counts[-1][1] - before) / seconds if seconds else 0.0
 
 
 def _percentiles(lags: list[int]) -> Percentiles | None:
@@ -145,7 +145,7 @@ class LiveInventory:
     log: read by whatever thread brings changes in, so in a directory it is not the one that is written; closed with this.
     path: a data directory, made where it is none yet and shared with other processes, with `beside` it what a simulation keeps there; None
     keeps the inventory in memory.
-    now, pass_time, overdue, trouble: as of `Feeder`. speed: seconds of the simulation in one of the wall's. keep_time: brings the
+    now, pass_time, overdue, trouble: as of `LiveUpdater`. speed: seconds of the simulation in one of the wall's. keep_time: brings the
     simulation to the time that its clock shows; a thread calls it where time passes by itself, so that it does so while nobody asks for
     anything.
     Raises InventoryError where the directory is not to be had.
@@ -176,29 +176,29 @@ class LiveInventory:
                 undo.callback(directory.close)
                 if known and not directory.store.exists():
                     say_missing(directory)
-            store, self.snapshotter = followed(log, lag, directory)
+            store, self.snapshotter = follow(log, lag, directory)
             undo.callback(store.close)
-            self.feeder = feeder = Feeder(self.snapshotter, now, pass_time, overdue, trouble)
-            self.access = LocalAccess(store, lambda: to_datetime(now()), feeder, None if directory is None else directory.holder)
+            self.updater = updater = LiveUpdater(self.snapshotter, now, pass_time, overdue, trouble)
+            self.access = LocalAccess(store, lambda: to_datetime(now()), updater, None if directory is None else directory.holder)
             self._server = None if directory is None else _serve(self.access, directory)
-            self._ticker = feeder.ticker = None if pass_time is not None else Ticker(self.snapshotter, self._time_now, speed)
+            self._ticker = updater.ticker = None if pass_time is not None else Ticker(self.snapshotter, self._time_now, speed)
             undo.pop_all()
 
     def _time_now(self) -> int:
-        self.feeder.mark()
+        self.updater.count_changes()
         self._keep_time()
         return self._now()
 
     def close(self) -> None:
         """Bring in what is due, and let go of everything; whoever asked this process goes on without it. Again, it does nothing."""
-        if self.feeder.closed:
+        if self.updater.closed:
             return
         if self._ticker is not None:
             self._ticker.stop()
         if self._server is not None:
             self._server.close()
         # Only now: another process goes on by itself where it is not answered, and not where it is told that all is closed.
-        self.feeder.closed = True
+        self.updater.closed = True
         try:
             self.snapshotter.tick(self._now())
         finally:

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from kqlite.directory.lock import Holder
-from kqlite.engine import Engine, Snapshot, Store, sequence_of, utc_now
+from kqlite.engine import Engine, Snapshot, Store, utc_now
 from kqlite.errors import InventoryError
 from kqlite.language.binder import EVERYTHING, Scope
 from kqlite.language.schema import Schema
 from kqlite.parameters import Parameter
 from kqlite.result import Result
 from kqlite.running import Interruptible
-from kqlite.stats import Feed, Stats
+from kqlite.stats import FeedStats, Stats
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,7 +76,7 @@ class Access(Protocol):
         """Lets go of what is held."""
 
 
-class Feeder(Protocol):
+class Updater(Protocol):
     """What brings changes into a live store. Threads call it, several at once."""
 
     def refresh(self) -> None:
@@ -85,27 +85,27 @@ class Feeder(Protocol):
     def wait_for(self, sequence: int, seconds: float) -> bool:
         """Whether the change of this sequence number is visible to a snapshot opened from now on, waiting so long for it."""
 
-    def feed(self) -> Feed:
+    def feed_stats(self) -> FeedStats:
         """How far it has come, and how fast it goes."""
 
 
 class LocalAccess:
     """An inventory in this process.
 
-    feeder: what brings changes into the store; None where nothing does. holder: this process, where it has a data directory alone.
+    updater: what brings changes into the store; None where nothing does. holder: this process, where it has a data directory alone.
     """
 
     def __init__(
-        self, store: Store, clock: Callable[[], datetime] = utc_now, feeder: Feeder | None = None, holder: Holder | None = None
+        self, store: Store, clock: Callable[[], datetime] = utc_now, updater: Updater | None = None, holder: Holder | None = None
     ) -> None:
         self._engine = Engine(store, clock)
-        self._feeder = feeder
+        self._updater = updater
         self._holder = holder
 
     def query(self, question: Question, watch: Watch = nullcontext) -> Result:
         """See Access. watch: entered with the snapshot while the query is on it; may end it with `snapshot.interrupt()`."""
         # The time by which what is due is brought in: simulated time may go on by a minute before the first row is read.
-        asked = None if self._feeder is None else self._engine.clock()
+        asked = None if self._updater is None else self._engine.clock()
         self._refresh()
         return self._engine.query(question.text, question.parameters, question.scope, now=question.now, asked=asked, watch=watch)
 
@@ -124,10 +124,10 @@ class LocalAccess:
 
     def wait_for(self, sequence: int, seconds: float) -> bool:
         """See Access."""
-        if self._feeder is not None:
-            return self._feeder.wait_for(sequence, seconds)
+        if self._updater is not None:
+            return self._updater.wait_for(sequence, seconds)
         with self._engine.store.snapshot() as snapshot:
-            reached = sequence_of(snapshot.position)
+            reached = snapshot.sequence
         return reached is not None and reached >= sequence
 
     def export(self, path: Path) -> int:
@@ -149,9 +149,9 @@ class LocalAccess:
             return Stats(
                 self._engine.clock(),
                 snapshot.watermark,
-                sequence_of(snapshot.position),
+                snapshot.sequence,
                 sizes(snapshot),
-                None if self._feeder is None else self._feeder.feed(),
+                None if self._updater is None else self._updater.feed_stats(),
                 self._holder,
             )
 
@@ -160,8 +160,8 @@ class LocalAccess:
         self._engine.store.close()
 
     def _refresh(self) -> None:
-        if self._feeder is not None:
-            self._feeder.refresh()
+        if self._updater is not None:
+            self._updater.refresh()
 
 
 def remaining(deadline: float) -> float:

@@ -1,20 +1,29 @@
-"""The store that follows a log: opened, made anew where it must be, and brought up to a log with which nobody goes on.
+"""The store that follows a log: opened, made anew where it must be, and brought up to date when no process simulates any more.
 
-A killed process leaves the store as of its last checkpoint, and a log that is further. Whoever opens the directory next brings the store
-to where it would be by then: the log's time stands still while nobody simulates.
+A killed process leaves a store as of its last checkpoint, and a log that is longer. The next process that opens the directory applies the
+missing events, as far as the lag lets them show at the time at which the log ends: no simulated time passes while no process simulates.
+
+An example, with a lag of 30 s and a log that ends at 12:10:00:
+
+| | last event | watermark |
+|---|---|---|
+| store, as of its last checkpoint | 4,100 | 12:04:30 |
+| log | 5,000 | |
+| store, after `recover` | 4,950 | 12:09:30 |
 """
 
 from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kqlite.directory.data_directory import DataDirectory
 from kqlite.orchestration.clock import to_datetime
 from kqlite.orchestration.log import EventLog, SqliteLog
+from kqlite.snapshotter.feed_offset import FeedOffset
 from kqlite.snapshotter.lag import Lag
-from kqlite.snapshotter.snapshotter import OutOfStep, Place, Snapshotter
+from kqlite.snapshotter.snapshotter import OutOfStep, Snapshotter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,17 +31,35 @@ if TYPE_CHECKING:
     from kqlite.inventory.store.store import Store
 
 READER_LIMIT = timedelta(minutes=2)
-"""How long a query may be on one snapshot of a store that is written meanwhile: an older one keeps every checkpoint waiting."""
+"""The longest that a snapshot of a live store stays open. DuckDB can finish no checkpoint while an older snapshot is open."""
 
 _logger = logging.getLogger("kqlite")
 
 
-def followed(log: EventLog, lag: Lag | None, directory: DataDirectory | None) -> tuple[Store, Snapshotter]:
-    """A store that follows a log, and its snapshotter.
+class FollowedLog(NamedTuple):
+    """A store that follows a log, and the snapshotter that brings the log's events into it."""
 
-    lag: None is the one by which the store has come to where it is. directory: held alone; None keeps the store in memory.
-    A store that is missing, damaged, or was made from another log is made anew; a warning of the logger "kqlite" says so, and what was
-    there is set aside.
+    store: Store
+    snapshotter: Snapshotter
+
+
+class RecoveredStore(NamedTuple):
+    """A store that is up to date with its log, opened to be read. time: the simulated time at which the log ends."""
+
+    store: Store
+    time: datetime
+
+
+def follow(log: EventLog, lag: Lag | None, directory: DataDirectory | None) -> FollowedLog:
+    """Open the store of a log, and begin to follow the log.
+
+    A store that is missing, damaged, or was made from another log is made anew. Then the old file is set aside, and a warning of the
+    logger "kqlite" says so.
+
+    Args:
+        log: The log of a simulation.
+        lag: How late the store shows a change; None is the lag by which the store was made.
+        directory: Held alone by this process; None keeps the store in memory.
     """
     from kqlite.inventory.store.database import DamagedError
     from kqlite.inventory.store.store import Store
@@ -42,15 +69,15 @@ def followed(log: EventLog, lag: Lag | None, directory: DataDirectory | None) ->
     try:
         return _with_snapshotter(Store.open(directory, fed=True, time_limit=READER_LIMIT), log, lag)
     except (DamagedError, OutOfStep) as error:
-        # What cannot be read, or tells of other events, is not thrown away: there may be imported rows in it.
+        # What cannot be read, or tells of other events, is kept: there may be imported rows in it.
         aside = _set_aside(directory.store)
         _logger.warning("%s; it is made anew from the log, and the old one is %s", error, aside.name)
         return _with_snapshotter(Store.open(directory, fed=True, time_limit=READER_LIMIT), log, lag)
 
 
-def _with_snapshotter(store: Store, log: EventLog, lag: Lag | None) -> tuple[Store, Snapshotter]:
+def _with_snapshotter(store: Store, log: EventLog, lag: Lag | None) -> FollowedLog:
     try:
-        return store, Snapshotter(log, store, lag or Place.read(store.position()).lag)
+        return FollowedLog(store, Snapshotter(log, store, lag or FeedOffset.from_json(store.feed_offset()).lag))
     except BaseException:
         # One that stays open would keep its file from being opened again, here as well.
         store.end()
@@ -64,11 +91,13 @@ def _set_aside(file: Path) -> Path:
     return file.rename(aside)
 
 
-def standing(directory: DataDirectory, optimizer: bool = True) -> tuple[Store, datetime]:
-    """The store of a simulation's directory that nobody holds, to be read, and the time at which the log in it stands still.
+def recover(directory: DataDirectory, optimizer: bool = True) -> RecoveredStore:
+    """Open the store of a simulation's directory to read it, after it is brought up to date with its log.
 
-    A store that is behind that log is brought up first, for which the directory is given back and opened again.
-    Raises InventoryError, which is InUseError where somebody holds the directory.
+    To bring it up to date this process closes `directory`, and holds the data directory alone for a while.
+
+    Raises:
+        InventoryError: The store cannot be opened; InUseError where another process holds the directory by now.
     """
     path = directory.path
     try:
@@ -81,7 +110,7 @@ def standing(directory: DataDirectory, optimizer: bool = True) -> tuple[Store, d
         if store is None:
             _catch_up(path, log)
             store = _opened(DataDirectory.open(path), optimizer)
-        return store, to_datetime(_time_of(log))
+        return RecoveredStore(store, to_datetime(_time_of(log)))
     finally:
         log.close()
 
@@ -97,7 +126,7 @@ def _opened(directory: DataDirectory, optimizer: bool) -> Store:
 
 
 def _up_to_date(directory: DataDirectory, log: EventLog, optimizer: bool) -> Store | None:
-    """The store; None, and the directory is closed, where the store is damaged, missing, or lacks what its lag would show by now."""
+    """The store; None where it is damaged, missing or behind its log. Then the directory is closed."""
     from kqlite.inventory.store.database import DamagedError
 
     if not directory.store.exists():
@@ -120,16 +149,16 @@ def _up_to_date(directory: DataDirectory, log: EventLog, optimizer: bool) -> Sto
 
 
 def _is_behind(store: Store, log: EventLog) -> bool:
-    place = Place.read(store.position())
-    ahead = log.read(place.sequence, 1)
-    return log.last < place.sequence or bool(ahead and ahead[0].time <= place.lag.horizon(_time_of(log)))
+    offset = FeedOffset.from_json(store.feed_offset())
+    ahead = log.read(offset.sequence, 1)
+    return log.last < offset.sequence or bool(ahead and ahead[0].time <= offset.lag.horizon(_time_of(log)))
 
 
 def _catch_up(path: Path, log: EventLog) -> None:
-    # Others who find this process here, readers and writers, wait until it is done.
+    # `briefly`: readers and writers that find the directory held wait until this process has closed it.
     directory = DataDirectory.open(path, writable=True, briefly=True)
     try:
-        store, snapshotter = followed(log, None, directory)
+        store, snapshotter = follow(log, None, directory)
     except BaseException:
         directory.close()
         raise

@@ -121,10 +121,10 @@ def _explain(options: Options) -> int:
 
 
 def _sample(options: Options) -> int:
-    from kqlite.formats.terminal import Progress
+    from kqlite.formats.terminal import ProgressBar
     from kqlite.inventory.sample.generate import write_sample
 
-    progress = Progress("machines", sys.stderr)
+    progress = ProgressBar("machines", sys.stderr)
     write_sample(options.directory, options.vms, options.seed, progress)
     progress.clear()
     print(f"{options.vms:,} virtual machines written to {options.directory}", file=sys.stderr)
@@ -132,11 +132,11 @@ def _sample(options: Options) -> int:
 
 
 def _import(options: Options) -> int:
-    from kqlite.formats.terminal import Progress
+    from kqlite.formats.terminal import ProgressBar
     from kqlite.inventory.imports.files import import_files
     from kqlite.inventory.store.imports import Coverage
 
-    progress = Progress("documents", sys.stderr)
+    progress = ProgressBar("documents", sys.stderr)
     coverage = None if options.replace is None else Coverage(options.replace)
     count = import_files(options.files, options.directory, progress, as_of=options.as_of, replaces=coverage)
     progress.clear()
@@ -156,9 +156,9 @@ def _simulate(options: Options) -> int:
         raise Usage("--speed is for a simulation by the wall's clock; one of --days runs as fast as it can")
     with _stop_signals() as stopped:
         from kqlite.cli.simulate import simulate
-        from kqlite.formats.terminal import Progress
+        from kqlite.formats.terminal import ProgressBar
 
-        bar = Progress("hours", sys.stderr)
+        bar = ProgressBar("hours", sys.stderr)
         hours = max(1, round((options.days or 0) * 24))
         try:
             summary = simulate(

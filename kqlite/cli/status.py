@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kqlite.directory.lock import Holder
 from kqlite.formats.terminal import age
-from kqlite.stats import Feed, Percentiles, Stats, to_json
+from kqlite.stats import FeedStats, Percentiles, Stats, to_json
 
 if TYPE_CHECKING:
     from kqlite.connection import Connection
@@ -68,7 +68,7 @@ def _holder(holder: Holder | None, now: datetime) -> str:
     return "nobody" if holder is None else f"{holder}, for {age(now - holder.since)}"
 
 
-def _feed(feed: Feed, stats: Stats) -> Iterator[tuple[str, str]]:
+def _feed(feed: FeedStats, stats: Stats) -> Iterator[tuple[str, str]]:
     yield (
         "changes",
         f"up to {stats.sequence or 0:,} of {feed.sequence:,}, {feed.backlog:,} to come; {feed.changes_per_second:,.1f} a second",

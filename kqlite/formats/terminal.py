@@ -85,7 +85,7 @@ def _has_colour() -> bool:
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-class Progress:
+class ProgressBar:
     """A bar on a terminal, called with how much is done and how much there is (0 where that is not known); silent anywhere else."""
 
     _SECONDS_BETWEEN = 0.1

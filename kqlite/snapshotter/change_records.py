@@ -23,7 +23,7 @@ from kqlite.orchestration.clock import to_datetime
 from kqlite.orchestration.events import USERS, Event, Kind
 from kqlite.orchestration.model import Type
 from kqlite.snapshotter.hot import NAME, HotLeaves, Move
-from kqlite.snapshotter.resource_rows import TENANT, Definitions, Row, id_of, place_of, row_before, row_of, table_of, timestamp
+from kqlite.snapshotter.resource_rows import TENANT, Definitions, Row, id_of, row_before, row_of, scope_of, table_of, timestamp
 from kqlite.snapshotter.row_batches import Shaper
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class ChangeRecords:
 
     def _record(self, event: Event) -> tuple[Any, ...]:
         """The values of `_FIELDS`."""
-        place = place_of(event.scope)
+        scope = scope_of(event.scope)
         kind, version = event.kind, event.version
         type_, word, category, operation = _terms(event.type, kind, event.actor, event.cause)
         changes, count = self._changes(event, category) if kind is Kind.CHANGED else (None, 0)
@@ -95,8 +95,8 @@ class ChangeRecords:
         return (
             event.sequence,
             f"{event.sequence:020d}",
-            place.group or (event.name.lower() if event.type == Type.GROUP else ""),
-            place.subscription or event.name,
+            scope.group or (event.name.lower() if event.type == Type.GROUP else ""),
+            scope.subscription or event.name,
             event.scope + event.name if event.type != Type.LOCK else id_of(event, self._definitions),
             type_,
             word,

@@ -46,13 +46,13 @@ class Differences(NamedTuple):
         return [changes_of(table, type_, (), (), keys) for (table, type_), keys in self.gone.items()]
 
 
-def differences(log: EventLog, store: Store, position: int, definitions: Definitions) -> Differences:
+def differences(log: EventLog, store: Store, offset: int, definitions: Definitions) -> Differences:
     """Where the store differs from the log as of this sequence number. What the log does not know, as imported rows, is left alone."""
     import pyarrow.compute as pc
 
     stale: set[int] = set()
     gone: dict[tuple[str, str], dict[str, int]] = {}
-    for (table, type_), expected in _expected(log, position, definitions).items():
+    for (table, type_), expected in _expected(log, offset, definitions).items():
         both = expected.join(store.sequences(table, type_), KEY_COLUMN, join_type="left outer")
         have, want, deleted = both[SEQUENCE_COLUMN], both["want"], both["deleted"]
         older = pc.less(pc.fill_null(have, -1), want)
@@ -66,38 +66,38 @@ def differences(log: EventLog, store: Store, position: int, definitions: Definit
     return Differences(sorted(stale), gone)
 
 
-def _expected(log: EventLog, position: int, definitions: Definitions) -> dict[tuple[str, str], pa.Table]:
+def _expected(log: EventLog, offset: int, definitions: Definitions) -> dict[tuple[str, str], pa.Table]:
     """By table and type, each key with the sequence number that its row should have, and whether it should have none."""
     import pyarrow as pa
 
     chunks: defaultdict[tuple[str, str], list[pa.Table]] = defaultdict(list)
-    for type_, keys, marks in _chunks(log, position, definitions):
+    for type_, keys, versions in _chunks(log, offset, definitions):
         table = table_of(type_)
         assert table is not None
-        chunk = pa.table({KEY_COLUMN: pa.array(keys, pa.string()), "mark": pa.array(marks, pa.int64())})
+        chunk = pa.table({KEY_COLUMN: pa.array(keys, pa.string()), "version": pa.array(versions, pa.int64())})
         chunks[table, type_.lower()].append(chunk)
         if type_ == Type.VM:
             suffix = resource_health.SUFFIX.lower()
-            chunk = pa.table({KEY_COLUMN: pa.array([key + suffix for key in keys], pa.string()), "mark": chunk["mark"]})
+            chunk = pa.table({KEY_COLUMN: pa.array([key + suffix for key in keys], pa.string()), "version": chunk["version"]})
             chunks[resource_health.TABLE, resource_health.TYPE].append(chunk)
-    return {place: _newest(pa.concat_tables(parts)) for place, parts in chunks.items()}
+    return {rows: _newest(pa.concat_tables(parts)) for rows, parts in chunks.items()}
 
 
-def _newest(marked: pa.Table) -> pa.Table:
+def _newest(versioned: pa.Table) -> pa.Table:
     """One row for each key: ids that differ in case alone are one resource."""
     import pyarrow.compute as pc
 
-    newest = marked.group_by(KEY_COLUMN).aggregate([("mark", "max")])
-    mark = newest["mark_max"]
-    want = pc.shift_right(mark, 1)
-    return newest.select([KEY_COLUMN]).append_column("want", want).append_column("deleted", pc.equal(pc.bit_wise_and(mark, 1), 1))
+    newest = versioned.group_by(KEY_COLUMN).aggregate([("version", "max")])
+    version = newest["version_max"]
+    want = pc.shift_right(version, 1)
+    return newest.select([KEY_COLUMN]).append_column("want", want).append_column("deleted", pc.equal(pc.bit_wise_and(version, 1), 1))
 
 
-def _chunks(log: EventLog, position: int, definitions: Definitions) -> Iterator[tuple[str, list[str], list[int]]]:
+def _chunks(log: EventLog, offset: int, definitions: Definitions) -> Iterator[tuple[str, list[str], list[int]]]:
     """Type, keys, and of each key twice the sequence number of its last event, plus one where that was its deletion."""
     keys: defaultdict[str, list[str]] = defaultdict(list)
-    marks: defaultdict[str, list[int]] = defaultdict(list)
-    for type_, id_, sequence, deleted in log.newest(position):
+    versions: defaultdict[str, list[int]] = defaultdict(list)
+    for type_, id_, sequence, deleted in log.newest(offset):
         if table_of(type_) is None:
             continue
         if type_ == Type.LOCK:
@@ -105,8 +105,8 @@ def _chunks(log: EventLog, position: int, definitions: Definitions) -> Iterator[
             [event] = log.at([sequence])
             id_ = id_of(event, definitions)
         keys[type_].append(key_of(id_))
-        marks[type_].append(sequence * 2 + deleted)
+        versions[type_].append(sequence * 2 + deleted)
         if len(keys[type_]) >= _CHUNK:
-            yield type_, keys.pop(type_), marks.pop(type_)
+            yield type_, keys.pop(type_), versions.pop(type_)
     for type_ in list(keys):
-        yield type_, keys[type_], marks[type_]
+        yield type_, keys[type_], versions[type_]

@@ -1,8 +1,8 @@
 """The change feed: the core's committed events in order, read after any sequence number; undisturbed, or with what a network does to it.
 
->>> feed = Feed(log, after=position)
+>>> feed = Feed(log, after=offset)
 >>> feed.pull(until=horizon)
-Pull(events=[..], reached=1207, more=False, read=[..])
+Pull(events=[..], offset=1207, more=False, read=[..])
 
 What disturbs it are the faults `feed_loss`, `feed_lag`, `feed_reorder` and `feed_duplicate`, which are in the log themselves. Definitions
 are never disturbed: they are no notifications but part of what a state says.
@@ -36,12 +36,12 @@ _NOT_DISTURBED = NEVER_SHOWN | {Type.DEFINITION, Type.FAULT}
 class Pull(NamedTuple):
     """What a feed gave.
 
-    reached: it has spoken of everything up to this sequence number; what it left out it has lost, or still holds.
+    offset: it has spoken of everything up to this sequence number; what it left out it has lost, or still holds.
     more: there may be more for the asking. read: what the log has of that stretch, in order.
     """
 
     events: list[Event]
-    reached: int
+    offset: int
     more: bool
     read: list[Event]
 
@@ -55,7 +55,7 @@ class Feed:
 
     def __init__(self, log: EventLog, after: int = 0, seed: int = 0, faults: Iterable[FaultState] = (), bound: int = FOREVER) -> None:
         self._log = log
-        self._reached = after
+        self._offset = after
         self._ahead: list[Event] = []
         self._page_was_full = False
         self._disturbance = Disturbance(seed, faults, bound)
@@ -77,14 +77,14 @@ class Feed:
         """
         events = self._next(until, limit)
         if events:
-            self._reached = events[-1].sequence
+            self._offset = events[-1].sequence
         more = bool(events) and not self._ahead and self._page_was_full
-        return Pull(self._disturbance.passed(events, until if now is None else now, more), self._reached, more, events)
+        return Pull(self._disturbance.passed(events, until if now is None else now, more), self._offset, more, events)
 
     def _next(self, until: int, limit: int) -> list[Event]:
         ahead = self._ahead
         if len(ahead) < limit:
-            ahead += self._log.read(ahead[-1].sequence if ahead else self._reached, limit - len(ahead), NEVER_SHOWN)
+            ahead += self._log.read(ahead[-1].sequence if ahead else self._offset, limit - len(ahead), NEVER_SHOWN)
         self._page_was_full = len(ahead) == limit
         # Times never go down, so most pages are taken whole or not at all.
         if not ahead or ahead[0].time > until:

@@ -81,13 +81,13 @@ class SlowGuests:
                 released.append(self._waiting.pop(key).newest)
         return released
 
-    def recall(self, log: EventLog, position: int, time: int) -> None:
+    def recall(self, log: EventLog, offset: int, time: int) -> None:
         """Find out again who is waiting, for a store that has come to this event, which happened at `time`."""
         if not self._slow:
             return
-        sequence = _first_after(log, position, time - self._slow) - 1
-        while sequence < position:
-            events = [event for event in log.read(sequence, _PAGE) if event.sequence <= position]
+        sequence = _first_after(log, offset, time - self._slow) - 1
+        while sequence < offset:
+            events = [event for event in log.read(sequence, _PAGE) if event.sequence <= offset]
             self.learn(events)
             sequence = events[-1].sequence
 

@@ -116,14 +116,14 @@ class Lag:
             ) from None
         return cls(law, mode, max(BOUND, law.points[-1][1]), seed, slow=behind)
 
-    def written(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """As a JSON document."""
         by_type = {type_: law.points for type_, law in self.by_type.items()}
         return {"law": self.law.points, "mode": self.mode, "bound": self.bound, "seed": self.seed, "by_type": by_type, "slow": self.slow}
 
     @classmethod
-    def read(cls, document: Mapping[str, Any]) -> Lag:
-        """What `written` gave."""
+    def from_json(cls, document: Mapping[str, Any]) -> Lag:
+        """The lag that `to_json` wrote."""
         by_type = {type_: _law_from(points) for type_, points in document["by_type"].items()}
         rest = (document["bound"], document["seed"], by_type, document["slow"])
         return cls(_law_from(document["law"]), Mode(document["mode"]), *rest)

@@ -24,12 +24,12 @@ class Batch(NamedTuple):
     """What becomes visible together.
 
     shown: the events whose resources change, in order. recorded: those whose change records are due, in order and without a gap.
-    position: everything up to this sequence number is in. watermark: everything up to this time is in.
+    offset: everything up to this sequence number is in. watermark: everything up to this time is in.
     """
 
     shown: list[Event]
     recorded: list[Event]
-    position: int
+    offset: int
     watermark: int
 
 
@@ -60,10 +60,10 @@ class Prefix:
 
     in_order = True
 
-    def __init__(self, feed: Feed, log: EventLog, position: int, lag: Lag) -> None:
+    def __init__(self, feed: Feed, log: EventLog, offset: int, lag: Lag) -> None:
         self._feed = feed
         self._log = log
-        self._position = position
+        self._offset = offset
         self._lag = lag
         self._early: dict[int, Event] = {}
         self._horizon = 0
@@ -74,22 +74,22 @@ class Prefix:
         horizon = self._horizon = max(self._horizon, self._lag.horizon(now), self._lag.overdue(now, ahead))
         more = True
         while more:
-            notifications, reached, more, _ = self._feed.pull(horizon, now=now + ahead)
-            events = self._in_order(notifications, reached)
+            notifications, offset, more, _ = self._feed.pull(horizon, now=now + ahead)
+            events = self._in_order(notifications, offset)
             # Others of the last event's instant may follow it.
             watermark = events[-1].time - 1 if more and events else horizon
-            self._position = reached
-            yield Batch(events, events, reached, watermark)
+            self._offset = offset
+            yield Batch(events, events, offset, watermark)
 
-    def _in_order(self, notifications: list[Event], reached: int) -> list[Event]:
-        first, wanted = self._position + 1, reached - self._position
+    def _in_order(self, notifications: list[Event], offset: int) -> list[Event]:
+        first, wanted = self._offset + 1, offset - self._offset
         if not self._feed.disturbed and not self._early:
             return notifications
-        arrived = self._early | {event.sequence: event for event in notifications if event.sequence > self._position}
+        arrived = self._early | {event.sequence: event for event in notifications if event.sequence > self._offset}
         lost = [sequence for sequence in range(first, first + wanted) if sequence not in arrived]
         arrived.update((event.sequence, event) for event in self._log.at(lost))
         self.refetched += len(lost)
-        self._early = {sequence: event for sequence, event in arrived.items() if sequence > reached}
+        self._early = {sequence: event for sequence, event in arrived.items() if sequence > offset}
         return [arrived[sequence] for sequence in range(first, first + wanted)]
 
     def missing(self) -> list[int]:
@@ -106,17 +106,17 @@ class PerResource:
     Whoever begins in the middle of a log fetches at first what is lost to it.
     """
 
-    def __init__(self, feed: Feed, log: EventLog, position: int, lag: Lag) -> None:
+    def __init__(self, feed: Feed, log: EventLog, offset: int, lag: Lag) -> None:
         self._feed = feed
         self._log = log
-        self._position = position
-        self._reached = position
+        self._offset = offset
+        self._pulled = offset
         self._looked = 0
         self._whole_until = 0
         # What a crawl had found before the store was cut off may not be lost again: what was shown would be shown as it was before.
-        self._resumes = position > 0
+        self._resumes = offset > 0
         self._lag = lag
-        self._held: dict[int, Event] = {}  # arrived, and after the position
+        self._held: dict[int, Event] = {}  # arrived, and after the offset
         self._waiting: list[tuple[int, int]] = []  # when it shows, and which; those of `held` that do not show yet
         self._hidden: set[int] = set()
         self._absent: dict[int, tuple[int, int]] = {}  # of those that have not arrived, when they show and when they happened
@@ -134,7 +134,7 @@ class PerResource:
         looked = self._looked = max(self._looked, now - self._lag.least, overdue)
         more = True
         while more:
-            notifications, self._reached, more, read = self._feed.pull(looked, now=now + ahead)
+            notifications, self._pulled, more, read = self._feed.pull(looked, now=now + ahead)
             self._schedule(read)
             for event in notifications:
                 self._take(event)
@@ -145,7 +145,7 @@ class PerResource:
         while True:
             shown = self._showing(now)
             recorded = self._pass()
-            yield Batch(shown, recorded, self._position, self._watermark(looked))
+            yield Batch(shown, recorded, self._offset, self._watermark(looked))
             if len(shown) < PAGE:
                 return
 
@@ -158,7 +158,7 @@ class PerResource:
             self._absent[event.sequence] = (shows, event.time)
 
     def _take(self, event: Event) -> None:
-        if event.sequence > self._position and event.sequence not in self._held:  # else it is doubled
+        if event.sequence > self._offset and event.sequence not in self._held:  # else it is doubled
             self._wait(event, self._absent.pop(event.sequence)[0])
 
     def _wait(self, event: Event, shows: int) -> None:
@@ -195,17 +195,17 @@ class PerResource:
     def _pass(self) -> list[Event]:
         """The events that nothing before them keeps back any more."""
         passed: list[Event] = []
-        sequence = self._position + 1
+        sequence = self._offset + 1
         while sequence in self._held and sequence not in self._hidden:
             event = self._held.pop(sequence)
             passed.append(event)
             sequence += 1
-        self._position = sequence - 1
+        self._offset = sequence - 1
         return passed
 
     def _watermark(self, looked: int) -> int:
-        first = self._position + 1
-        if self._position == self._reached:
+        first = self._offset + 1
+        if self._offset == self._pulled:
             self._whole_until = looked
             return looked
         time = self._held[first].time if first in self._held else self._absent[first][1]
@@ -214,7 +214,7 @@ class PerResource:
 
     def missing(self) -> list[int]:
         """See Pending."""
-        return [sequence for sequence in range(self._position + 1, self._reached + 1) if sequence not in self._held]
+        return [sequence for sequence in range(self._offset + 1, self._pulled + 1) if sequence not in self._held]
 
     def found(self, events: list[Event]) -> None:
         """See Pending."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from kqlite.orchestration.events import Event
 from kqlite.orchestration.model import Power, Provisioning, VmState
-from kqlite.snapshotter.resource_rows import TENANT, Row, place_of, timestamp
+from kqlite.snapshotter.resource_rows import TENANT, Row, scope_of, timestamp
 
 TABLE = "healthresources"
 TYPE = "microsoft.resourcehealth/availabilitystatuses"
@@ -29,15 +29,15 @@ def availability(state: VmState) -> str:
 
 def health_row(event: Event, state: VmState) -> Row:
     """The row of a machine in the state `state`."""
-    place = place_of(event.scope)
+    scope = scope_of(event.scope)
     return {
         "id": f"{event.id}{SUFFIX}",
         "name": "current",
         "type": TYPE,
         "tenantId": TENANT,
         "location": state.location,
-        "resourceGroup": place.group,
-        "subscriptionId": place.subscription,
+        "resourceGroup": scope.group,
+        "subscriptionId": scope.subscription,
         "properties": {
             "targetResourceId": event.id,
             "targetResourceType": event.type.lower(),

@@ -58,7 +58,7 @@ _GUEST = ("computerName", "osName", "osVersion", "hyperVGeneration")
 _SUBSCRIPTION_POLICIES = {"locationPlacementId": "Public_2014-09-01", "quotaId": "PayAsYouGo_2014-09-01", "spendingLimit": "Off"}
 
 
-class Place(NamedTuple):
+class ResourceScope(NamedTuple):
     """Where the resources of one scope lie.
 
     container: the id of their group, or of the subscription. group: its name, folded. key: the scope, folded.
@@ -71,12 +71,12 @@ class Place(NamedTuple):
 
 
 @lru_cache(maxsize=100_000)
-def place_of(scope: str) -> Place:
-    """The place that an event's scope names."""
+def scope_of(scope: str) -> ResourceScope:
+    """The scope that an event's scope names."""
     _, _, subscription, *rest = scope.split("/")
     group = rest[1].lower() if len(rest) > 1 else ""
     container = scope.partition("/providers/")[0].removesuffix("/").removesuffix("/resourceGroups")
-    return Place(subscription, group, container, scope.lower())
+    return ResourceScope(subscription, group, container, scope.lower())
 
 
 @lru_cache(maxsize=1_000)
@@ -116,10 +116,10 @@ def id_of(event: Event, definitions: Definitions) -> str:
 
 def row(event: Event, state: State, definitions: Definitions) -> Row:
     """The row that the event's resource has while `state` is its state. The event's type must have rows."""
-    place = place_of(event.scope)
+    scope = scope_of(event.scope)
     if isinstance(state, SubscriptionState):
         return _subscription_row(state)
-    document = _document(place, event.type, state, definitions)
+    document = _document(scope, event.type, state, definitions)
     properties = document["properties"]
     if "provisioningState" in properties:
         # A state that was not read back from a log holds an enumeration's members, which are not quite texts.
@@ -131,8 +131,8 @@ def row(event: Event, state: State, definitions: Definitions) -> Row:
         "tenantId": TENANT,
         "kind": document.get("kind", ""),
         "location": document.get("location", ""),
-        "resourceGroup": state.name.lower() if isinstance(state, GroupState) else place.group,
-        "subscriptionId": place.subscription,
+        "resourceGroup": state.name.lower() if isinstance(state, GroupState) else scope.group,
+        "subscriptionId": scope.subscription,
         "managedBy": document.get("managedBy", ""),
         "sku": document.get("sku"),
         "plan": document.get("plan"),
@@ -144,28 +144,28 @@ def row(event: Event, state: State, definitions: Definitions) -> Row:
     }
 
 
-def _document(place: Place, type_: str, state: State, definitions: Definitions) -> dict[str, Any]:
+def _document(scope: ResourceScope, type_: str, state: State, definitions: Definitions) -> dict[str, Any]:
     match state:
         case VmState():
-            return _with_extended(arm_documents.vm(place.container, state, definitions, with_view=True))
+            return _with_extended(arm_documents.vm(scope.container, state, definitions, with_view=True))
         case ScaleSetState():
-            return arm_documents.scale_set(place.container, state, definitions)
+            return arm_documents.scale_set(scope.container, state, definitions)
         case ExtensionState():
-            return arm_documents.extension(place.container, state, definitions)
+            return arm_documents.extension(scope.container, state, definitions)
         case DiskState():
-            return arm_documents.disk(place.container, state, definitions)
+            return arm_documents.disk(scope.container, state, definitions)
         case NicState():
-            return arm_documents.nic(place.container, state, definitions)
+            return arm_documents.nic(scope.container, state, definitions)
         case PublicIpState():
-            return arm_documents.public_ip(place.container, state, definitions)
+            return arm_documents.public_ip(scope.container, state, definitions)
         case SettingState():
-            return arm_documents.autoscale(place.container, state, definitions)
+            return arm_documents.autoscale(scope.container, state, definitions)
         case GroupState():
-            return arm_documents.group(place.container, state)
+            return arm_documents.group(scope.container, state)
         case ResourceState() if type_ == Type.LOCK:
-            return arm_documents.lock(place.container, state, definitions)
+            return arm_documents.lock(scope.container, state, definitions)
         case ResourceState():
-            return arm_documents.plain(place.container, type_, state, definitions)
+            return arm_documents.plain(scope.container, type_, state, definitions)
         case _:
             raise AssertionError(f"{type_} has no rows")
 

@@ -1,11 +1,10 @@
-"""Pulls what is old enough from the log, folds it, and applies it: rows, change records, watermark and place in the log in one transaction.
+"""Pulls what is old enough from the log, folds it, and applies it: rows, change records, watermark and feed offset in one transaction.
 
-The place is stored with the rows, so a snapshotter may be stopped at any instant and another begun on the same store.
+The feed offset is stored with the rows, so a snapshotter may be stopped at any instant and another begun on the same store.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 from kqlite.errors import InventoryError, KqliteError
 from kqlite.gc_control import no_collection
@@ -23,10 +22,11 @@ from kqlite.inventory.store.maintenance import PATIENCE, Upkeep
 from kqlite.orchestration.clock import DAY, HOUR, SECOND, to_datetime
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.log import EventLog, encoded
-from kqlite.orchestration.model import Definition, FaultState, Type, state_of
+from kqlite.orchestration.model import Definition, Type
 from kqlite.snapshotter import crawl
 from kqlite.snapshotter.change_records import TABLES, ChangeRecords
 from kqlite.snapshotter.feed import NEVER_SHOWN, PAGE, Feed
+from kqlite.snapshotter.feed_offset import FeedOffset
 from kqlite.snapshotter.folding import Folder
 from kqlite.snapshotter.guest_fields import SlowGuests
 from kqlite.snapshotter.lag import Lag, Mode
@@ -54,15 +54,15 @@ class OutOfStep(InventoryError):
 
 
 @dataclass(frozen=True)
-class Progress:
+class SnapshotterStatus:
     """How a snapshotter is getting on. All times are simulated ones, in microseconds since 1970.
 
-    position: everything up to this sequence number is in. backlog: how many events are not. watermark: everything up to this time is in,
+    offset: everything up to this sequence number is in. backlog: how many events are not. watermark: everything up to this time is in,
     None before the first tick. lags: how far the watermark was behind at the last ticks. crawled: when the last crawl was, or None.
     trouble: why the last tick could not do all that it had to; "" where it could.
     """
 
-    position: int
+    offset: int
     backlog: int
     watermark: int | None
     lags: tuple[int, ...]
@@ -100,26 +100,26 @@ class Snapshotter:
         self._pending: Pending = self._resume()
 
     def _resume(self) -> Pending:
-        """Begin at the place that the store has reached."""
-        place = self._place = Place.read(self._store.position())
-        if place.sequence:
-            last = self._log.at([place.sequence])
-            if not last or self._mark(last[0]) != place.mark:
-                raise OutOfStep(f"the inventory has event {place.sequence} of a log, and this log has another one, or none")
+        """Resume at the feed offset of the store."""
+        offset = self._offset = FeedOffset.from_json(self._store.feed_offset())
+        if offset.sequence:
+            last = self._log.at([offset.sequence])
+            if not last or self._fingerprint(last[0]) != offset.fingerprint:
+                raise OutOfStep(f"the inventory has event {offset.sequence} of a log, and this log has another one, or none")
         self._definitions = {}
-        self._define(self._log.definitions(place.sequence))
+        self._define(self._log.definitions(offset.sequence))
         self._slow = SlowGuests(self._lag.slow, self._definitions)
-        self._slow.recall(self._log, place.sequence, place.time)
+        self._slow.recall(self._log, offset.sequence, offset.time)
         self._folder = Folder(self._definitions, self._slow)
         self._records = ChangeRecords(self._definitions)
-        self._feed = Feed(self._log, place.sequence, self._lag.seed, place.faults, self._lag.bound)
+        self._feed = Feed(self._log, offset.sequence, self._lag.seed, offset.faults, self._lag.bound)
         pending = Prefix if self._lag.mode is Mode.PREFIX else PerResource
-        return pending(self._feed, self._log, place.sequence, self._lag)
+        return pending(self._feed, self._log, offset.sequence, self._lag)
 
     @property
-    def position(self) -> int:
+    def offset(self) -> int:
         """Everything up to this sequence number is in the store."""
-        return self._place.sequence
+        return self._offset.sequence
 
     @property
     def last(self) -> int:
@@ -136,11 +136,11 @@ class Snapshotter:
         """How many events it has applied since it began."""
         return self._changes
 
-    def progress(self) -> Progress:
+    def status(self) -> SnapshotterStatus:
         """How it is getting on."""
-        return Progress(
-            position=self.position,
-            backlog=self._log.last - self.position,
+        return SnapshotterStatus(
+            offset=self.offset,
+            backlog=self._log.last - self.offset,
             watermark=self._watermark,
             lags=tuple(self._lags),
             crawled=self._crawled,
@@ -152,7 +152,7 @@ class Snapshotter:
         if self._lag.mode is Mode.PREFIX:
             waiting = self._log.at([sequence])
         else:
-            waiting = self._log.read(self.position, min(PAGE, sequence - self.position), NEVER_SHOWN)
+            waiting = self._log.read(self.offset, min(PAGE, sequence - self.offset), NEVER_SHOWN)
         return max((self._lag.shows_at(event, now) for event in waiting if event.type != Type.DEFINITION), default=now)
 
     def tick(self, now: int, ahead: int = 0) -> None:
@@ -164,12 +164,12 @@ class Snapshotter:
         """
         with self._lock, no_collection():
             self._now = now = max(now, self._now)
-            fresh, trouble = self.position == 0, self._trouble
+            fresh, trouble = self.offset == 0, self._trouble
             try:
                 self._trouble = ""
                 for batch in self._due(now, ahead):
                     self._apply(batch)
-                if fresh and self.position:
+                if fresh and self.offset:
                     # From here on it is known that somebody was here before.
                     self._keep_up(lambda: self._store.checkpoint(PATIENCE))
                 if self._crawl_from is None:
@@ -195,12 +195,12 @@ class Snapshotter:
         return self._pending.due(now, ahead)
 
     def _apply(self, batch: Batch) -> None:
-        place = self._place
+        offset = self._offset
         if batch.recorded:
             last = batch.recorded[-1]
             if last.type in NEVER_SHOWN:
                 [last] = self._log.at([last.sequence])
-            place = Place(batch.position, last.time, self._feed.faults, self._lag, self._mark(last))
+            offset = FeedOffset(batch.offset, last.time, self._feed.faults, self._lag, self._fingerprint(last))
         # After a failure it begins anew with the law alone, which may not show as much as was shown ahead.
         watermark = max(batch.watermark, self._watermark or 0)
         self._define(batch.shown)
@@ -211,11 +211,11 @@ class Snapshotter:
         records = self._records.of(batch.recorded)
         self._put(
             lambda: [*self._folder.fold(batch.shown, self._pending.in_order), *self._folder.fold_released(released)],
-            lambda changes: self._store.apply(changes, to_datetime(watermark), place.written(), records),
+            lambda changes: self._store.apply(changes, to_datetime(watermark), offset.to_json(), records),
         )
         self._keep_up(self._upkeep.tick)
         with self._changed:
-            self._place, self._watermark = place, watermark
+            self._offset, self._watermark = offset, watermark
             self._changes += len(batch.shown)
             self._changed.notify_all()
 
@@ -237,7 +237,7 @@ class Snapshotter:
             except HotColumnsMissing as refused:
                 self._folder.make_whole(refused.resource_type)
 
-    def _mark(self, event: Event) -> str:
+    def _fingerprint(self, event: Event) -> str:
         """What tells an event from that of another log which has the same number."""
         return blake2b(self._seed + encoded(event), digest_size=8).hexdigest()
 
@@ -252,7 +252,7 @@ class Snapshotter:
         if now - self._tidied < _TIDY_EVERY:
             return
         self._tidied = now
-        self._store.forget_deletions(self.position)
+        self._store.forget_deletions(self.offset)
         for table in TABLES:
             self._store.forget_records(table, to_datetime(now - self._kept))
 
@@ -265,7 +265,7 @@ class Snapshotter:
             self._pending.found(lost)
             for batch in self._due(now):
                 self._apply(batch)
-            found = crawl.differences(self._log, self._store, self.position, self._definitions)
+            found = crawl.differences(self._log, self._store, self.offset, self._definitions)
             for start in range(0, len(found.stale), PAGE):
                 events = self._log.at(found.stale[start : start + PAGE])
                 self._store.apply(self._folder.fold(events, complete=False), None)
@@ -280,34 +280,7 @@ class Snapshotter:
     def wait_for(self, sequence: int, timeout: float) -> bool:
         """Wait until another thread's ticks have brought this event in; False where `timeout` seconds passed first."""
         with self._changed:
-            return self._changed.wait_for(lambda: self.position >= sequence, timeout)
-
-
-class Place(NamedTuple):
-    """Where in a log a store is, as it is noted in the store.
-
-    sequence, time: of the last event that is in. faults: those of the feed that hold there. lag: by which it has come there.
-    mark: tells the event from that of another log.
-    """
-
-    sequence: int = 0
-    time: int = 0
-    faults: tuple[FaultState, ...] = ()
-    lag: Lag = Lag()
-    mark: str = ""
-
-    @classmethod
-    def read(cls, text: str | None) -> Place:
-        """The place that a store has noted."""
-        if text is None:
-            return cls()
-        noted = json.loads(text)
-        faults = tuple(cast("FaultState", state_of(Type.FAULT, fault)) for fault in noted["faults"])
-        return cls(noted["sequence"], noted["time"], faults, Lag.read(noted["lag"]), noted["mark"])
-
-    def written(self) -> str:
-        """What is noted."""
-        return json.dumps({**self._asdict(), "lag": self.lag.written()})
+            return self._changed.wait_for(lambda: self.offset >= sequence, timeout)
 
 
 class Ticker:

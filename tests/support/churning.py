@@ -1,6 +1,6 @@
 """A seeded stream of changes to resources of a few types, the store that takes them, and a dict that says what must come of it.
 
-Run as a program it feeds a data directory, from the position that is stored there, until it is killed:
+Run as a program it feeds a data directory, from the feed_offset that is stored there, until it is killed:
 
     python -m tests.support.churning DIRECTORY SEED STEPS
 """
@@ -227,9 +227,9 @@ def apply(store: Store, step: Step, known: Mapping[str, Event]) -> None:
     for event in step.events:
         by_type[event.type].append(event)
     changes = [_changes(type_, events, step, known) for type_, events in by_type.items()]
-    position = json.dumps({"step": step.number})
+    feed_offset = json.dumps({"step": step.number})
     try:
-        store.apply(changes, NOON + timedelta(seconds=step.number), position, _records(step))
+        store.apply(changes, NOON + timedelta(seconds=step.number), feed_offset, _records(step))
     except HotColumnsMissing:
         apply(store, replace(step, leaves=False), known)
 
@@ -293,9 +293,9 @@ def check(store: Store, model: Model) -> None:
     assert sorted(int(row["name"]) for row in stored(store, "resourcechanges")) == model.records
 
 
-def position_of(store: Store) -> int:
-    position = store.position()
-    return 0 if position is None else json.loads(position)["step"]
+def step_of(store: Store) -> int:
+    feed_offset = store.feed_offset()
+    return 0 if feed_offset is None else json.loads(feed_offset)["step"]
 
 
 def sources(store: Store) -> Mapping[str, frozenset[str] | None]:
@@ -308,7 +308,7 @@ def feed(directory: Path, seed: int, count: int) -> None:
     from kqlite.directory.data_directory import DataDirectory
 
     store = Store.open(DataDirectory.open_or_create(directory), fed=True)
-    reached, model = position_of(store), Model()
+    reached, model = step_of(store), Model()
     print("open", flush=True)
     for step in Stream(seed).steps(count):
         if step.number > reached:

@@ -89,13 +89,13 @@ def told(event: Event) -> bool:
     return event.kind in _WORDS and event.type in RESOURCES | CONTAINERS
 
 
-def check_records(found: Mapping[int, Mapping[str, Any]], log: EventLog, position: int, now: int) -> None:
-    """There is one record of each event of a resource up to a position, as far as it is not too old: no gap, and none twice.
+def check_records(found: Mapping[int, Mapping[str, Any]], log: EventLog, offset: int, now: int) -> None:
+    """There is one record of each event of a resource up to a offset, as far as it is not too old: no gap, and none twice.
 
     now: the simulated time. What is older than 14 days is gone within the hour after.
     """
     for event in every_event(log):
-        if not told(event) or event.sequence > position:
+        if not told(event) or event.sequence > offset:
             assert event.sequence not in found, f"a record of {event}"
             continue
         age = now - event.time

@@ -62,7 +62,7 @@ class Small:
         version: How often its partitions were changed.
         tables: The partitions, by resource table and source.
         watermark: The time up to which the inventory is complete.
-        position: How far the snapshotter has read the change feed, in its own text.
+        feed_offset: How far the snapshotter has read the change feed, in its own text.
         tombstones: By resource table and key, the sequence number of the deletion.
         noted: By resource table and minute, the highest sequence number of the minute's records, and the time of the newest.
     """
@@ -70,7 +70,7 @@ class Small:
     version: int = 0
     tables: Mapping[str, Mapping[str, HeldPartition]] = field(default_factory=dict)
     watermark: datetime | None = None
-    position: str | None = None
+    feed_offset: str | None = None
     tombstones: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     noted: Mapping[tuple[str, datetime], tuple[int, datetime]] = field(default_factory=dict)
 
@@ -95,7 +95,7 @@ class Small:
         """What there is, by source."""
         return {source: held for sources in self.tables.values() for source, held in sources.items()}
 
-    def applied(self, deliveries: Sequence[Delivery], watermark: datetime | None, position: str | None) -> "Small | None":
+    def applied(self, deliveries: Sequence[Delivery], watermark: datetime | None, feed_offset: str | None) -> "Small | None":
         """The inventory with changes and records, as `Store.apply` says; None where it is no small one any more."""
         if self._is_too_much(deliveries):
             return None
@@ -114,7 +114,9 @@ class Small:
             else:
                 sources[delivery.source] = held
         later = max((time for time in (self.watermark, watermark) if time is not None), default=None)
-        after = replace(self, tables=tables, tombstones=tombstones, noted=noted, watermark=later, position=position or self.position)
+        after = replace(
+            self, tables=tables, tombstones=tombstones, noted=noted, watermark=later, feed_offset=feed_offset or self.feed_offset
+        )
         return after if after.resources == self.resources else replace(after, version=self.version + 1)
 
     def _is_too_much(self, deliveries: Sequence[Delivery]) -> bool:

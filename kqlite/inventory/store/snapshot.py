@@ -1,5 +1,6 @@
 """A snapshot: a catalog, rows and a watermark that belong together, and the cursor on which they are read."""
 
+import json
 import threading
 import time
 from collections.abc import Mapping
@@ -53,7 +54,7 @@ class Snapshot:
     """Rows and schema as of one moment, whatever is written meanwhile.
 
     watermark: the time up to which the inventory is complete, aware and UTC; None where nothing says so.
-    position: what the feeder of changes has noted of its own place, or None.
+    feed_offset: how far the change feed was read, as text of the feed's own; None where no feed brings changes.
     held: what stays in Arrow, by source; registered when a query names it, since that takes as long as a small query.
     most_bytes: an answer that is larger ends, while it is being made, with AnswerTooLarge; None is no bound.
     """
@@ -63,12 +64,12 @@ class Snapshot:
         cursor: Cursor,
         catalog: InventoryCatalog,
         watermark: datetime | None,
-        position: str | None = None,
+        feed_offset: str | None = None,
         held: "Mapping[str, HeldPartition] | None" = None,
     ) -> None:
         self.catalog = catalog
         self.watermark = watermark
-        self.position = position
+        self.feed_offset = feed_offset
         self.most_bytes: int | None = None
         self.is_left = False
         """Whether a query is still on the cursor for which nobody waits."""
@@ -76,6 +77,11 @@ class Snapshot:
         self._held = dict(held or {})
         self._expired: SnapshotExpired | None = None
         self._busy = threading.Lock()
+
+    @property
+    def sequence(self) -> int | None:
+        """The sequence number of the last event that is in, which the feed offset has as a member; None where no feed brings changes."""
+        return None if self.feed_offset is None else int(json.loads(self.feed_offset)["sequence"])
 
     def run(self, sql: str, parameters: Mapping[str, object] | None = None) -> "pa.Table":
         """All rows of a query, whose parameters are written `$name`. What a signal's handler raises, as Ctrl-C does, ends it."""

@@ -90,8 +90,8 @@ class Store:
     def open(cls, directory: DataDirectory, optimizer: bool = True, *, fed: bool = False, time_limit: timedelta | None = None) -> "Store":
         """The inventory of a data directory, to be read, and written too if the directory is held alone.
 
-        fed: changes come from a log that keeps all since the stored position. Then what is applied becomes durable with the next
-        checkpoint, and after a crash the file is as it was at the last one, rows, watermark and position alike; what is loaded is durable
+        fed: changes come from a log that keeps all since the stored feed offset. Then what is applied becomes durable with the next
+        checkpoint, and after a crash the file is as it was at the last one, rows, watermark and feed offset alike; loaded rows are durable
         at once, as ever. time_limit: how long a snapshot may last; one that is held longer keeps checkpoints waiting, and memory.
         Raises InventoryError.
         """
@@ -148,10 +148,10 @@ class Store:
         if view.held is None:
             cursor.execute("BEGIN TRANSACTION")
             state = self._database.state(cursor)
-            return Snapshot(cursor, self._catalog(cursor, state.version, view.registry), state.watermark, state.position)
+            return Snapshot(cursor, self._catalog(cursor, state.version, view.registry), state.watermark, state.feed_offset)
         small = view.held
         catalog = InventoryCatalog(small.version << _REGISTRATION_BITS | view.registry.changes, small.resources, view.registry.tables)
-        return Snapshot(cursor, catalog, small.watermark, small.position, small.by_source())
+        return Snapshot(cursor, catalog, small.watermark, small.feed_offset, small.by_source())
 
     def _catalog(self, cursor: Cursor, version: int, registry: Registry) -> InventoryCatalog:
         resources = self._resources.get(version)
@@ -161,10 +161,10 @@ class Store:
             self._resources = {version: resources}
         return InventoryCatalog((version + 1) << _REGISTRATION_BITS | registry.changes, resources, registry.tables)
 
-    def position(self) -> str | None:
-        """What the feeder of changes has noted of its place, in the transaction that brought the last of them; or None."""
+    def feed_offset(self) -> str | None:
+        """The feed offset as of the last transaction; None where no feed brings changes."""
         with self.snapshot() as snapshot:
-            return snapshot.position
+            return snapshot.feed_offset
 
     def sequences(self, table: str, resource_type: str | None = None) -> "pa.Table":
         """The columns `_key` and `_seq` of all rows of a resource table, in no order; those of one type (any case) if one is named."""
@@ -200,7 +200,7 @@ class Store:
         with self._database.writing() as cursor:
             before = system_tables.state(cursor)
             small.write(cursor)
-            after = State(before.version + 1 + small.version, small.watermark, small.position)
+            after = State(before.version + 1 + small.version, small.watermark, small.feed_offset)
             system_tables.write_catalog(cursor, InventoryCatalog(0, small.resources, {}), after.version)
             system_tables.advance(cursor, before, after)
 
@@ -276,16 +276,16 @@ class Store:
         return new
 
     def apply(
-        self, changes: Iterable[Changes], watermark: datetime | None, position: str | None = None, records: Iterable[Records] = ()
+        self, changes: Iterable[Changes], watermark: datetime | None, feed_offset: str | None = None, records: Iterable[Records] = ()
     ) -> None:
         """Bring changes in, add records, and bring the watermark forward, in one transaction.
 
         A change that is not newer than what is stored changes nothing. Records are added as they are: whoever may bring them again asks
-        for the position first. position: the feeder's own note of its place, any text; None leaves the one that is stored.
+        for the feed offset first. feed_offset: how far the change feed was read, as text of the feed's own; None leaves the stored one.
         """
         written: list[tuple[str, WrittenRows]] = []
         deliveries = [*changes, *records]
-        if self._stays_small and self._change_small(lambda small: small.applied(deliveries, watermark, position)):
+        if self._stays_small and self._change_small(lambda small: small.applied(deliveries, watermark, feed_offset)):
             return
         with self._alone():
             indexes = self._indexes(deliveries)
@@ -302,7 +302,7 @@ class Store:
                 if catalog != first:
                     version += 1
                     system_tables.write_catalog(cursor, catalog, version)
-                after = State(version, watermark, before.position if position is None else position)
+                after = State(version, watermark, before.feed_offset if feed_offset is None else feed_offset)
                 system_tables.advance(cursor, before, after)
             self.wear.note(written)
             if catalog != first:

@@ -42,33 +42,33 @@ class State:
     """How far the inventory has come.
 
     version: how often the catalog was changed. watermark: the time up to which the inventory is complete, aware and UTC; None where nothing
-    says so. position: what the feeder of changes has noted of its own place, or None.
+    says so. feed_offset: how far the snapshotter has read the change feed, in its own text; None where none has.
     """
 
     version: int
     watermark: datetime | None
-    position: str | None
+    feed_offset: str | None
 
 
 def state(cursor: Cursor, sql: str = STATE) -> State:
     """The state. As the first read of a transaction it fixes what the transaction sees; BEGIN does not."""
     # All rows are fetched: a cursor with rows left refuses other work.
-    [(version, ticks, position)] = cursor.execute(sql).fetchall()
-    return State(version, None if ticks is None else _time(ticks), position)
+    [(version, ticks, feed_offset)] = cursor.execute(sql).fetchall()
+    return State(version, None if ticks is None else _time(ticks), feed_offset)
 
 
 def advance(cursor: Cursor, before: State, after: State, *, may_go_back: bool = False) -> None:
     """Store a later state; a watermark that is none stays what it was, and so does an earlier one unless it may go back."""
     known = [time for time in (before.watermark, after.watermark) if time is not None]
     watermark = after.watermark if may_go_back and after.watermark is not None else max(known, default=None)
-    after = State(after.version, watermark, after.position)
+    after = State(after.version, watermark, after.feed_offset)
     if after == before:
         return
     # Replaced and not updated: a reader older than an UPDATE keeps every checkpoint waiting.
     cursor.execute("DELETE FROM _state")
     cursor.execute(
         "INSERT INTO _state VALUES ($version, $ticks, $position)",
-        {"version": after.version, "ticks": None if watermark is None else _ticks(watermark), "position": after.position},
+        {"version": after.version, "ticks": None if watermark is None else _ticks(watermark), "position": after.feed_offset},
     )
 
 
