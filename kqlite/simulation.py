@@ -1,4 +1,4 @@
-"""A change's whole way on one clock: the control plane that a Python user holds.
+"""A change's whole way on one clock: the simulation that a Python user holds.
 
 >>> simulation = Simulation()
 >>> _ = simulation.create_scale_set("web", capacity=3)
@@ -33,30 +33,35 @@ from kqlite.orchestration.errors import ArmError, CoreError
 from kqlite.orchestration.events import Event
 from kqlite.orchestration.log import EventLog, MemoryLog, SqliteLog
 from kqlite.orchestration.model import Type
+from kqlite.orchestration.request_bodies import require_text, scale_set_body, vm_body
 from kqlite.orchestration.saved_state import SavedState
 from kqlite.snapshotter.lag import Lag
 
 LOG_NAME = LOG
 STATE_NAME = "events.state"
 TOP_LEVEL_MEMBERS = (LOG_NAME, f"{LOG_NAME}-wal", f"{LOG_NAME}-shm", "events.lock", STATE_NAME)
-"""What a simulation keeps in its directory."""
+"""Names of the files that a simulation keeps in its directory."""
 
 API_VERSION = "2023-09-01"
-"""Of the requests that conveniences make: with it every property is known."""
-_IMAGE = {"publisher": "Canonical", "offer": "UbuntuServer", "sku": "18.04-LTS", "version": "latest"}
+"""The api-version that convenience methods send; it knows every property that they can set."""
 
 
 class Simulation:
     """A local control plane for virtual machine scale sets with Flexible orchestration.
 
-    path: a directory that keeps the log, made when it is absent; a simulation there goes on from its log. None: in memory.
-    seed: of every random draw; a simulation that goes on keeps its own. clock: None is a manual clock from 2021-08-11T00:00Z.
-    profile: "preview-2021" or "ga". subscriptions: how many. features: the preview features that are registered from the start, or "all";
-        with () a subscription has to register them first, as in 2021.
-    synchronous: "FULL", or "NORMAL" where the last commits may be lost in a power cut.
-    lag: how late the inventory shows a change: seconds, a timedelta, text ("30s", "1s..60s", "measured" as in the real service, any of
-        them also after "per-resource"), or a `snapshotter.lag.Lag`.
-    activity: how busy the fleet is by itself: "none", "calm", "normal" or "wild", see the property. None: as it was left, at first "none".
+    Args:
+        path: A directory that keeps the log, made where there is none. A simulation that is there continues from its log. None: in memory.
+        seed: Of every random draw. A simulation that continues keeps its own.
+        clock: None is a manual clock that begins at 2021-08-11T00:00Z.
+        profile: "preview-2021" or "ga".
+        subscriptions: How many subscriptions there are.
+        features: The preview features that are registered from the start, or "all". With () a subscription has to register each feature
+            before it is used, as in 2021.
+        synchronous: "FULL", or "NORMAL" where a power cut may lose the last commits.
+        lag: How late the inventory shows a change: seconds, a timedelta, text ("30s", "1s..60s", "measured" as in the real service, each
+            also after "per-resource"), or a `snapshotter.lag.Lag`.
+        activity: How busy the fleet is by itself: "none", "calm", "normal" or "wild", see the property. None keeps the level of the log;
+            in a new log that is "none".
     """
 
     def __init__(
@@ -107,7 +112,7 @@ class Simulation:
         self.close()
 
     def close(self) -> None:
-        """Give back the log and the inventory. What was answered is durable already. Again, it does nothing."""
+        """Close the inventory and the log. Every answered request is durable already. A second call does nothing."""
         if self._closed:
             return
         self._closed = True
@@ -134,10 +139,12 @@ class Simulation:
 
     @property
     def inventory(self) -> Connection:
-        """The inventory that follows this simulation, late: what `Connection` says, with the simulated time for `now()`.
+        """The inventory that follows this simulation, late: a `Connection` whose `now()` is the simulated time.
 
-        It begins when it is first asked for. In a directory other processes share it from then on, by `kqlite.connect`.
-        Raises InventoryError where the directory is not to be had, or this is closed.
+        The first access opens it. From then on other processes share it where this simulation has a directory, by `kqlite.connect`.
+
+        Raises:
+            InventoryError: The directory cannot be opened, or this simulation is closed.
         """
         self._check_open()
         with self._opening:
@@ -150,10 +157,10 @@ class Simulation:
     def _follow(self) -> LiveInventory:
         plane = self._plane
         pass_time = None if plane.clock.mode == "scaled" else lambda duration: plane.advance_to(plane.now + duration)
-        # Another thread may read while this one is in the middle of a commit.
+        # A reader of its own: the snapshotter thread reads while this thread may be in the middle of a commit.
         log = self._log if self._directory is None else SqliteLog(self._directory / LOG_NAME, read_only=True)
-        # Who finds the inventory this old brings it up before he asks, which on a busy machine may take as long.
-        overdue = self._lag.bound - min(self._lag.bound // 2, round(2 * plane.clock.speed * SECOND))
+        # A query that finds the inventory this old applies due changes itself. The rest of the bound is left for that work.
+        max_age = self._lag.bound - min(self._lag.bound // 2, round(2 * plane.clock.speed * SECOND))
         return LiveInventory(
             log,
             self._lag,
@@ -162,7 +169,7 @@ class Simulation:
             self._directory,
             TOP_LEVEL_MEMBERS,
             plane.catch_up,
-            overdue,
+            max_age,
             plane.clock.speed,
             lambda: plane.trouble,
         )
@@ -180,20 +187,20 @@ class Simulation:
     # Requests
 
     def arm(self, method: str, path_and_query: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
-        """One ARM request; the answer's `status`, `headers` and `body` (parsed JSON)."""
+        """Send one ARM request. The answer has `status`, `headers` and `body` (parsed JSON)."""
         self._check_open()
         _check_request((method, path_and_query, body, headers))
         return self._door.handle(method, path_and_query, body, headers)
 
     def arm_many(self, requests: Iterable[Sequence[Any]]) -> list[Answer]:
-        """Several ARM requests at one time, each (method, path and query[, body[, headers]]); no answer is given before all are durable."""
+        """Send several ARM requests at one simulated time, each (method, path and query[, body[, headers]]), in one commit."""
         self._check_open()
         if not isinstance(requests, Iterable):
             raise TypeError(f"requests come one after the other, and {requests!r} holds none")
-        asked = [_check_request(request) for request in requests]  # whoever makes them may take his time
+        checked_requests = [_check_request(request) for request in requests]  # before the lock: a generator may be slow
         with self._plane.lock:
             self._plane.catch_up()
-            answers = [self._door.handle(method, path, body, headers, commit=False) for method, path, body, headers in asked]
+            answers = [self._door.handle(method, path, body, headers, commit=False) for method, path, body, headers in checked_requests]
             self._plane.commit()
         return answers
 
@@ -206,7 +213,7 @@ class Simulation:
     # Time
 
     def advance(self, by: float | timedelta | str = 0) -> None:
-        """Let simulated time pass: seconds, a timedelta, or text such as "61s" or "PT5M". The time reached is durable."""
+        """Let simulated time pass: seconds, a timedelta, or text such as "61s" or "PT5M". The new time is durable."""
         self._check_open()
         self._plane.advance(duration(by))
 
@@ -223,7 +230,7 @@ class Simulation:
         """How busy the fleet is by itself: "none", "calm", "normal" or "wild".
 
         People stop, start and tag VMs, pipelines deploy, Azure evicts and maintains, and extensions fail, as often as
-        `orchestration.activity_rates` says. What is set holds from then on, and in a directory for those who continue it.
+        `orchestration.activity_rates` says. The log keeps the level, so a simulation that continues has it, too.
         Setting it raises CoreError where there is no such level.
         """
         return self._activity.level
@@ -234,13 +241,19 @@ class Simulation:
         self._activity.set_level(level)
 
     def feed_metric(self, resource_id: str, name: str, value: float) -> None:
-        """From now on, and until the next value, the metric of a set (each instance shows it) or of one instance has this value.
+        """Set the value of a metric, from now until the next call.
 
-        Raises CoreError for an id that is no scale set and no VM, or a value that is no number.
+        Args:
+            resource_id: The id of a scale set, all instances of which get the value, or of one VM.
+            name: The metric's name, such as "Percentage CPU".
+            value: Its new value.
+
+        Raises:
+            CoreError: No scale set and no VM has this id, or the value is no number.
         """
         self._check_open()
-        _text("the id of a resource", resource_id)
-        _text("the name of a metric", name)
+        require_text("the id of a resource", resource_id)
+        require_text("the name of a metric", name)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
             raise CoreError(f"a metric's value is a number, not {value!r}")
         folded = resource_id.lower()
@@ -251,7 +264,7 @@ class Simulation:
         self._plane.request(lambda recorder: metrics.feed(recorder, resource_id, name, float(value)), "metrics/write")
 
     def inject(self, fault: Mapping[str, Any]) -> str:
-        """A fault, `{"fault": name, ..}`; the id by which `recover` ends it. Raises CoreError for an unknown name, key or value."""
+        """Inject a fault, `{"fault": name, ..}`; gives its id for `recover`. Raises CoreError for an unknown name, key or value."""
         self._check_open()
         if not isinstance(fault, Mapping):
             raise TypeError(f'a fault is a mapping such as {{"fault": "allocation", "region": "eastus"}}, and not {fault!r}')
@@ -260,12 +273,12 @@ class Simulation:
     def recover(self, fault_id: str) -> None:
         """End a fault now. Raises CoreError for an unknown id."""
         self._check_open()
-        _text("the id of a fault", fault_id)
+        require_text("the id of a fault", fault_id)
         self._plane.recover(fault_id)
 
     @property
     def faults(self) -> list[dict[str, Any]]:
-        """The faults that hold now, or will begin."""
+        """The faults that are active now, or will begin."""
         self._check_open()
         return outages.list_active(self._plane.recorder)
 
@@ -276,76 +289,27 @@ class Simulation:
         _whole_number("the limit", limit)
         return self._log.read(after, limit)
 
-    # Conveniences, thin over the same requests: they give the resource's document, and raise ArmError where the request is refused.
+    # Convenience methods. Each sends ARM requests, gives the resource's document, and raises ArmError where a request is refused.
 
     def create_group(self, name: str = "rg", location: str = "eastus", subscription: str | None = None) -> dict[str, Any]:
-        """A resource group; one that exists stays as it is."""
+        """Create a resource group; one that exists is left unchanged."""
         return self._ask("PUT", self._group_path(name, subscription), {"location": location})
 
-    def create_scale_set(
-        self,
-        name: str,
-        group: str = "rg",
-        *,
-        location: str = "eastus",
-        capacity: int = 0,
-        size: str = "Standard_D2s_v3",
-        domains: int = 1,
-        zone: str | None = None,
-        profile: Mapping[str, Any] | None = None,
-        tags: Mapping[str, str] | None = None,
-        health: bool = False,
-        subscription: str | None = None,
-        **properties: Any,
-    ) -> dict[str, Any]:
-        """A Flexible scale set, with its resource group where that is absent.
+    def create_scale_set(self, name: str, group: str = "rg", *, subscription: str | None = None, **options: Any) -> dict[str, Any]:
+        """Create a Flexible scale set, and its resource group where that does not exist.
 
-        profile: a virtualMachineProfile; a small Linux one is the default. health: adds the Application Health extension.
-        properties: more of the set's `properties`, by their Azure names.
+        Args:
+            name: The scale set's name.
+            group: The name of its resource group.
+            subscription: The id of its subscription; None is the first.
+            options: `location`, `capacity`, `size`, `domains`, `zone`, `profile`, `tags`, `health`, and other members of the scale set's
+                `properties` by their ARM names, as of `set_body`.
         """
-        self._ensure_group(group, location, subscription)
-        options: dict[str, Any] = {
-            "location": location,
-            "capacity": capacity,
-            "size": size,
-            "domains": domains,
-            "zone": zone,
-            "profile": profile,
-        }
-        body = self.set_body(name, **options, tags=tags, health=health, **properties)
+        body = self.set_body(name, **options)
+        self._ensure_group(group, body["location"], subscription)
         return self._ask("PUT", self._path(group, subscription, Type.SCALE_SET, name), body)
 
-    @staticmethod
-    def set_body(
-        name: str,
-        *,
-        location: str = "eastus",
-        capacity: int = 0,
-        size: str = "Standard_D2s_v3",
-        domains: int = 1,
-        zone: str | None = None,
-        profile: Mapping[str, Any] | None = None,
-        tags: Mapping[str, str] | None = None,
-        health: bool = False,
-        **properties: Any,
-    ) -> dict[str, Any]:
-        """The body that `create_scale_set` sends."""
-        _text("the name of a scale set", name)
-        body: dict[str, Any] = {
-            "location": location,
-            "sku": {"name": size, "tier": "Standard", "capacity": capacity},
-            "tags": _mapping("tags", tags) or {},
-            "properties": {
-                "orchestrationMode": "Flexible",
-                "singlePlacementGroup": False,
-                "platformFaultDomainCount": domains,
-                "virtualMachineProfile": vm_profile(name, health=health) if profile is None else _mapping("profile", profile),
-                **properties,
-            },
-        }
-        if zone is not None:
-            body["zones"] = [zone]
-        return body
+    set_body = staticmethod(scale_set_body)
 
     def _ensure_group(self, group: str, location: str, subscription: str | None) -> None:
         if self.arm("HEAD", self._with_version(self._group_path(group, subscription))).status == 404:
@@ -356,55 +320,32 @@ class Simulation:
         return self._ask("PATCH", self._path(group, subscription, Type.SCALE_SET, name), {"sku": {"capacity": capacity}})
 
     def create_vm(
-        self,
-        name: str,
-        group: str = "rg",
-        *,
-        scale_set: str | None = None,
-        location: str = "eastus",
-        size: str = "Standard_D2s_v3",
-        domain: int | None = None,
-        zone: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        subscription: str | None = None,
-        **properties: Any,
+        self, name: str, group: str = "rg", *, scale_set: str | None = None, subscription: str | None = None, **options: Any
     ) -> dict[str, Any]:
-        """A VM, alone or into a scale set of the same group."""
-        self._ensure_group(group, location, subscription)
+        """Create a VM, and its resource group where that does not exist.
+
+        Args:
+            name: The VM's name.
+            group: The name of its resource group.
+            scale_set: The name of a scale set of the same group; None for a VM without a scale set.
+            subscription: The id of its subscription; None is the first.
+            options: `location`, `size`, `domain`, `zone`, `tags`, and other members of the VM's `properties` by their ARM names, as of
+                `orchestration.request_bodies.vm_body`.
+        """
         if scale_set is not None:
             scale_set = self._path(group, subscription, Type.SCALE_SET, scale_set)
-        body = self.vm_body(name, scale_set=scale_set, location=location, size=size, domain=domain, zone=zone, tags=tags, **properties)
+        body = self.vm_body(name, scale_set=scale_set, **options)
+        self._ensure_group(group, body["location"], subscription)
         return self._ask("PUT", self._path(group, subscription, Type.VM, name), body)
 
-    def vm_body(
-        self,
-        name: str,
-        *,
-        scale_set: str | None = None,
-        location: str = "eastus",
-        size: str = "Standard_D2s_v3",
-        domain: int | None = None,
-        zone: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        **properties: Any,
-    ) -> dict[str, Any]:
-        """The body that `create_vm` sends; `scale_set` is an id, or a name in the group "rg"."""
-        wanted: dict[str, Any] = {
-            "hardwareProfile": {"vmSize": size},
-            "storageProfile": {"imageReference": dict(_IMAGE), "osDisk": {"createOption": "FromImage"}},
-            "osProfile": {"computerName": name, "adminUsername": "azureuser"},
-            "networkProfile": {"networkApiVersion": "2020-11-01", "networkInterfaceConfigurations": [_nic(f"{name}-nic")]},
-            **properties,
-        }
-        if scale_set is not None:
-            known = scale_set if scale_set.startswith("/") else self._path("rg", None, Type.SCALE_SET, scale_set)
-            wanted["virtualMachineScaleSet"] = {"id": known}
-        if domain is not None:
-            wanted["platformFaultDomain"] = domain
-        return {"location": location, "tags": _mapping("tags", tags) or {}, "properties": wanted, **({"zones": [zone]} if zone else {})}
+    def vm_body(self, name: str, *, scale_set: str | None = None, **options: Any) -> dict[str, Any]:
+        """The body that `create_vm` sends. scale_set: an id, or the name of a scale set in the group "rg"."""
+        if scale_set is not None and not scale_set.startswith("/"):
+            scale_set = self._path("rg", None, Type.SCALE_SET, scale_set)
+        return vm_body(name, scale_set=scale_set, **options)
 
     def act(self, vm: str, action: str, group: str = "rg", subscription: str | None = None) -> None:
-        """An action on a VM ("start", "powerOff", "deallocate", "restart", ..), or "delete"."""
+        """Send an action of a VM ("start", "powerOff", "deallocate", "restart", ..), or delete the VM ("delete")."""
         path = self._path(group, subscription, Type.VM, vm)
         if action == "delete":
             self._ask("DELETE", path)
@@ -412,7 +353,7 @@ class Simulation:
             self._ask("POST", f"{path}/{action}")
 
     def instances(self, name: str, group: str = "rg", subscription: str | None = None) -> list[dict[str, Any]]:
-        """The VMs of a scale set, each as a document with its instance view."""
+        """The VMs of a scale set, each as its document with the instance view."""
         set_id = self._path(group, subscription, Type.SCALE_SET, name)
         query = f"$filter='virtualMachineScaleSet/id' eq '{set_id}'&$expand=instanceView"
         path = f"{self._group_path(group, subscription)}/providers/{Type.VM}?api-version={API_VERSION}&{query}"
@@ -425,7 +366,7 @@ class Simulation:
         return found
 
     def get(self, resource_id: str) -> dict[str, Any]:
-        """The document of a resource, with the instance view where it has one."""
+        """The document of a resource, with its instance view if it has one."""
         return self._ask("GET", f"{resource_id}?$expand=instanceView")
 
     def _ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
@@ -456,19 +397,13 @@ def _whole_number(name: str, value: object) -> None:
         raise TypeError(f"{name} is a whole number, and not {value!r}")
 
 
-def _mapping(name: str, value: object) -> dict[str, Any] | None:
-    if value is not None and not isinstance(value, Mapping):
-        raise TypeError(f"{name}: values by name, and not {value!r}")
-    return None if value is None else dict(value)
-
-
 def _check_request(request: Sequence[Any]) -> tuple[Any, Any, Any, Any]:
-    """A request with all its parts."""
+    """A request as (method, path and query, body, headers). Raises TypeError for other types."""
     if not isinstance(request, Sequence) or isinstance(request, str | bytes) or not 2 <= len(request) <= 4:
         raise TypeError(f"a request is (method, path and query[, body[, headers]]), and not {request!r}")
     method, path, body, headers = (*request, None, None)[:4]
-    _text("the method of a request", method)
-    _text("the path of a request", path)
+    require_text("the method of a request", method)
+    require_text("the path of a request", path)
     if headers is not None:
         _check_headers(headers)
     return method, path, body, headers
@@ -479,46 +414,12 @@ def _check_headers(headers: object) -> None:
         raise TypeError(f"the headers of a request are texts by name, and not {headers!r}")
 
 
-def _text(name: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} is text, and not {value!r}")
-
-
 def checked(answer: Answer) -> dict[str, Any]:
-    """The document of an answer. Raises ArmError for a refusal."""
+    """The document of an answer. Raises ArmError where the request was refused."""
     if answer.status >= 400:
         error = (answer.body or {}).get("error") or {}
         raise ArmError(answer.status, error.get("code", ""), error.get("message", ""), error.get("target", ""), error.get("details", ()))
     return answer.body if isinstance(answer.body, dict) else {}
-
-
-def _nic(name: str) -> dict[str, Any]:
-    subnet = "/subscriptions/s/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/vnet/subnets/default"
-    pool = "/subscriptions/s/resourceGroups/net/providers/Microsoft.Network/loadBalancers/lb/backendAddressPools/pool"
-    ip = {"name": "ipconfig", "properties": {"subnet": {"id": subnet}, "loadBalancerBackendAddressPools": [{"id": pool}]}}
-    return {"name": name, "properties": {"primary": True, "ipConfigurations": [ip]}}
-
-
-def vm_profile(prefix: str, health: bool = False) -> dict[str, Any]:
-    """A small Linux profile; with the Application Health extension where `health` says so."""
-    profile: dict[str, Any] = {
-        "osProfile": {"computerNamePrefix": prefix[:8], "adminUsername": "azureuser"},
-        "storageProfile": {
-            "imageReference": dict(_IMAGE),
-            "osDisk": {"createOption": "FromImage", "managedDisk": {"storageAccountType": "Premium_LRS"}},
-        },
-        "networkProfile": {"networkApiVersion": "2020-11-01", "networkInterfaceConfigurations": [_nic("nic")]},
-    }
-    if health:
-        settings = {"protocol": "http", "port": 80, "requestPath": "/health"}
-        probe = {
-            "publisher": "Microsoft.ManagedServices",
-            "type": "ApplicationHealthLinux",
-            "typeHandlerVersion": "1.0",
-            "settings": settings,
-        }
-        profile["extensionProfile"] = {"extensions": [{"name": "health", "properties": probe}]}
-    return profile
 
 
 def refuse_imported(directory: Path) -> None:

@@ -18,7 +18,8 @@ from kqlite.orchestration.errors import CoreError
 from kqlite.orchestration.events import Event, Kind
 from kqlite.orchestration.log import EventLog, MemoryLog, encoded, every_event
 from kqlite.orchestration.model import Type
-from kqlite.simulation import Simulation, vm_profile
+from kqlite.orchestration.request_bodies import vm_profile
+from kqlite.simulation import Simulation
 from tests.support.arm_rows import state_of
 from tests.support.live_checks import assert_same, shown
 from tests.support.random_world import run

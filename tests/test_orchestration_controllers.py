@@ -7,7 +7,8 @@ import pytest
 from kqlite.orchestration.controllers.repair import batch
 from kqlite.orchestration.events import Kind
 from kqlite.orchestration.model import Type
-from kqlite.simulation import Simulation, vm_profile
+from kqlite.orchestration.request_bodies import vm_profile
+from kqlite.simulation import Simulation
 
 RG = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg"
 VMS = f"{RG}/providers/Microsoft.Compute/virtualMachines"

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from kqlite.orchestration.placement import regular_share
-from kqlite.simulation import Simulation, vm_profile
+from kqlite.orchestration.request_bodies import vm_profile
+from kqlite.simulation import Simulation
 
 RG = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg"
 VMS = f"{RG}/providers/Microsoft.Compute/virtualMachines"

@@ -18,7 +18,8 @@ from azure.core.utils import case_insensitive_dict
 from azure.mgmt.compute import ComputeManagementClient
 
 from kqlite.orchestration.clock import Clock
-from kqlite.simulation import Simulation, vm_profile
+from kqlite.orchestration.request_bodies import vm_profile
+from kqlite.simulation import Simulation
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 

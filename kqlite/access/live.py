@@ -1,7 +1,17 @@
-"""A simulation's inventory: the store that follows its log, the snapshotter that brings it on, and what a connection asks of both.
+"""The inventory of a running simulation: the store that follows its log, the snapshotter that applies changes, and the updater of queries.
 
-Where the clock moves by itself a thread brings changes in as their lag passes; where it moves only when it is told, nothing can change
-between two queries, and each brings in what is due. In a data directory the process that simulates holds the inventory, and shares it.
+With a clock that moves by itself, the snapshotter thread applies changes as their lag passes. With a manual clock nothing can change
+between two queries, so each query first applies the changes that are due. The process that simulates in a data directory holds the
+directory's lock, and answers the queries of other processes.
+
+An example: a change happens at 12:00:00, its lag is 30 s, and `now` is the simulated time of a query.
+
+| clock | `now` | what happens |
+|---|---|---|
+| manual | 12:00:10 | `refresh` ticks the snapshotter: nothing is due |
+| manual | 12:00:30 | `refresh` ticks the snapshotter: the change is applied, then the query runs |
+| by itself, speed 1 | 12:00:30 | the snapshotter thread applies the change within a tick, about 0.25 s |
+| by itself, speed 600 | 12:00:30 | a tick of the thread is 150 s long: the watermark is older than `max_age`, so `refresh` ticks, too |
 """
 
 from __future__ import annotations
@@ -29,19 +39,22 @@ if TYPE_CHECKING:
     from kqlite.access.server import Server
 
 _LONGEST = 365 * DAY
-"""No change is waited for any longer."""
+"""The longest simulated duration that `wait_for` lets pass, in microseconds."""
 
 RECENT = 60.0
-"""Seconds of the wall's clock over which changes per second are counted."""
+"""Seconds of real time over which changes per second are counted."""
 
 
 class LiveUpdater:
-    """What a connection asks of a snapshotter; `access.local.Updater` says what each method is for.
+    """The `Updater` of a store that a snapshotter feeds.
 
-    now: the simulated time up to which everything that happened is in the log. pass_time: lets a simulated duration pass, in microseconds;
-    None where time passes by itself, and a thread ticks. overdue: who finds the inventory older than so many microseconds brings it up
-    himself, because that thread is too slow for the speed of the clock; None where nobody need look. trouble: what went wrong in what
-    writes the log, "" for nothing.
+    Args:
+        snapshotter: Brings changes into the store.
+        now: Gives the simulated time up to which every event is in the log, in microseconds since 1970.
+        pass_time: Lets a simulated duration pass, in microseconds. None: time passes by itself, and a thread ticks the snapshotter.
+        max_age: Age of the watermark, in microseconds, above which a query applies due changes itself before it runs. The snapshotter
+            thread is too slow for this when the clock runs fast. None: queries leave that to the thread.
+        trouble: Says what went wrong in the process that writes the log; "" for nothing.
     """
 
     def __init__(
@@ -49,27 +62,29 @@ class LiveUpdater:
         snapshotter: Snapshotter,
         now: Callable[[], int],
         pass_time: Callable[[int], None] | None,
-        overdue: int | None = None,
+        max_age: int | None = None,
         trouble: Callable[[], str] = lambda: "",
     ) -> None:
         self._snapshotter = snapshotter
-        self._overdue = overdue
+        self._max_age = max_age
         self._now = now
         self._pass_time = pass_time
-        self._source_trouble = trouble
+        self._log_trouble = trouble
         self.ticker: Ticker | None = None
         self.closed = False
         self._counts = deque([(time.monotonic(), snapshotter.changes)])
         self._counting = Lock()
 
     def refresh(self) -> None:
-        """Bring in what is due, where no thread does in time.
+        """Apply the changes that are due, unless the snapshotter thread does so in time.
 
-        Raises InventoryError where one should, and has ended, and once the inventory is closed.
+        Raises:
+            ClosedError: The simulation was closed.
+            InventoryError: The snapshotter thread has ended.
         """
         self._check()
         watermark = self._snapshotter.watermark
-        is_late = self._overdue is not None and (watermark is None or self._now() - watermark > self._overdue)
+        is_late = self._max_age is not None and (watermark is None or self._now() - watermark > self._max_age)
         if self._pass_time is not None or is_late:
             self._snapshotter.tick(self._now())
             self.count_changes()
@@ -81,9 +96,10 @@ class LiveUpdater:
             raise InventoryError(f"the inventory stands still, since nothing brings changes in any more: {self.ticker.failure!r}")
 
     def wait_for(self, sequence: int, seconds: float) -> bool:
-        """Whether a change is in. Where time passes only when it is told, so much simulated time passes as the change needs to show.
+        """Whether a change is in, after a wait of at most `seconds`.
 
-        None passes for a change that has not happened: another process that waits for one would move this one's clock on and on.
+        With a manual clock, as much simulated time passes as the change needs to show. No time passes for a change that has not happened:
+        else another process that waits for one would move this process's clock on and on.
         """
         if self._pass_time is None:
             self._check()
@@ -91,14 +107,14 @@ class LiveUpdater:
         self.refresh()
         end = self._now() + min(round(seconds * SECOND), _LONGEST)
         while self._snapshotter.offset < sequence <= self._snapshotter.last and (now := self._now()) < end:
-            # Where it does not show then, a notification was lost or is late, and nobody knows for how long.
+            # If it does not show then, its notification was lost or is late, for an unknown time: so one second at a time.
             shows = self._snapshotter.shows_at(sequence, now)
             self._pass_time(min(shows if shows > now else now + SECOND, end) - now)
             self.refresh()
         return self._snapshotter.offset >= sequence
 
     def feed_stats(self) -> FeedStats:
-        """How the snapshotter is getting on."""
+        """See Updater."""
         status = self._snapshotter.status()
         return FeedStats(
             sequence=status.offset + status.backlog,
@@ -106,11 +122,11 @@ class LiveUpdater:
             lags=_percentiles(sorted(status.lags)),
             changes_per_second=self._rate(),
             last_crawl=None if status.crawled is None else to_datetime(status.crawled),
-            trouble="; ".join(filter(None, (self._source_trouble(), status.trouble))),
+            trouble="; ".join(filter(None, (self._log_trouble(), status.trouble))),
         )
 
     def count_changes(self) -> None:
-        """Note how many changes are in by now; called after each tick, or soon."""
+        """Record how many changes are in by now. Called after each tick, or soon after."""
         with self._counting:
             changes = self._snapshotter.changes
             if changes != self._counts[-1][1]:
@@ -118,12 +134,12 @@ class LiveUpdater:
                 self._forget_counts()
 
     def _forget_counts(self) -> None:
-        # One that is older stays: it says how many changes were in when the last minute began.
+        # The newest count that is older than RECENT is kept: it says how many changes were in when the last minute began.
         while len(self._counts) > 1 and time.monotonic() - self._counts[1][0] >= RECENT:
             self._counts.popleft()
 
     def _rate(self) -> float:
-        """Changes per second over the last minute, or since it began."""
+        """Changes per second over the last minute, or since this object was made if that is shorter."""
         self.count_changes()
         with self._counting:
             self._forget_counts()
@@ -140,15 +156,25 @@ def _percentiles(lags: list[int]) -> Percentiles | None:
 
 
 class LiveInventory:
-    """An inventory that follows a log. access: what a connection asks.
+    """An inventory that follows a log.
 
-    log: read by whatever thread brings changes in, so in a directory it is not the one that is written; closed with this.
-    path: a data directory, made where it is none yet and shared with other processes, with `beside` it what a simulation keeps there; None
-    keeps the inventory in memory.
-    now, pass_time, overdue, trouble: as of `LiveUpdater`. speed: seconds of the simulation in one of the wall's. keep_time: brings the
-    simulation to the time that its clock shows; a thread calls it where time passes by itself, so that it does so while nobody asks for
-    anything.
-    Raises InventoryError where the directory is not to be had.
+    `access` is what a connection uses.
+
+    Args:
+        log: Read by the thread that applies changes. In a directory it is another object than the log that is written. `close` closes it.
+        lag: How late a change shows.
+        now: As of `LiveUpdater`.
+        pass_time: As of `LiveUpdater`.
+        path: A data directory, made where there is none, and shared with other processes. None keeps the inventory in memory.
+        beside: Names of the files that a simulation keeps in the same folder.
+        keep_time: Brings the simulation to the time that its clock shows. The snapshotter thread calls it at each tick, so that a
+            simulation whose time passes by itself also moves on while no request comes.
+        max_age: As of `LiveUpdater`.
+        speed: Simulated seconds in a real second.
+        trouble: As of `LiveUpdater`.
+
+    Raises:
+        InventoryError: The directory cannot be opened.
     """
 
     def __init__(
@@ -160,7 +186,7 @@ class LiveInventory:
         path: Path | None = None,
         beside: Iterable[str] = (),
         keep_time: Callable[[], None] = lambda: None,
-        overdue: int | None = None,
+        max_age: int | None = None,
         speed: float = 1.0,
         trouble: Callable[[], str] = lambda: "",
     ) -> None:
@@ -178,7 +204,7 @@ class LiveInventory:
                     say_missing(directory)
             store, self.snapshotter = follow(log, lag, directory)
             undo.callback(store.close)
-            self.updater = updater = LiveUpdater(self.snapshotter, now, pass_time, overdue, trouble)
+            self.updater = updater = LiveUpdater(self.snapshotter, now, pass_time, max_age, trouble)
             self.access = LocalAccess(store, lambda: to_datetime(now()), updater, None if directory is None else directory.holder)
             self._server = None if directory is None else _serve(self.access, directory)
             self._ticker = updater.ticker = None if pass_time is not None else Ticker(self.snapshotter, self._time_now, speed)
@@ -190,14 +216,14 @@ class LiveInventory:
         return self._now()
 
     def close(self) -> None:
-        """Bring in what is due, and let go of everything; whoever asked this process goes on without it. Again, it does nothing."""
+        """Apply the changes that are due, and close all. Other processes then open the directory themselves. A second call does nothing."""
         if self.updater.closed:
             return
         if self._ticker is not None:
             self._ticker.stop()
         if self._server is not None:
             self._server.close()
-        # Only now: another process goes on by itself where it is not answered, and not where it is told that all is closed.
+        # After the server: a process that gets no answer opens the directory itself, but one that gets ClosedError raises it.
         self.updater.closed = True
         try:
             self.snapshotter.tick(self._now())

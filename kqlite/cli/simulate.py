@@ -19,8 +19,9 @@ from kqlite.orchestration.errors import CoreError
 from kqlite.orchestration.events import Kind
 from kqlite.orchestration.log import UNFINISHED, RepeatedLog, SqliteLog, every_event
 from kqlite.orchestration.model import OperationState, ScaleSetState, Type
+from kqlite.orchestration.request_bodies import vm_profile
 from kqlite.orchestration.scenario import Runner, Scenario, fault_of, parse
-from kqlite.simulation import LOG_NAME, Simulation, checked, refuse_imported, vm_profile
+from kqlite.simulation import LOG_NAME, Simulation, checked, refuse_imported
 from kqlite.snapshotter.lag import Lag
 
 _BEGINNING = "beginning"
@@ -307,8 +308,7 @@ def _run_on_the_clock(simulation: Simulation, stopped: Callable[[], bool]) -> No
     plane = simulation.plane
     while not stopped():
         plane.catch_up(stopped)
-        due = plane.recorder.timers.next_due()
-        plane.clock.wait(due if due is not None else plane.now + 60_000_000, plane.now, 0.2)
+        plane.wait_for_timer(at_most=0.2)
     plane.catch_up()
 
 

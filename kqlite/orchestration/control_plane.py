@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from kqlite.gc_control import no_collection
 from kqlite.orchestration.chance import Chance
-from kqlite.orchestration.clock import END, Clock, DurationError
+from kqlite.orchestration.clock import END, MINUTE, Clock, DurationError
 from kqlite.orchestration.controllers import features, giving_up, groups, health, outages, repair, scale_set, spot, vm
 from kqlite.orchestration.controllers.autoscale import Autoscale
 from kqlite.orchestration.errors import CoreError
@@ -297,6 +297,11 @@ class ControlPlane:
             reading = self.clock.reading(self.now)
             if reading > self.now:
                 self.advance_to(reading, stopped)
+
+    def wait_for_timer(self, at_most: float) -> None:
+        """Sleep until the next timer is due by the clock, but no longer than `at_most` real seconds."""
+        due = self.recorder.timers.next_due()
+        self.clock.wait(self.now + MINUTE if due is None else due, self.now, at_most)
 
     def run_until(self, done: Callable[[], bool], limit: int) -> bool:
         """Run timer after timer until `done` returns True. Returns False if `limit` microseconds pass first."""

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from kqlite.simulation import Simulation, vm_profile
+from kqlite.orchestration.request_bodies import vm_profile
+from kqlite.simulation import Simulation
 
 SUB = "/subscriptions/00000000-0000-0000-0000-000000000001"
 RG = f"{SUB}/resourceGroups/rg"
